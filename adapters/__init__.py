@@ -1,0 +1,1 @@
+"""Sources, formats and sinks: bytes in, bytes out. Knows neither the daemon nor the models."""

@@ -1,0 +1,131 @@
+"""What every adapter speaks: sources give chunks of whole lines, formats turn chunks into readings.
+
+Nothing here knows the engine. A source is three verbs (`open`, `poll`, `close`); everything else is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Position = dict[str, Any]
+"""Where a source resumes: a JSON object whose keys belong to the source. Equal positions mean equal places."""
+
+REJECTIONS: tuple[str, ...] = (
+    "malformed",  # not a row of this format: wrong number of columns, broken JSON, broken quotes
+    "encoding",  # not UTF-8
+    "too_long",  # a line beyond limits.line_bytes
+    "binary",  # a run of NUL bytes
+    "bad_time",  # the stamp cannot be read
+    "nonexistent_time",  # a local stamp inside the hour that a DST change skips
+    "bad_value",  # not a number
+    "missing_value",  # empty, or the column is absent from this row
+    "not_finite",  # NaN or infinity
+    "width",  # a vector that is not as wide as the stream declares
+    "bad_label",  # empty, longer than limits.label_bytes, or with control characters
+    "incomplete",  # a partial last line that was dropped (truncation, disconnect)
+)
+"""Why a line never became a reading. The index is what `Readings.bad_reasons` holds; the order never changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Parsed rows in the order of their lines, series labels dictionary-encoded.
+
+    Attributes:
+        labels: Distinct series labels; `codes` index into it. At most 256 bytes of UTF-8 each.
+        codes: Index into `labels` for each reading, shape (N,), int32.
+        at_ms: Event time in epoch milliseconds, UTC, as stamped (start or end of interval), shape (N,), int64.
+        fold_s: Seconds to add when the slot of `at_ms` is taken already, because the local stamp lies in an hour
+            that occurs twice; 0 elsewhere. Shape (N,), int32.
+        values: One row per reading, shape (N, F), float64, finite.
+        ends: Offset in the chunk just after each reading's line, shape (N,), int64, increasing.
+        bad_reasons: Index into `REJECTIONS` for each rejected line, shape (M,), uint8.
+        bad_ends: Offset just after each rejected line, shape (M,), int64, increasing.
+    """
+
+    labels: list[str]
+    codes: npt.NDArray[np.int32]
+    at_ms: npt.NDArray[np.int64]
+    fold_s: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float64]
+    ends: npt.NDArray[np.int64]
+    bad_reasons: npt.NDArray[np.uint8]
+    bad_ends: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def rejected(self) -> dict[str, int]:
+        """Rejected lines by reason; reasons without any are left out."""
+        counts = np.bincount(self.bad_reasons, minlength=len(REJECTIONS))
+        return {reason: int(n) for reason, n in zip(REJECTIONS, counts, strict=True) if n}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole lines of one place (a file's generation, a connection), in order, each ending in a newline.
+
+    Attributes:
+        place: Names where the lines come from; chunks of one place are in order, places are independent.
+        data: The lines. Never contains a partial line.
+        label: Series label for rows that carry none (the file's stem).
+        header: The header line this place showed earlier, None at its start. A format that needs one takes it
+            from `data` when this is None.
+        position_at: Position after the first `offset` bytes of `data`, given the header in force there; `offset` is a
+            line end, 0 or `len(data)`. Resuming from it gives exactly the bytes after `offset`.
+        discarded: Lines that were dropped before they reached `data` (too long, NUL runs, partial), by reason.
+    """
+
+    place: str
+    data: bytes
+    label: str
+    header: str | None
+    position_at: Callable[[int, str | None], Position]
+    discarded: Mapping[str, int] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """A place readings come from. Implementations keep no state that a `Position` does not restore.
+
+    The contract, which `tests/conformance/test_sources.py` holds every source to: concatenating the `data` of all
+    chunks of a place gives every complete line exactly once; re-opening with any position that `position_at` returned
+    gives exactly the lines after it; `poll` never blocks and returns [] when nothing is new.
+    """
+
+    name: str
+
+    def open(self, positions: Mapping[str, Position]) -> None:
+        """Start from `positions` (place -> position); places not in it start at their beginning."""
+
+    def poll(self, limit_bytes: int) -> list[Chunk]:
+        """New chunks, at most one per place and about `limit_bytes` in all; [] when nothing is new."""
+
+    def done(self) -> bool:
+        """True when no further chunk can ever come (standard input at its end); always False for a tail."""
+
+    def status(self) -> dict[str, float]:
+        """Gauges for the metrics: at least `up` (0 or 1) and `lag_bytes` (known unread bytes)."""
+
+    def close(self) -> None:
+        """Release every descriptor. Positions handed out stay valid."""
+
+
+class Format(Protocol):
+    """Turns chunks into readings. Stateless: all it remembers is the header, which travels with the position."""
+
+    def parse(self, data: bytes, label: str, header: str | None) -> tuple[Readings, str | None]:
+        """Parse whole lines.
+
+        Args:
+            data: Whole lines.
+            label: Series label for rows that carry none.
+            header: Header line in force, None when the place has shown none yet.
+
+        Returns:
+            The readings and rejections, and the header in force after `data`.
+        """

@@ -1,0 +1,1 @@
+"""Tidegauge daemon: configuration, engine, state, service and command line."""

@@ -1,0 +1,77 @@
+"""Events: what the engine says about an episode, and the one schema every sink, table and file uses."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+REASONS: tuple[str, ...] = ("model", "novelty", "limit", "flatline", "gap", "drift")
+"""Why a slot is anomalous; the order is that of events of one slot and never changes."""
+
+State = Literal["open", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One revision of one episode. `(id, revision)` is the key; a higher revision replaces a lower one.
+
+    Attributes:
+        id: Deterministic: 16 hexadecimal digits of SHA-256 over stream, series, kind of episode and first slot.
+        revision: 0 when the episode opens; one more each time it says something new; the last when it closes.
+        stream: Name of the stream.
+        series: Label of the series, None for an event of the whole stream.
+        state: `open` or `closed`.
+        reasons: Reasons seen so far, in the order of `REASONS`.
+        started_at: First anomalous slot, epoch seconds UTC.
+        ended_at: Last anomalous slot so far, epoch seconds UTC.
+        at: Slot that caused this revision, epoch seconds UTC.
+        notify: False while the series' refractory time holds the notification back.
+        score: Greatest rarity over threshold in the episode; > 1 is anomalous. 0 where no score applies (gap).
+        rarity: Greatest minus log10 of how often so rare a value occurs.
+        threshold: In units of rarity.
+        reconstruction_error: At the slot of greatest rarity.
+        value: Reading at the slot of greatest rarity, one number per variable; None for a gap.
+        expected: Expected value there, None where there is none.
+        lower: Lower bound of what is usual there.
+        upper: Upper bound.
+        contributions: Slots of the window that contributed most: `{"at": epoch s, "share": 0..1}`, greatest first.
+        members: For an event of the whole stream: how many series, and the first labels.
+    """
+
+    id: str
+    revision: int
+    stream: str
+    series: str | None
+    state: State
+    reasons: tuple[str, ...]
+    started_at: int
+    ended_at: int
+    at: int
+    notify: bool
+    score: float
+    rarity: float
+    threshold: float
+    reconstruction_error: float
+    value: tuple[float, ...] | None
+    expected: tuple[float, ...] | None
+    lower: tuple[float, ...] | None
+    upper: tuple[float, ...] | None
+    contributions: tuple[dict[str, Any], ...] = ()
+    members: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with every attribute under its own name."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Event:
+        """The event that `to_json` wrote. Raises TypeError when a key is unknown or missing."""
+        tuples = ("reasons", "value", "expected", "lower", "upper", "contributions")
+        return cls(**{k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()})
+
+
+def event_id(stream: str, series: str | None, kind: str, started_at: int) -> str:
+    """Deterministic id of an episode: the same episode has the same id in every run."""
+    text = "\x1f".join((stream, "" if series is None else "s" + series, kind, str(started_at)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

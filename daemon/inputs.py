@@ -1,0 +1,129 @@
+"""The engine's inputs: everything that can change its state, each journaled before it is applied.
+
+An input is an immutable value with a lossless byte form, so that the journal can repeat it: a JSON header of its small
+parts and one blob of its arrays. The blob's layout is in docs/state.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The effective configuration, at start and at every reload."""
+
+    config: dict[str, Any]
+    received_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Readings of one stream in order of arrival.
+
+    Attributes:
+        stream: Name of the stream.
+        received_at_ms: Wall clock at receipt, epoch milliseconds; what `clock: wall` takes for "now".
+        labels: Distinct series labels of this batch.
+        codes: Index into `labels` for each reading, shape (N,), int32.
+        at_ms: Event time as stamped, epoch milliseconds, shape (N,), int64.
+        fold_s: Seconds to add when the slot is taken (repeated local hour), shape (N,), int32.
+        values: Shape (N, F), float64, finite.
+        rejected: Lines rejected before they became readings, by reason.
+    """
+
+    stream: str
+    received_at_ms: int
+    labels: list[str]
+    codes: npt.NDArray[np.int32]
+    at_ms: npt.NDArray[np.int64]
+    fold_s: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float64]
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The clock as the scheduler saw it: lets `clock: wall` streams notice silence."""
+
+    received_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An operator's command: `warm_up` ends the warm-up of a stream with what history there is."""
+
+    kind: Literal["warm_up"]
+    stream: str
+    received_at_ms: int = 0
+
+
+Input = Configured | Batch | Tick | Command
+
+
+def encode(item: Input) -> tuple[str, bytes, bytes]:
+    """`(kind, header, blob)` of an input; `decode` is its inverse, bit for bit."""
+    match item:
+        case Configured():
+            return "configured", orjson.dumps({"at": item.received_at_ms, "config": item.config}), b""
+        case Tick():
+            return "tick", orjson.dumps({"at": item.received_at_ms}), b""
+        case Command():
+            header = {"at": item.received_at_ms, "kind": item.kind, "stream": item.stream}
+            return "command", orjson.dumps(header), b""
+        case Batch():
+            folded = bool(item.fold_s.any())
+            head = {
+                "at": item.received_at_ms,
+                "stream": item.stream,
+                "rows": len(item),
+                "width": item.values.shape[1],
+                "folded": folded,
+                "rejected": dict(item.rejected),
+                "labels": item.labels,
+            }
+            columns = [item.at_ms, item.values, item.codes] + ([item.fold_s] if folded else [])
+            return "batch", orjson.dumps(head), b"".join(np.ascontiguousarray(c).tobytes() for c in columns)
+
+
+def decode(kind: str, header: bytes, blob: bytes) -> Input:
+    """The input that `encode` wrote.
+
+    Raises:
+        ValueError: `kind` is unknown, or the blob is not as long as its header says.
+    """
+    head = orjson.loads(header)
+    if kind == "configured":
+        return Configured(head["config"], head["at"])
+    if kind == "tick":
+        return Tick(head["at"])
+    if kind == "command":
+        return Command(head["kind"], head["stream"], head["at"])
+    if kind != "batch":
+        raise ValueError(f"journal entry of unknown kind {kind!r}")
+    return _decode_batch(head, blob)
+
+
+def _decode_batch(head: dict[str, Any], blob: bytes) -> Batch:
+    rows, width = head["rows"], head["width"]
+    expected = rows * (8 + 8 * width + 4 + (4 if head["folded"] else 0))
+    if len(blob) != expected:
+        raise ValueError(f"batch of {rows} rows and width {width} has {len(blob)} bytes, not {expected}")
+    at_ms = np.frombuffer(blob, np.int64, rows)
+    values = np.frombuffer(blob, np.float64, rows * width, 8 * rows).reshape(rows, width)
+    codes_at = 8 * rows * (1 + width)
+    codes = np.frombuffer(blob, np.int32, rows, codes_at)
+    if head["folded"]:
+        fold_s = np.frombuffer(blob, np.int32, rows, codes_at + 4 * rows)
+    else:
+        fold_s = np.zeros(rows, np.int32)
+    return Batch(head["stream"], head["at"], head["labels"], codes, at_ms, fold_s, values, head["rejected"])

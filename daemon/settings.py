@@ -1,0 +1,234 @@
+"""The configuration's schema: every key, its type, default and meaning. Reading the file is `daemon.config`'s job.
+
+Each field's description is its documentation: `tidegauge init` and docs/configuration.md are made from it. `effect` says
+what a reload may do with a changed key: `live`, `retrain` (needs a new model) or `state` (needs a new state).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_UNITS_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def parse_duration(text: Any) -> Any:
+    """Seconds of a duration such as `30m`, `14d` or `1h30m`; other values pass through for pydantic to judge."""
+    if not isinstance(text, str):
+        return text
+    if not re.fullmatch(r"(\d+[smhdw])+", text):
+        raise ValueError("is not a duration; write a number and a unit of s, m, h, d or w, such as 30m or 14d")
+    return sum(int(n) * _UNITS_S[unit] for n, unit in re.findall(r"(\d+)([smhdw])", text))
+
+
+def format_duration(seconds: int) -> str:
+    """The shortest exact duration text: `1800` is `30m`, `86400` is `1d`."""
+    for unit in ("w", "d", "h", "m"):
+        if seconds and seconds % _UNITS_S[unit] == 0 and unit != "w":
+            return f"{seconds // _UNITS_S[unit]}{unit}"
+    return f"{seconds}s"
+
+
+def parse_size(text: Any) -> Any:
+    """Bytes of a size such as `64KiB` or `1GiB`; other values pass through for pydantic to judge."""
+    if not isinstance(text, str):
+        return text
+    match = re.fullmatch(r"(\d+)(B|KiB|MiB|GiB)", text)
+    if not match:
+        raise ValueError("is not a size; write a number and a unit of B, KiB, MiB or GiB, such as 64KiB")
+    return int(match[1]) * _UNITS_BYTES[match[2]]
+
+
+def format_size(count: int) -> str:
+    """The shortest exact size text: `65536` is `64KiB`."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if count and count % _UNITS_BYTES[unit] == 0:
+            return f"{count // _UNITS_BYTES[unit]}{unit}"
+    return f"{count}B"
+
+
+Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, return_type=str)]
+
+
+def _live(default: Any, description: str, **limits: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"effect": "live"}, **limits)
+
+
+def _retrain(default: Any, description: str, **limits: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"effect": "retrain"}, **limits)
+
+
+def _state(default: Any, description: str, **limits: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"effect": "state"}, **limits)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class SourceSettings(Section):
+    type: Literal["file", "stdin"] = _live("file", "`file` tails files, `stdin` reads standard input to its end.")
+    path: str | None = _live(None, "File to tail, or a glob such as /var/spool/meters/*.csv; only for `file`.")
+
+    @model_validator(mode="after")
+    def _path_belongs_to_file(self) -> SourceSettings:
+        if self.type == "file" and not self.path:
+            raise ValueError("a source of type file needs a path; add path: /where/the/readings/are.csv")
+        if self.type == "stdin" and self.path:
+            raise ValueError("a source of type stdin takes no path; remove path or use type: file")
+        return self
+
+
+class FormatSettings(Section):
+    type: Literal["csv", "jsonl"] = _live("csv", "`csv`, or `jsonl` for one JSON object a line.")
+    time: str = _live("timestamp", "Column or key of the time stamp.")
+    value: str | list[str] = _live("value", "Column or key of the value; a list of them for a vector.")
+    series: str | None = _live(None, "Column or key of the series label; none: the file's stem is the label.")
+    columns: list[str] | None = _live(None, "Column names of a CSV without a header line; none: the first line has them.")
+    delimiter: str = _live(",", "Separator of CSV columns, one character.", min_length=1, max_length=1)
+    decimal: Literal[".", ","] = _live(".", "Decimal separator of CSV numbers.")
+
+    @property
+    def width(self) -> int:
+        """Number of variables of a reading."""
+        return 1 if isinstance(self.value, str) else len(self.value)
+
+    @model_validator(mode="after")
+    def _separators_differ(self) -> FormatSettings:
+        if self.delimiter == self.decimal:
+            raise ValueError(f"delimiter and decimal are both {self.decimal!r}; set delimiter: ';' or decimal: '.'")
+        if isinstance(self.value, list) and not self.value:
+            raise ValueError("value is an empty list; name at least one column")
+        return self
+
+
+class ModelSettings(Section):
+    architecture: Literal["masked-autoencoder"] = _state("masked-autoencoder", "Network that scores the stream.")
+    window: int = _state(32, "Slots in a window.", ge=8, le=512)
+    masked: int = _retrain(4, "Newest slots of the window hidden from the network, which must guess them.", ge=1, le=64)
+    copies: int = _retrain(6, "Independent copies of the network, averaged.", ge=1, le=64)
+    retrain_every: int = _live(200, "Slots between two fine-tunings; 0 never trains after the first.", ge=0)
+    apply_after: int = _live(8, "Slots between the snapshot a training sees and the slot its result takes effect.", ge=1)
+    time_limit: Duration = _live(600, "A training that takes longer has failed.", ge=1)
+    bundle: Path | None = _retrain(None, "Trained bundle (.pt) to start from instead of training at the warm-up's end.")
+
+    @model_validator(mode="after")
+    def _masked_fits(self) -> ModelSettings:
+        if self.masked >= self.window:
+            raise ValueError(f"masked is {self.masked}, but window is only {self.window}; set masked below window")
+        return self
+
+
+class LimitSettings(Section):
+    min: float | None = _live(None, "Smallest value that is physically possible; below it is an anomaly (`limit`).")
+    max: float | None = _live(None, "Greatest value that is physically possible; above it is an anomaly (`limit`).")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LimitSettings:
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError(f"min is {self.min}, max is {self.max}; set min below max")
+        return self
+
+
+class AlertSettings(Section):
+    false_alarms_per_month: float = _live(
+        1.0, "False alarms the operator accepts per series and month; the threshold follows from it.", gt=0, le=1000
+    )
+    refractory: Duration = _live(86400, "After a notification, the series' next one is held back this long.", ge=0)
+    limits: LimitSettings = _live(LimitSettings(), "Physical range of a value.")
+
+
+class StreamSettings(Section):
+    sources: list[SourceSettings] = _live([], "Where the readings come from.")
+    format: FormatSettings = _live(FormatSettings(), "How a line is read.")
+    interval: Duration = _state(1800, "Time between two readings of a series; one slot.", ge=1, le=7 * 86400)
+    timezone: str = _state("UTC", "Zone of stamps without one, and of the time of day the model sees (IANA name).")
+    stamp: Literal["start", "end"] = _state("start", "Whether a stamp marks the start or the end of its interval.")
+    kind: Literal["gauge", "counter"] = _state("gauge", "`counter`: only the increase since the last reading counts.")
+    aggregate: Literal["none", "mean", "sum", "last"] = _state(
+        "none", "How several readings make one slot; `none`: the second is a duplicate."
+    )
+    clock: Literal["wall", "event"] = _live(
+        "wall", "What 'now' is for silence and stamps in the future: the wall clock, or the stream's greatest slot."
+    )
+    lateness: int = _live(0, "Slots the stream waits before a slot counts as closed.", ge=0, le=1000)
+    future: Duration = _live(3600, "Under the wall clock, a stamp further ahead than this is rejected.", ge=0)
+    warm_up: Duration = _state(14 * 86400, "History a series needs before it is scored.", ge=60)
+    gap_after: int = _live(3, "Intervals without a reading after which a series is silent (`gap`).", ge=1, le=10_000)
+    retire_after: Duration = _live(90 * 86400, "A series silent this long is forgotten.", ge=3600)
+    seed: int = _state(0, "Seed of everything random in this stream.", ge=0, lt=2**32)
+    max_series: int = _state(100_000, "Series the stream holds; readings of further ones are rejected.", ge=1, le=4_000_000)
+    model: ModelSettings = _live(ModelSettings(), "The network and its training.")
+    alerts: AlertSettings = _live(AlertSettings(), "What counts as an anomaly and when to say so.")
+
+    @property
+    def warm_up_slots(self) -> int:
+        """Slots of the warm-up, rounded up."""
+        return -(-self.warm_up // self.interval)
+
+    @model_validator(mode="after")
+    def _possible(self) -> StreamSettings:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"timezone {self.timezone!r} is not known; use an IANA name such as Europe/Berlin") from None
+        if self.warm_up_slots < 2 * self.model.window:
+            raise ValueError(
+                f"warm_up is {format_duration(self.warm_up)}, {self.warm_up_slots} slots of {format_duration(self.interval)}, "
+                f"but a window of {self.model.window} slots needs at least {2 * self.model.window}; "
+                f"set warm_up: {format_duration(2 * self.model.window * self.interval)} or more, or a smaller model.window"
+            )
+        return self
+
+
+class Limits(Section):
+    label_bytes: int = _live(256, "Longest series label, in bytes of UTF-8.", ge=1, le=256)
+    line_bytes: Size = _live(1 << 20, "Longest line; longer ones are discarded up to the next newline.", ge=256)
+
+
+class HistorySettings(Section):
+    keep: Duration = _live(30 * 86400, "How long the journal is kept.", ge=0)
+    max_bytes: Size = _live(10 << 30, "Size the journal may reach before its oldest part is dropped.", ge=1 << 20)
+
+
+class CheckpointSettings(Section):
+    every: Duration = _live(300, "Time between two checkpoints.", ge=1)
+
+
+class EventSettings(Section):
+    file: Path | None = _live(None, "JSON-lines file that events are appended to; none: no file.")
+    stdout: bool = _live(True, "Whether events are printed on standard output.")
+
+
+class HttpSettings(Section):
+    listen: str = _live("127.0.0.1:9898", "Address and port of metrics, health, API and page; port 0 picks a free one.")
+
+
+class MetricsSettings(Section):
+    max_series: int = _live(1000, "Series exported one by one; above it, the top by score and aggregates.", ge=0)
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = _live("info", "Least severe message that is logged.")
+    format: Literal["auto", "plain", "json", "journald"] = _live("auto", "`auto`: journald's under systemd, else plain.")
+
+
+class Settings(Section):
+    """The whole file."""
+
+    version: Literal[1] = _live(1, "Version of this file's layout.")
+    state_dir: Path = _live(Path("tidegauge-state"), "Directory of journal, checkpoints, models and events.")
+    streams: dict[str, StreamSettings] = _live(..., "Streams by name.", min_length=1)
+    limits: Limits = _live(Limits(), "Bounds that keep memory constant for any input.")
+    history: HistorySettings = _live(HistorySettings(), "How much of the journal is kept.")
+    checkpoint: CheckpointSettings = _live(CheckpointSettings(), "When state is written to disk.")
+    events: EventSettings = _live(EventSettings(), "Where events go besides the store's table.")
+    http: HttpSettings = _live(HttpSettings(), "The HTTP server.")
+    metrics: MetricsSettings = _live(MetricsSettings(), "What is exported to Prometheus.")
+    log: LogSettings = _live(LogSettings(), "Logging to standard error.")

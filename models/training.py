@@ -1,0 +1,266 @@
+"""Training as a pure function: the same request gives the same bundle, bit for bit, in whatever process it runs."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.archive import pack, unpack
+from models.autoencoders import CALENDAR, MaskedEnsemble, NetworkConfig, build
+from models.bundle import Bundle, Manifest, one_thread
+
+MAX_STEPS = 4000  # optimiser steps of a fresh training, whatever the number of windows
+_EPOCHS = 40
+_BATCH = 64
+_RATE, _LATE_RATE = 2e-3, 6e-4
+_TUNE_STEPS = 20
+_TUNE_RATE = 1e-3
+_TUNE_HALF = 32  # windows from the recent rows in a tuning batch, and as many from all rows
+_ARRAYS = ("x", "observed", "calendar")
+
+Progress = Callable[[float], None]
+Batches = Iterator[tuple[npt.NDArray[np.int64], float]]  # rows of each copy (K, B), and the rate of this step
+
+
+class TrainingDiverged(ValueError):  # noqa: N818 - an outcome's name
+    """The loss or a weight is no longer finite; there is no network to serve."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRequest:
+    """All that a training depends on.
+
+    Attributes:
+        slot: Slot of the stream at which the snapshot was taken.
+        kind: `fresh` from random weights, `tune` continuing `parent`.
+        interval_s, daily, weekly: Passed on to the manifest.
+        trained_from, trained_to: Epoch seconds of the first and last slot of the rows; None when unknown.
+        x: Scaled windows, gaps filled with the last value, shape (N, W, F), float32.
+        observed: False where a slot is a gap, shape (N, W), bool.
+        calendar: `features.calendar` of each window's last slot, shape (N, 4), float32.
+        recent: How many of the last rows are recent; half of a tuning batch comes from them.
+
+    Raises:
+        ValueError: The arrays do not fit the shapes stated, there are no rows, or a tuning has no parent.
+    """
+
+    stream: str
+    slot: int
+    seed: int
+    kind: Literal["fresh", "tune"]
+    architecture: str
+    window: int
+    width: int
+    masked: int
+    copies: int
+    interval_s: int
+    daily: bool
+    weekly: bool
+    trained_from: int | None
+    trained_to: int | None
+    parent: Bundle | None
+    x: npt.NDArray[np.float32]
+    observed: npt.NDArray[np.bool_]
+    calendar: npt.NDArray[np.float32]
+    recent: int
+
+    def __post_init__(self) -> None:
+        count = len(self.x)
+        expected = ((count, self.window, self.width), (count, self.window), (count, CALENDAR))
+        found = (self.x.shape, self.observed.shape, self.calendar.shape)
+        if not count or found != expected:
+            raise ValueError(f"{self.id} has arrays of {found}; at least one row and {expected} are needed")
+        if self.kind == "tune" and self.parent is None:
+            raise ValueError(f"{self.id} has no parent to continue from")
+
+    @property
+    def id(self) -> str:
+        """Name of this training, the same in every run over the same readings."""
+        return f"{self.stream}@{self.slot}-{self.kind}"
+
+    @property
+    def network(self) -> NetworkConfig:
+        """The shapes of the network to train."""
+        return NetworkConfig(self.window, self.width, self.masked, self.copies)
+
+    def to_bytes(self) -> bytes:
+        """Canonical content."""
+        arrays: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
+        if self.parent is not None:
+            arrays["parent"] = np.frombuffer(self.parent.to_bytes(), np.uint8)
+        skipped = (*_ARRAYS, "parent")
+        return pack({f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}, arrays)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> TrainingRequest:
+        """The request of its canonical content.
+
+        Raises:
+            ValueError: The bytes are not those of a request.
+        """
+        meta, arrays = unpack(data)
+        parent = arrays.pop("parent", None)
+        values: dict[str, Any] = {**meta, **arrays}
+        try:
+            return cls(**values, parent=None if parent is None else Bundle.from_bytes(parent.tobytes()))
+        except TypeError as error:
+            raise ValueError(f"the archive holds no training request: {error}") from error
+
+
+class _Adam:
+    """Adam over all parameters of a model as one flat vector: a step is six vector operations.
+
+    The model's parameters and gradients become views of it, so autograd writes gradients in place.
+
+    Source:
+        Kingma and Ba 2015, arXiv:1412.6980, algorithm 1, with their constants.
+    """
+
+    _B1, _B2, _EPS = 0.9, 0.999, 1e-8
+
+    def __init__(self, model: MaskedEnsemble, state: dict[str, npt.NDArray[Any]] | None) -> None:
+        parameters = list(model.parameters())
+        self.weights = torch.cat([p.detach().flatten() for p in parameters])  # (P,)
+        self.gradient = torch.zeros_like(self.weights)
+        self.first = torch.zeros_like(self.weights)
+        self.second = torch.zeros_like(self.weights)
+        self.steps = 0
+        at = 0
+        for p in parameters:
+            rows = slice(at, at + p.numel())
+            p.data, p.grad = self.weights[rows].view_as(p), self.gradient[rows].view_as(p)
+            at = rows.stop
+        if state is not None:
+            self._restore(state)
+
+    def _restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
+        if set(state) != {"steps", "first", "second"} or state["first"].shape != tuple(self.first.shape):
+            raise ValueError("the parent's optimiser state does not fit the network")
+        self.steps = int(state["steps"])
+        self.first.numpy()[...] = state["first"]
+        self.second.numpy()[...] = state["second"]
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        return {
+            "steps": np.array(self.steps, np.int64),
+            "first": self.first.numpy().copy(),
+            "second": self.second.numpy().copy(),
+        }
+
+    def step(self, loss: torch.Tensor, rate: float) -> None:
+        self.gradient.zero_()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.steps += 1
+        self.first.lerp_(self.gradient, 1 - self._B1)
+        self.second.mul_(self._B2).addcmul_(self.gradient, self.gradient, value=1 - self._B2)
+        spread = self.second.sqrt().div_(math.sqrt(1 - self._B2**self.steps)).add_(self._EPS)
+        with torch.no_grad():
+            self.weights.addcdiv_(self.first, spread, value=-rate / (1 - self._B1**self.steps))
+
+
+def train(request: TrainingRequest, progress: Progress | None = None) -> Bundle:
+    """Trains a network; a pure function, bitwise deterministic on one machine, on one thread, which it sets.
+
+    Args:
+        request: Everything the result depends on.
+        progress: Called with the share done, 0 to 1, after each step; it must not depend on time or change anything.
+
+    Returns:
+        The bundle, with the optimiser's state for the next tuning.
+
+    Raises:
+        TrainingDiverged: The loss or a weight is not finite.
+        ValueError: The parent's shapes are not those asked for.
+    """
+    one_thread()
+    parent = request.parent if request.kind == "tune" else None
+    total, batches = _fresh_batches(request) if parent is None else _tune_batches(request)
+    with torch.inference_mode(False), torch.enable_grad():
+        model = build(request.architecture, request.network, request.seed)
+        if parent is not None:
+            _load(model, parent)
+        adam = _Adam(model, None if parent is None else parent.optimiser)
+        arrays = [torch.tensor(getattr(request, name)) for name in _ARRAYS]
+        losses = []
+        for done, (rows, rate) in enumerate(batches, 1):
+            index = torch.from_numpy(rows)
+            loss = model.loss(*(array[index] for array in arrays))
+            adam.step(loss, rate)
+            losses.append(loss.detach())
+            if progress is not None:
+                progress(done / total)
+    loss_at_end = float(torch.stack(losses[-_TUNE_STEPS:]).double().mean()) / request.copies
+    if not math.isfinite(loss_at_end) or not bool(torch.isfinite(adam.weights).all()):
+        raise TrainingDiverged(f"{request.id}: loss is {loss_at_end} after {len(losses)} steps")
+    weights = {name: p.detach().numpy().copy() for name, p in model.named_parameters()}
+    return Bundle(_manifest(request, loss_at_end), weights, adam.state())
+
+
+def _fresh_batches(request: TrainingRequest) -> tuple[int, Batches]:
+    """40 epochs or as many as `MAX_STEPS` allow; each copy goes through the rows in its own order."""
+    count = len(request.x)
+    epoch_steps = -(-count // _BATCH)
+    total = min(max(1, min(_EPOCHS, MAX_STEPS // epoch_steps)) * epoch_steps, MAX_STEPS)
+
+    def batches() -> Batches:
+        rng = np.random.default_rng(request.seed)
+        for step in range(total):
+            at = step % epoch_steps * _BATCH
+            if at == 0:
+                order = np.stack([rng.permutation(count) for _ in range(request.copies)])
+            # the recipe's 29 of 40 epochs at the high rate
+            yield order[:, at : at + _BATCH].copy(), _RATE if step < total * 29 // 40 else _LATE_RATE
+
+    return total, batches()
+
+
+def _tune_batches(request: TrainingRequest) -> tuple[int, Batches]:
+    """20 steps, each half on recent rows and half on all; the slot is part of the seed, so tunings differ."""
+    count, shape = len(request.x), (request.copies, _TUNE_HALF)
+    recent = min(max(request.recent, 1), count)
+
+    def batches() -> Batches:
+        rng = np.random.default_rng([request.seed, request.slot % 2**64])
+        for _ in range(_TUNE_STEPS):
+            halves = rng.integers(count - recent, count, shape), rng.integers(0, count, shape)
+            yield np.concatenate(halves, 1), _TUNE_RATE
+
+    return _TUNE_STEPS, batches()
+
+
+def _load(model: MaskedEnsemble, parent: Bundle) -> None:
+    """Copies the parent's weights into `model`."""
+    for name, p in model.named_parameters():
+        weight = parent.weights.get(name)
+        if weight is None or weight.shape != tuple(p.shape):
+            raise ValueError(f"parent {parent.digest[:12]} has other shapes than the network to tune: {name}")
+        p.data.numpy()[...] = weight
+
+
+def _manifest(request: TrainingRequest, loss: float) -> Manifest:
+    return Manifest(
+        architecture=request.architecture,
+        window=request.window,
+        width=request.width,
+        masked=request.masked,
+        copies=request.copies,
+        interval_s=request.interval_s,
+        daily=request.daily,
+        weekly=request.weekly,
+        stream=request.stream,
+        seed=request.seed,
+        kind=request.kind,
+        trained_from=request.trained_from,
+        trained_to=request.trained_to,
+        windows=len(request.x),
+        parent=request.parent.digest if request.kind == "tune" and request.parent is not None else None,
+        loss=loss,
+        versions={"torch": str(torch.__version__), "numpy": np.__version__, "python": platform.python_version()},
+    )

@@ -1,59 +1,30 @@
 """The configuration's schema: every key, its type, default and meaning. Reading the file is `daemon.config`'s job.
 
-Each field's description is its documentation: `tidegauge init` and docs/configuration.md are made from it. `effect` says
-what a reload may do with a changed key: `live`, `retrain` (needs a new model) or `state` (needs a new state).
+Each field's description is its documentation: `tidegauge init` and docs/configuration.md are made from it. `effect`
+says what a reload may do with a changed key: `live`, `retrain` (needs a new model) or `state` (needs a new state).
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_UNITS_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+from daemon.units import Duration, Size, format_duration, format_size, parse_duration, parse_size
 
-
-def parse_duration(text: Any) -> Any:
-    """Seconds of a duration such as `30m`, `14d` or `1h30m`; other values pass through for pydantic to judge."""
-    if not isinstance(text, str):
-        return text
-    if not re.fullmatch(r"(\d+[smhdw])+", text):
-        raise ValueError("is not a duration; write a number and a unit of s, m, h, d or w, such as 30m or 14d")
-    return sum(int(n) * _UNITS_S[unit] for n, unit in re.findall(r"(\d+)([smhdw])", text))
+__all__ = ["Settings", "format_duration", "format_size", "parse_duration", "parse_size"]
 
 
-def format_duration(seconds: int) -> str:
-    """The shortest exact duration text: `1800` is `30m`, `86400` is `1d`."""
-    for unit in ("w", "d", "h", "m"):
-        if seconds and seconds % _UNITS_S[unit] == 0 and unit != "w":
-            return f"{seconds // _UNITS_S[unit]}{unit}"
-    return f"{seconds}s"
+class ConflictError(ValueError):
+    """Keys that cannot hold together; `key` is relative to the section that raises, "" for the section itself."""
 
-
-def parse_size(text: Any) -> Any:
-    """Bytes of a size such as `64KiB` or `1GiB`; other values pass through for pydantic to judge."""
-    if not isinstance(text, str):
-        return text
-    match = re.fullmatch(r"(\d+)(B|KiB|MiB|GiB)", text)
-    if not match:
-        raise ValueError("is not a size; write a number and a unit of B, KiB, MiB or GiB, such as 64KiB")
-    return int(match[1]) * _UNITS_BYTES[match[2]]
-
-
-def format_size(count: int) -> str:
-    """The shortest exact size text: `65536` is `64KiB`."""
-    for unit in ("GiB", "MiB", "KiB"):
-        if count and count % _UNITS_BYTES[unit] == 0:
-            return f"{count // _UNITS_BYTES[unit]}{unit}"
-    return f"{count}B"
-
-
-Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
-Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, return_type=str)]
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(f"{key} {text}".lstrip())
+        self.key = key
+        self.text = text
 
 
 def _live(default: Any, description: str, **limits: Any) -> Any:
@@ -71,6 +42,12 @@ def _state(default: Any, description: str, **limits: Any) -> Any:
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_default(cls, data: Any) -> Any:
+        """A section whose keys are all commented out is null in YAML and means its defaults."""
+        return {} if data is None else data
+
 
 class SourceSettings(Section):
     type: Literal["file", "stdin"] = _live("file", "`file` tails files, `stdin` reads standard input to its end.")
@@ -79,9 +56,13 @@ class SourceSettings(Section):
     @model_validator(mode="after")
     def _path_belongs_to_file(self) -> SourceSettings:
         if self.type == "file" and not self.path:
-            raise ValueError("a source of type file needs a path; add path: /where/the/readings/are.csv")
-        if self.type == "stdin" and self.path:
-            raise ValueError("a source of type stdin takes no path; remove path or use type: file")
+            raise ConflictError(
+                "path", "is missing, but a source of type file needs one; add path: /where/readings/are.csv"
+            )
+        if self.type == "stdin" and self.path is not None:
+            raise ConflictError(
+                "path", f"is {self.path}, but a source of type stdin takes none; remove it or set type: file"
+            )
         return self
 
 
@@ -90,7 +71,9 @@ class FormatSettings(Section):
     time: str = _live("timestamp", "Column or key of the time stamp.")
     value: str | list[str] = _live("value", "Column or key of the value; a list of them for a vector.")
     series: str | None = _live(None, "Column or key of the series label; none: the file's stem is the label.")
-    columns: list[str] | None = _live(None, "Column names of a CSV without a header line; none: the first line has them.")
+    columns: list[str] | None = _live(
+        None, "Column names of a CSV without a header line; none: the first line has them."
+    )
     delimiter: str = _live(",", "Separator of CSV columns, one character.", min_length=1, max_length=1)
     decimal: Literal[".", ","] = _live(".", "Decimal separator of CSV numbers.")
 
@@ -99,12 +82,38 @@ class FormatSettings(Section):
         """Number of variables of a reading."""
         return 1 if isinstance(self.value, str) else len(self.value)
 
+    @field_validator("value", mode="before")
+    @classmethod
+    def _one_or_more_names(cls, value: Any) -> Any:
+        names = value if isinstance(value, list) else [value]
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ValueError("not a column's name, nor a list of them; write a name, or [name, name] for a vector")
+        return value
+
     @model_validator(mode="after")
-    def _separators_differ(self) -> FormatSettings:
+    def _columns_possible(self) -> FormatSettings:
         if self.delimiter == self.decimal:
-            raise ValueError(f"delimiter and decimal are both {self.decimal!r}; set delimiter: ';' or decimal: '.'")
-        if isinstance(self.value, list) and not self.value:
-            raise ValueError("value is an empty list; name at least one column")
+            raise ConflictError(
+                "decimal", f"and delimiter are both {self.decimal!r}; set delimiter: ';' or decimal: '.'"
+            )
+        used = [self.time, *([self.value] if isinstance(self.value, str) else self.value)]
+        used += [self.series] if self.series is not None else []
+        for name in used:
+            if used.count(name) > 1:
+                raise ConflictError(
+                    "", f"uses column {name!r} twice; give time, series and each value a column of its own"
+                )
+        if self.columns is None:
+            return self
+        if self.type == "jsonl":
+            raise ConflictError(
+                "columns", "is set, but JSON lines carry their own keys; remove columns or set type: csv"
+            )
+        for name in used:
+            if self.columns.count(name) != 1:
+                raise ConflictError(
+                    "columns", f"has {name!r} {self.columns.count(name)} times; list each column once, in order"
+                )
         return self
 
 
@@ -114,14 +123,24 @@ class ModelSettings(Section):
     masked: int = _retrain(4, "Newest slots of the window hidden from the network, which must guess them.", ge=1, le=64)
     copies: int = _retrain(6, "Independent copies of the network, averaged.", ge=1, le=64)
     retrain_every: int = _live(200, "Slots between two fine-tunings; 0 never trains after the first.", ge=0)
-    apply_after: int = _live(8, "Slots between the snapshot a training sees and the slot its result takes effect.", ge=1)
+    apply_after: int = _live(
+        8, "Slots between the snapshot a training sees and the slot its result takes effect.", ge=1
+    )
     time_limit: Duration = _live(600, "A training that takes longer has failed.", ge=1)
     bundle: Path | None = _retrain(None, "Trained bundle (.pt) to start from instead of training at the warm-up's end.")
 
     @model_validator(mode="after")
     def _masked_fits(self) -> ModelSettings:
         if self.masked >= self.window:
-            raise ValueError(f"masked is {self.masked}, but window is only {self.window}; set masked below window")
+            raise ConflictError(
+                "masked", f"is {self.masked}, but window is only {self.window}; set masked below window"
+            )
+        if 0 < self.retrain_every < self.apply_after:
+            raise ConflictError(
+                "apply_after",
+                f"is {self.apply_after}, but the next training starts after retrain_every: {self.retrain_every} slots; "
+                f"set apply_after: {self.retrain_every} or less",
+            )
         return self
 
 
@@ -132,7 +151,7 @@ class LimitSettings(Section):
     @model_validator(mode="after")
     def _ordered(self) -> LimitSettings:
         if self.min is not None and self.max is not None and self.min >= self.max:
-            raise ValueError(f"min is {self.min}, max is {self.max}; set min below max")
+            raise ConflictError("min", f"is {self.min}, but max is {self.max}; set min below max")
         return self
 
 
@@ -163,7 +182,9 @@ class StreamSettings(Section):
     gap_after: int = _live(3, "Intervals without a reading after which a series is silent (`gap`).", ge=1, le=10_000)
     retire_after: Duration = _live(90 * 86400, "A series silent this long is forgotten.", ge=3600)
     seed: int = _state(0, "Seed of everything random in this stream.", ge=0, lt=2**32)
-    max_series: int = _state(100_000, "Series the stream holds; readings of further ones are rejected.", ge=1, le=4_000_000)
+    max_series: int = _state(
+        100_000, "Series the stream holds; readings of further ones are rejected.", ge=1, le=4_000_000
+    )
     model: ModelSettings = _live(ModelSettings(), "The network and its training.")
     alerts: AlertSettings = _live(AlertSettings(), "What counts as an anomaly and when to say so.")
 
@@ -172,17 +193,35 @@ class StreamSettings(Section):
         """Slots of the warm-up, rounded up."""
         return -(-self.warm_up // self.interval)
 
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("not a known time zone; use an IANA name such as Europe/Berlin") from None
+        return name
+
     @model_validator(mode="after")
     def _possible(self) -> StreamSettings:
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"timezone {self.timezone!r} is not known; use an IANA name such as Europe/Berlin") from None
-        if self.warm_up_slots < 2 * self.model.window:
-            raise ValueError(
-                f"warm_up is {format_duration(self.warm_up)}, {self.warm_up_slots} slots of {format_duration(self.interval)}, "
-                f"but a window of {self.model.window} slots needs at least {2 * self.model.window}; "
-                f"set warm_up: {format_duration(2 * self.model.window * self.interval)} or more, or a smaller model.window"
+        window, interval = self.model.window, self.interval
+        if self.warm_up_slots < 2 * window:
+            raise ConflictError(
+                "warm_up",
+                f"is {format_duration(self.warm_up)}, {self.warm_up_slots} slots of {format_duration(interval)}, "
+                f"but a window of {window} slots needs at least {2 * window}; "
+                f"set warm_up: {format_duration(2 * window * interval)} or more, or a smaller model.window",
+            )
+        if self.lateness >= window:
+            raise ConflictError(
+                "lateness", f"is {self.lateness} slots, but the window has {window}; set lateness below window"
+            )
+        silent = self.gap_after * interval
+        if self.retire_after <= silent:
+            raise ConflictError(
+                "retire_after",
+                f"is {format_duration(self.retire_after)}, but a series is silent only after gap_after * interval, "
+                f"{format_duration(silent)}; set retire_after above it",
             )
         return self
 
@@ -209,6 +248,20 @@ class EventSettings(Section):
 class HttpSettings(Section):
     listen: str = _live("127.0.0.1:9898", "Address and port of metrics, health, API and page; port 0 picks a free one.")
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host (without brackets) and port of `listen`."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, listen: str) -> str:
+        match = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", listen)
+        if not match or int(match[2]) > 65535:
+            raise ValueError("not an address and a port; write 127.0.0.1:9898, 0.0.0.0:9898 or [::1]:9898")
+        return listen
+
 
 class MetricsSettings(Section):
     max_series: int = _live(1000, "Series exported one by one; above it, the top by score and aggregates.", ge=0)
@@ -216,14 +269,16 @@ class MetricsSettings(Section):
 
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = _live("info", "Least severe message that is logged.")
-    format: Literal["auto", "plain", "json", "journald"] = _live("auto", "`auto`: journald's under systemd, else plain.")
+    format: Literal["auto", "plain", "json", "journald"] = _live(
+        "auto", "`auto`: journald's under systemd, else plain."
+    )
 
 
 class Settings(Section):
     """The whole file."""
 
     version: Literal[1] = _live(1, "Version of this file's layout.")
-    state_dir: Path = _live(Path("tidegauge-state"), "Directory of journal, checkpoints, models and events.")
+    state_dir: Path = _state(Path("tidegauge-state"), "Directory of journal, checkpoints, models and events.")
     streams: dict[str, StreamSettings] = _live(..., "Streams by name.", min_length=1)
     limits: Limits = _live(Limits(), "Bounds that keep memory constant for any input.")
     history: HistorySettings = _live(HistorySettings(), "How much of the journal is kept.")
@@ -232,3 +287,14 @@ class Settings(Section):
     http: HttpSettings = _live(HttpSettings(), "The HTTP server.")
     metrics: MetricsSettings = _live(MetricsSettings(), "What is exported to Prometheus.")
     log: LogSettings = _live(LogSettings(), "Logging to standard error.")
+
+    @field_validator("streams")
+    @classmethod
+    def _names_are_labels(cls, streams: dict[str, StreamSettings]) -> dict[str, StreamSettings]:
+        for name in streams:
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}", name):
+                raise ConflictError(
+                    name[:64],
+                    "is not a stream's name; use up to 64 letters, digits, '_' and '-', not starting with '-'",
+                )
+        return streams

@@ -1,0 +1,57 @@
+# Tidegauge: `make help` says what there is. Needs a Python of 3.11 to 3.13 and network on the first run; no root.
+
+VENV := .venv
+# a machine without a GPU: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+RUNTIME := $(VENV)/.runtime-stamp
+DEV := $(VENV)/.dev-stamp
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && command -v $$p && break; done)
+
+export PYTHONNOUSERSITE := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check docs bench clean
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(RUNTIME) ## Run the daemon on real water-flow readings, sped up
+	$(VENV)/bin/tidegauge demo
+
+test: $(DEV) ## Run the tests
+	$(VENV)/bin/python -m pytest
+
+check: $(DEV) ## Format, lint, types, import contracts, documentation, wheel
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m pytest tests/docs tests/packaging
+	$(VENV)/bin/python -m build --wheel --outdir dist .
+
+docs: $(RUNTIME) ## Write the generated parts of the documentation again
+	$(VENV)/bin/python -m daemon.sample docs/configuration.md
+
+bench: $(RUNTIME) ## Measure readings per second on this machine
+	$(VENV)/bin/tidegauge bench
+
+clean: ## Remove the environment and everything built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find adapters daemon models tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo 'make: no Python of 3.11 to 3.13 found; install one (Debian: apt install python3 python3-venv) or run make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'make: $(PYTHON) has no venv module; install it (Debian: apt install python3-venv)' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(if $(TORCH_INDEX),$(PIP) install -c constraints.txt --index-url $(TORCH_INDEX) torch)
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(DEV): $(RUNTIME)
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@

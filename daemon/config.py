@@ -1,0 +1,263 @@
+"""Reading the configuration: a file to `Settings`, every mistake to one line that says where and what to do.
+
+Paths in the file are relative to the file's directory; paths in overrides, which come from the command line, to the
+working directory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from daemon.document import ConfigError, Document, Problem, Where, dotted
+from daemon.schema import NAME, keys, names_at
+from daemon.settings import ConflictError, Settings
+
+__all__ = ["ConfigError", "Problem", "changes", "effective", "from_effective", "load"]
+
+_WRONG_TYPE = {
+    "int_type": "not a whole number; write digits without quotes",
+    "float_type": "not a number; write digits without quotes, with '.' as decimal separator",
+    "bool_type": "neither true nor false; write one of the two, without quotes",
+    "string_type": "not text; put it in quotes if it is meant as text",
+    "path_type": "not a path; put it in quotes if it is meant as one",
+    "list_type": "not a list; write one item a line, each after '- '",
+    "dict_type": "not a section; write its keys below it, indented",
+    "model_type": "not a section; write its keys below it, indented",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "below the least allowed, {0}; set {0} or more"),
+    "greater_than": ("gt", "not above {0}; set more than {0}"),
+    "less_than_equal": ("le", "above the most allowed, {0}; set {0} or less"),
+    "less_than": ("lt", "not below {0}; set less than {0}"),
+}
+
+
+def load(path: Path, overrides: Mapping[str, object] | None = None, *, serving: bool = False) -> Settings:
+    """Read and check a configuration file.
+
+    Args:
+        path: The file.
+        overrides: Values from the command line by dotted key path, such as `{"streams.taxi.interval": "30m"}`;
+            they replace what the file says, and complain as `command line: ...`.
+        serving: Whether the daemon is to run from it, so that every stream needs a source.
+
+    Returns:
+        The settings, every path in them absolute.
+
+    Raises:
+        ConfigError: The file cannot be read, or does not describe a possible configuration.
+    """
+    document = Document(path)
+    overridden = {_override(document.data, key, value) for key, value in (overrides or {}).items()}
+
+    def problem(where: Where, text: str) -> Problem:
+        if any(where[: len(key)] == key for key in overridden):
+            return Problem("command line", None, text)
+        return document.problem(where, text)
+
+    version = document.data.get("version")
+    if type(version) is not int or version != 1:
+        raise ConfigError([problem(("version",), _version(document.data))])
+    try:
+        settings = Settings.model_validate_json(
+            orjson.dumps(document.data, default=str), strict=True, context={"file": True}
+        )
+    except ValidationError as error:
+        found = dict.fromkeys(problem(*_explain(detail)) for detail in error.errors())
+        raise ConfigError(sorted(found, key=lambda each: each.line or 0)) from None
+    settings = _absolute(settings, path.absolute().parent)
+    if found := dict.fromkeys(problem(where, text) for where, text in _impossible(settings, serving)):
+        raise ConfigError(list(found))
+    return settings
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """The settings with every default filled in, as JSON: what is journaled and what `tidegauge check` prints."""
+    return settings.model_dump(mode="json")
+
+
+def from_effective(config: Mapping[str, Any]) -> Settings:
+    """The settings that `effective` wrote.
+
+    Raises:
+        pydantic.ValidationError: `config` is not what this version's `effective` writes.
+    """
+    return Settings.model_validate(dict(config))
+
+
+def changes(old: Settings, new: Settings) -> list[tuple[str, str]]:
+    """Keys that differ, each with what a reload needs for it: `live`, `retrain` or `state`; sorted by key.
+
+    A stream that is added is `live`, it starts with a state of its own; one that is removed is `state`, its state goes.
+    """
+    effects = {key.path: key.effect or "live" for key in keys()}
+    before, after = dict(_flat(effective(old))), dict(_flat(effective(new)))
+    found = [(f"streams.{name}", "live") for name in new.streams if name not in old.streams]
+    found += [(f"streams.{name}", "state") for name in old.streams if name not in new.streams]
+    for key, value in after.items():
+        if key in before and before[key] != value:
+            found.append((key, effects[_pattern(key)]))
+    return sorted(found)
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from _flat(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", item
+
+
+def _pattern(key: str) -> str:
+    return re.sub(r"^streams\.[^.]+", f"streams.{NAME}", key)
+
+
+def _override(data: dict[str, Any], key: str, value: object) -> Where:
+    where = tuple(key.split("."))
+    for name in where[:-1]:
+        inner = data.get(name)
+        data[name] = dict(inner) if isinstance(inner, dict) else {}
+        data = data[name]
+    is_path = any(each.path == _pattern(key) and each.type == "path" for each in keys())
+    data[where[-1]] = str(Path(str(value)).absolute()) if is_path and value is not None else value
+    return where
+
+
+def _version(data: Mapping[str, Any]) -> str:
+    if data.get("version") is None:
+        return "version is missing; add version: 1"
+    return (
+        f"version is {_shown(data['version'])}, but this tidegauge reads version 1; set version: 1 or use its tidegauge"
+    )
+
+
+def _shown(value: Any) -> str:
+    """A value for a message: short, one line, text in quotes."""
+    text = "empty" if value is None else orjson.dumps(value, default=str).decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _explain(detail: ErrorDetails) -> tuple[Where, str]:
+    """Where an error of pydantic's is, and the line that says it in our words."""
+    where: Where = tuple(detail["loc"])
+    error = detail.get("ctx", {}).get("error")
+    if isinstance(error, ConflictError):
+        where = (*where, *error.key.split(".")) if error.key else where
+        return where, f"{dotted(where)} {error.text}"
+    if detail["type"] == "extra_forbidden":
+        return where, f"{dotted(where)} is not a known key; {_did_you_mean(where)}"
+    if detail["type"] == "missing":
+        return where, f"{dotted(where)} is missing; add {where[-1]}: with at least one stream's name and keys below it"
+    return where, f"{dotted(where)} is {_shown(detail['input'])}, {_why(detail['type'], detail)}"
+
+
+def _why(kind: str, detail: ErrorDetails) -> str:
+    """What is wrong with one value, and the remedy."""
+    context = detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return f"not one of the choices; set {context['expected'].replace(chr(39), '')}"
+    if kind in _BOUNDS:
+        name, text = _BOUNDS[kind]
+        return text.format(context[name])
+    if kind in {"too_short", "string_too_short"}:
+        return f"too short; it needs at least {context['min_length']}"
+    if kind == "string_too_long":
+        return f"too long; it may have at most {context['max_length']} characters"
+    return _WRONG_TYPE.get(kind, detail["msg"])
+
+
+def _did_you_mean(where: Where) -> str:
+    """The remedy for an unknown key: its neighbour in spelling, the section it belongs in, or all there are."""
+    name, names = str(where[-1]), names_at(where[:-1])
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    elsewhere = [key.path for key in keys() if key.name == name]
+    if where[0] == "streams" and len(where) > 1:
+        elsewhere = [path.replace(NAME, str(where[1])) for path in elsewhere]
+    if close or elsewhere:
+        return f"did you mean {' or '.join(close or elsewhere)}?"
+    return f"remove it, or use one of {', '.join(names)}"
+
+
+def _absolute(settings: Settings, base: Path) -> Settings:
+    """The settings with the file's paths made absolute."""
+    config = settings.model_dump()
+    config["state_dir"] = base / config["state_dir"]
+    if config["events"]["file"]:
+        config["events"]["file"] = base / config["events"]["file"]
+    for stream in config["streams"].values():
+        if stream["model"]["bundle"]:
+            stream["model"]["bundle"] = base / stream["model"]["bundle"]
+        for source in stream["sources"]:
+            source["path"] = source["path"] and str(base / source["path"])
+    return Settings.model_validate(config)
+
+
+def _impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]:
+    """Combinations across sections that cannot work."""
+    taken: dict[Path, str] = {}
+    stdin = ""
+    log = settings.events.file
+    for name, stream in settings.streams.items():
+        root: Where = ("streams", name)
+        if serving and not stream.sources:
+            yield (*root, "sources"), f"{dotted(root)}.sources is empty, so nothing would be read; add a source"
+        bundle = stream.model.bundle
+        if bundle and not _is_file(bundle):
+            where = (*root, "model", "bundle")
+            yield (
+                where,
+                f"{dotted(where)} is {bundle}, but there is no such file; name a bundle (.pt) or remove the key",
+            )
+        for index, source in enumerate(stream.sources):
+            where = (*root, "sources", index, "path")
+            here = dotted(where[:-1])
+            if source.path is None:
+                if stdin:
+                    yield where[:-1], f"{here} is standard input, but {stdin} reads it already; keep one of the two"
+                stdin = stdin or here
+                continue
+            if log and _matches(log, source.path):
+                yield (
+                    where,
+                    f"{here}.path is {source.path}, but events.file is written there; move events.file elsewhere",
+                )
+            if other := next((user for path, user in taken.items() if _overlap(path, source.path)), None):
+                yield where, f"{here}.path is {source.path}, but {other} reads it already; keep one of the two"
+            taken.setdefault(Path(source.path), here)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, a directory that may not be searched
+        return False
+
+
+def _matches(path: Path, pattern: str) -> bool:
+    try:
+        one, two = path.resolve(), Path(pattern).resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return str(path) == pattern
+    return one == two or one.match(str(two))
+
+
+def _overlap(one: Path, two: str) -> bool:
+    """Whether two tailed paths or globs have a file in common: by their text, or among the files there are now."""
+    if _matches(one, two) or _matches(Path(two), str(one)):
+        return True
+    if not (glob.has_magic(str(one)) or glob.has_magic(two)):
+        return False
+    # Path.glob refuses absolute patterns
+    found = [set(glob.glob(pattern, recursive=True)) for pattern in (str(one), two)]  # noqa: PTH207
+    return not found[0].isdisjoint(found[1])

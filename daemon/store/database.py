@@ -1,0 +1,105 @@
+"""The connection to `tidegauge.db`: transactions, and sqlite's errors as the store's own."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from daemon.store.errors import StoreDamaged, StoreError, StoreFull
+from daemon.store.faults import Reached, nowhere
+
+NAME = "tidegauge.db"
+DAMAGED = NAME + ".damaged"
+"""Marker beside the database: a running daemon found it malformed, so the next start quarantines it."""
+
+Row = tuple[Any, ...]
+
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FULL_EXTENDED = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_TRUNCATE)
+
+
+class Database:
+    """One connection, for the thread that made it."""
+
+    def __init__(self, path: Path, *, read_only: bool = False, reached: Reached = nowhere) -> None:
+        """Connect to an existing file; raises what a malformed or unreadable file deserves."""
+        self.path = path
+        self._reached = reached
+        self._read_only = read_only
+        mode = "ro" if read_only else "rw"
+        with self._translated():
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
+            )
+        try:
+            with self._translated():
+                self._connection.execute("PRAGMA busy_timeout=5000")
+                if not read_only:
+                    self._connection.execute("PRAGMA synchronous=FULL")
+                    self._connection.execute("PRAGMA journal_size_limit=67108864")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def rows(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        """All rows of one statement."""
+        with self._translated():
+            return self._connection.execute(sql, args).fetchall()
+
+    def value(self, sql: str, args: Sequence[Any] = ()) -> Any:
+        """First column of the first row, None when there is none."""
+        rows = self.rows(sql, args)
+        return rows[0][0] if rows else None
+
+    def many(self, sql: str, rows: Iterable[Row]) -> None:
+        """One statement for each of `rows`."""
+        with self._translated():
+            self._connection.executemany(sql, rows)
+
+    @contextmanager
+    def transaction(self, fault_point: str) -> Iterator[None]:
+        """All of the block's statements or none; `reached` is called just before and just after the commit."""
+        self.rows("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._reached(f"{fault_point}.before_commit")
+            self.rows("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self._reached(f"{fault_point}.after_commit")
+
+    def damaged(self, what: str) -> StoreDamaged:
+        """The error for `what` was found; a writer also leaves the marker that makes the next start quarantine."""
+        if not self._read_only:
+            self.path.with_name(DAMAGED).touch()
+        return StoreDamaged(
+            f"{self.path}: {what}; restart the daemon: it sets the file aside and goes on from the last checkpoint"
+        )
+
+    def close(self) -> None:
+        """Close the connection; a second call does nothing."""
+        self._connection.close()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0)
+            if code & 0xFF in _DAMAGE:
+                raise self.damaged(f"is malformed ({error})") from error
+            if code & 0xFF == sqlite3.SQLITE_FULL or code in _FULL_EXTENDED:
+                raise StoreFull(
+                    f"{self.path}: no room to write ({error}); nothing was changed; free space on this file system"
+                ) from error
+            raise StoreError(f"{self.path}: {error}; check the disk and the directory's owner and mode") from error

@@ -1,0 +1,76 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from daemon.store.errors import StoreError, StoreFull
+
+TEMPORARY = ".tmp"
+"""Suffix of files that are being written; leftovers of a crash are removed at the next start."""
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_whole(path: Path, parts: Iterable[bytes | memoryview], before_rename: Callable[[], None]) -> None:
+    """Write `parts` to `path`: temporary file, fsync, rename, fsync of the directory.
+
+    Raises:
+        StoreFull: There is no room; `path` is as it was.
+        StoreError: Any other failure of the disk; `path` is as it was, or the new file whole.
+    """
+    temporary = path.with_name(path.name + TEMPORARY)
+    try:
+        with temporary.open("wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        before_rename()
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise disk_error(error, path) from error
+
+
+def disk_error(error: OSError, path: Path) -> StoreError:
+    """The typed error for an operating system's refusal to write `path`."""
+    if error.errno in _NO_SPACE:
+        return StoreFull(f"{path}: no room to write it ({error.strerror}); free space on this file system")
+    return StoreError(f"{path}: cannot be written ({error}); check the disk and the directory's owner and mode")
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames inside `directory` durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def quarantine(path: Path, companions: tuple[str, ...] = ()) -> Path:
+    """Rename `path`, with `path` + each companion suffix, to the first free `*.quarantined-N`; the new path."""
+    number = 1
+    while (moved := path.with_name(f"{path.name}.quarantined-{number}")).exists():
+        number += 1
+    for suffix in companions:
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.replace(moved.with_name(moved.name + suffix))
+    if path.exists():
+        path.replace(moved)
+    sync_directory(path.parent)
+    return moved
+
+
+def remove_temporaries(directory: Path) -> None:
+    """Remove what a crash left half written."""
+    for leftover in directory.glob(f"*{TEMPORARY}"):
+        leftover.unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+"""Model files and the record of every training: what it made, or why it made nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from daemon.store.database import Database, Row
+from daemon.store.errors import ModelChecksum, ModelUnknown
+from daemon.store.faults import Reached
+from daemon.store.files import write_whole
+
+DIRECTORY = "models"
+COLUMNS = "request_id, stream, version, status, digest, sha256, file, manifest, reason, detail, seq, at_ms"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What one training came to.
+
+    Attributes:
+        request_id: The training's deterministic id.
+        stream: Stream it was for.
+        version: 1, 2, ... within the stream; None when there is no file.
+        status: The outcome: `promoted`, `rejected`, or `failed` (no file).
+        digest: Digest of the bundle's content, as the caller gave it.
+        sha256: SHA-256 of the file, hexadecimal.
+        file: Name of the file inside `models/`.
+        manifest: The bundle's manifest.
+        reason: Why it failed, one word.
+        detail: Why it failed, in full.
+        seq: Last journal entry when this was recorded.
+        at_ms: When it was recorded, epoch milliseconds.
+    """
+
+    request_id: str
+    stream: str
+    version: int | None
+    status: str
+    digest: str | None
+    sha256: str | None
+    file: str | None
+    manifest: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    detail: str | None = None
+    seq: int = 0
+    at_ms: int = 0
+
+
+def file_name(stream: str, version: int) -> str:
+    """Name of a model file; any stream name becomes a safe, distinct one of bounded length."""
+    safe = quote(stream, safe="").replace(".", "%2E").replace("~", "%7E")
+    if len(safe) > 120:
+        safe = f"{safe[:64]}~{hashlib.sha256(stream.encode()).hexdigest()[:32]}"
+    return f"{safe}-{version:04d}.pt"
+
+
+def put(database: Database, directory: Path, reached: Reached, record: ModelRecord, file_bytes: bytes) -> ModelRecord:
+    """Write the file, then record it under the stream's next version; a request already recorded is left as it is.
+
+    Args:
+        record: Everything but version, file and SHA-256.
+
+    Returns:
+        The record as it stands in the table.
+    """
+    if (existing := outcome(database, record.request_id)) is not None:
+        return existing
+    newest = database.value("SELECT max(version) FROM models WHERE stream = ?", [record.stream])
+    version = (newest or 0) + 1
+    file = file_name(record.stream, version)
+    write_whole(directory / file, (file_bytes,), lambda: reached("model.before_rename"))
+    reached("model.before_record")
+    sha256 = hashlib.sha256(file_bytes).hexdigest()
+    insert(database, [_row(replace(record, version=version, sha256=sha256, file=file))])
+    reached("model.after_record")
+    return _known(outcome(database, record.request_id), record.request_id)
+
+
+def put_failure(database: Database, reached: Reached, record: ModelRecord) -> ModelRecord:
+    """Record a training that made no model; a request already recorded is left as it is."""
+    if (existing := outcome(database, record.request_id)) is not None:
+        return existing
+    insert(database, [_row(record)])
+    reached("model.after_record")
+    return record
+
+
+def insert(database: Database, rows: list[Row]) -> None:
+    """Add rows of `COLUMNS`, one statement (so one transaction) each unless the caller has opened one."""
+    marks = ", ".join("?" * len(COLUMNS.split(", ")))
+    database.many(f"INSERT INTO models ({COLUMNS}) VALUES ({marks})", rows)
+
+
+def outcome(database: Database, request_id: str) -> ModelRecord | None:
+    """What the training came to, None when it is not recorded."""
+    rows = database.rows(f"SELECT {COLUMNS} FROM models WHERE request_id = ?", [request_id])
+    return _record(rows[0]) if rows else None
+
+
+def records(database: Database, stream: str | None = None) -> list[ModelRecord]:
+    """Records of one stream, or of all, in the order they were made."""
+    condition, args = ("WHERE stream = ?", [stream]) if stream is not None else ("", [])
+    return [_record(row) for row in database.rows(f"SELECT {COLUMNS} FROM models {condition} ORDER BY rowid", args)]
+
+
+def version(database: Database, stream: str, number: int) -> ModelRecord:
+    """The record of one version. Raises ModelUnknown."""
+    rows = database.rows(f"SELECT {COLUMNS} FROM models WHERE stream = ? AND version = ?", [stream, number])
+    return _known(_record(rows[0]) if rows else None, f"{stream} version {number}")
+
+
+def read(directory: Path, record: ModelRecord) -> bytes:
+    """The file of `record`. Raises ModelChecksum when its bytes are not those recorded, ModelUnknown without a file."""
+    if record.file is None:
+        raise ModelUnknown(f"training {record.request_id} of {record.stream} made no model ({record.reason})")
+    path = directory / record.file
+    try:
+        found = path.read_bytes()
+    except OSError as error:
+        raise ModelChecksum(f"{path}: cannot be read ({error}); restore it, or roll back to another version") from error
+    if hashlib.sha256(found).hexdigest() != record.sha256:
+        raise ModelChecksum(
+            f"{path}: its SHA-256 is not the one recorded ({record.sha256}); "
+            "restore the file, or roll back to another version"
+        )
+    return found
+
+
+def _known(record: ModelRecord | None, name: str) -> ModelRecord:
+    if record is None:
+        raise ModelUnknown(f"no model is recorded for {name}; `tidegauge models` lists those there are")
+    return record
+
+
+def _row(record: ModelRecord) -> Row:
+    manifest = json.dumps(record.manifest, sort_keys=True)
+    names = COLUMNS.split(", ")
+    return tuple(manifest if name == "manifest" else getattr(record, name) for name in names)
+
+
+def _record(row: Row) -> ModelRecord:
+    values = dict(zip(COLUMNS.split(", "), row, strict=True))
+    values["manifest"] = json.loads(values["manifest"] or "{}")
+    return ModelRecord(**values)

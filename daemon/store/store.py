@@ -1,0 +1,224 @@
+"""The durable state of one state directory, open for writing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.base import Position
+from daemon.events import Event
+from daemon.inputs import Input
+from daemon.store import checkpoints, event_table, journal, machine, model_store, opening
+from daemon.store.checkpoints import Checkpoints
+from daemon.store.database import Database
+from daemon.store.errors import StoreError
+from daemon.store.faults import Reached, nowhere
+from daemon.store.lock import Lock
+from daemon.store.model_store import ModelRecord
+from daemon.store.view import StoreView
+
+log = logging.getLogger(__name__)
+
+
+class Store(StoreView):
+    """Journal, positions, checkpoints, events and models. One process and one thread writes; `open` makes one.
+
+    Attributes:
+        quarantined: Databases and checkpoints set aside since `open`, for the metrics.
+        checkpoint_at_ms: When the last checkpoint was written, epoch milliseconds; None when there is none.
+        checkpoint_bytes: Size of the last checkpoint written or loaded.
+        checkpoint_failures: Checkpoints that could not be written since `open`.
+        checkpoint_mismatches: Checkpoints loaded that other versions or another CPU wrote.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        database: Database,
+        lock: Lock,
+        files: Checkpoints,
+        *,
+        reached: Reached,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(directory, database)
+        self._lock, self._files, self._reached, self._clock = lock, files, reached, clock
+        self._last = journal.bounds(database)[2]
+        self._databases_quarantined = 0
+        self.checkpoint_at_ms: int | None = None
+        self.checkpoint_bytes = 0
+        self.checkpoint_failures = 0
+        self.checkpoint_mismatches = 0
+
+    @classmethod
+    def open(cls, directory: Path, *, reached: Reached = nowhere, clock: Callable[[], float] = time.time) -> Store:
+        """Open `directory` for writing; make it when there is none.
+
+        Args:
+            directory: The state directory.
+            reached: Called with the name of each fault point as it is passed.
+            clock: Epoch seconds.
+
+        Raises:
+            StoreLocked: Another process has it open.
+            StoreFull: There is no room to open it.
+            StoreError: It cannot be read or written; damage is no error, it is quarantined.
+        """
+        lock = opening.enter(directory)
+        try:
+            files = Checkpoints(directory / checkpoints.DIRECTORY, reached)
+            database, quarantined = opening.database(directory, files, reached)
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            store = cls(directory, database, lock, files, reached=reached, clock=clock)
+        except BaseException:
+            database.close()
+            lock.release()
+            raise
+        store._databases_quarantined = quarantined
+        return store
+
+    @property
+    def quarantined(self) -> int:
+        """Databases and checkpoints set aside since `open`."""
+        return self._databases_quarantined + self._files.quarantined
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest entry; 0 before the first."""
+        return self._last
+
+    def append(
+        self, items: Sequence[Input], positions: Mapping[str, Mapping[str, Position]], received_at_ms: int
+    ) -> list[int]:
+        """Journal `items` and move `positions` (source -> place -> position) in one transaction.
+
+        Returns:
+            The entries' numbers, consecutive.
+
+        Raises:
+            StoreFull: There is no room; nothing was changed.
+        """
+        numbers = journal.append(self._database, self._last, items, positions, received_at_ms)
+        self._last += len(numbers)
+        return numbers
+
+    def drop_position(self, source: str, place: str) -> None:
+        """Forget one place of a source (its file is gone for good)."""
+        journal.drop_position(self._database, source, place)
+
+    def record_events(self, events: Sequence[Event]) -> None:
+        """Add `events` in one transaction, in order; a revision that is already there stays as it is."""
+        if events:
+            event_table.record(self._database, events)
+
+    def set_sink_position(self, name: str, last_row: int, committed_bytes: int) -> None:
+        """Record that a sink has delivered events up to `last_row`, in `committed_bytes`."""
+        event_table.set_sink_position(self._database, name, last_row, committed_bytes)
+
+    def write_checkpoint(self, seq: int, data: bytes) -> None:
+        """Write the state after entry `seq` and drop checkpoints no longer needed.
+
+        Raises:
+            StoreFull: There is no room; earlier checkpoints are as they were.
+        """
+        self.prepare_checkpoint(seq, data)()
+
+    def prepare_checkpoint(self, seq: int, data: bytes) -> Callable[[], None]:
+        """What `write_checkpoint` does, as a function that touches no database and may run in another thread."""
+        if not 0 <= seq <= self._last:
+            raise ValueError(f"checkpoint of entry {seq}, but the journal ends with {self._last}")
+        carried = opening.carry(self._database, seq)
+        at_ms = int(self._clock() * 1000)
+
+        def write() -> None:
+            try:
+                size = self._files.write(seq, at_ms, machine.versions(), carried, data)
+            except StoreError:
+                self.checkpoint_failures += 1
+                raise
+            self.checkpoint_at_ms, self.checkpoint_bytes = at_ms, size
+
+        return write
+
+    def load_checkpoint(self) -> tuple[int, bytes] | None:
+        """`(seq, data)` of the newest sound checkpoint that the journal continues; None: begin with the empty state.
+
+        Damaged checkpoints are quarantined. When none is left and the journal no longer reaches back to the empty
+        state, its entries no longer count: `entries` begins after `last_seq`.
+        """
+        floor, base, last = journal.bounds(self._database)
+        found = self._files.newest_sound(max(floor, base), last)
+        if found is None:
+            if floor > base:
+                log.error("state lost, starting afresh", extra={"journal_from": floor + 1, "journal_to": last})
+                journal.set_base(self._database, last)
+            return None
+        self.checkpoint_at_ms = found.at_ms
+        self.checkpoint_bytes = len(found.data)
+        self._compare(found.versions)
+        return found.seq, found.data
+
+    def reject_checkpoint(self, seq: int, why: str) -> None:
+        """Quarantine a sound checkpoint that the engine cannot load; `load_checkpoint` then gives an earlier one."""
+        self._files.set_aside(seq, why)
+
+    def put_model(
+        self,
+        stream: str,
+        request_id: str,
+        bundle_file_bytes: bytes,
+        *,
+        digest: str,
+        manifest: dict[str, Any],
+        outcome: str,
+    ) -> int:
+        """Keep a model file and record its training's outcome; its version within the stream.
+
+        A request already recorded keeps its version and its file. A file that a crash left unrecorded is replaced.
+        """
+        record = self._training(stream, request_id, outcome, digest=digest, manifest=json.loads(json.dumps(manifest)))
+        kept = model_store.put(self._database, self._models, self._reached, record, bundle_file_bytes)
+        return kept.version or 0
+
+    def record_failure(self, stream: str, request_id: str, reason: str, detail: str) -> None:
+        """Record that a training made no model, and why; a request already recorded stays as it is."""
+        record = self._training(stream, request_id, "failed", reason=reason, detail=detail)
+        model_store.put_failure(self._database, self._reached, record)
+
+    def prune(self, keep_s: float, max_bytes: int, now_ms: int) -> None:
+        """Drop entries older than `keep_s` or beyond `max_bytes`, and checkpoints that old; see docs/state.md.
+
+        The newest two checkpoints stay, and with them every entry after the older of the two.
+        """
+        since_ms = now_ms - int(keep_s * 1000)
+        through = journal.droppable(self._database, since_ms, max_bytes)
+        self._files.retain(since_ms, through)
+        kept = [seq for seq in self._files.sequences() if seq >= journal.bounds(self._database)[0]]
+        journal.drop(self._database, min([through, *kept]) if kept else 0)
+
+    def close(self) -> None:
+        """Close the database and let the directory go; a second call does nothing."""
+        super().close()
+        self._lock.release()
+
+    def _compare(self, written: Mapping[str, str]) -> None:
+        here = machine.versions()
+        differing = sorted(name for name in {*written, *here} if written.get(name) != here.get(name))
+        if differing:
+            self.checkpoint_mismatches += 1
+            log.warning(
+                "checkpoint written by other versions, results may differ in their last bits",
+                extra={name: f"{written.get(name)} -> {here.get(name)}" for name in differing},
+            )
+
+    def _training(self, stream: str, request_id: str, status: str, **facts: Any) -> ModelRecord:
+        values: dict[str, Any] = {"digest": None, "version": None, "sha256": None, "file": None} | facts
+        at_ms = int(self._clock() * 1000)
+        return ModelRecord(request_id=request_id, stream=stream, status=status, seq=self._last, at_ms=at_ms, **values)

@@ -1,0 +1,152 @@
+"""What can be read of a state directory, by the daemon itself or beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from adapters.base import Position
+from daemon.events import Event, State
+from daemon.inputs import Input
+from daemon.store import check, event_table, journal, model_store, schema
+from daemon.store.database import NAME, Database
+from daemon.store.errors import ModelUnknown, StoreError, StoreMissing
+from daemon.store.model_store import ModelRecord
+
+
+class StoreView:
+    """Reads one state directory. Belongs to the thread that made it; takes no lock and changes nothing."""
+
+    def __init__(self, directory: Path, database: Database) -> None:
+        self.directory = directory
+        self._database = database
+
+    def positions(self, source: str) -> dict[str, Position]:
+        """Place -> position of one source; empty when it never had any."""
+        return journal.positions(self._database, source)
+
+    def entries(self, after: int | None = None, through: int | None = None) -> Iterator[tuple[int, Input]]:
+        """`(number, input)` of the entries after `after` up to `through`, streaming; without `after`, all there are."""
+        floor, base, _ = journal.bounds(self._database)
+        return journal.entries(self._database, floor if after is None else max(after, base), through)
+
+    @property
+    def first_seq(self) -> int:
+        """Number of the oldest entry the journal still holds (of the next one, when it holds none)."""
+        return journal.bounds(self._database)[0] + 1
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest entry; 0 before the first."""
+        return journal.bounds(self._database)[2]
+
+    def events(
+        self,
+        *,
+        stream: str | None = None,
+        series: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        state: State | None = None,
+        latest_only: bool = True,
+        after_row: int = 0,
+        limit: int | None = None,
+    ) -> list[tuple[int, Event]]:
+        """Events in the order they were recorded, each with its row number.
+
+        Args:
+            stream: Of this stream only.
+            series: Of this series only.
+            since: Episodes whose last slot so far is at or after this, epoch seconds.
+            until: Episodes whose first slot is before this, epoch seconds.
+            state: In this state; with `latest_only`, in this state now.
+            latest_only: The newest revision of each event, or all revisions.
+            after_row: Rows after this one.
+            limit: At most so many.
+        """
+        return event_table.select(
+            self._database,
+            stream=stream,
+            series=series,
+            since=since,
+            until=until,
+            state=state,
+            latest_only=latest_only,
+            after_row=after_row,
+            limit=limit,
+        )
+
+    def sink_position(self, name: str, default_bytes: int = 0) -> tuple[int, int]:
+        """`(last_row, committed_bytes)` of a sink: it has delivered events up to that row, in so many bytes.
+
+        Args:
+            name: Name of the sink.
+            default_bytes: Committed bytes of a sink without a record. A file sink gives the size of its file, so that
+                a file that outlived its database is appended to, not cut.
+        """
+        return event_table.sink_position(self._database, name, default_bytes)
+
+    def models(self, stream: str | None = None) -> list[ModelRecord]:
+        """Records of all trainings of a stream (of all streams), oldest first."""
+        return model_store.records(self._database, stream)
+
+    def outcome(self, request_id: str) -> ModelRecord | None:
+        """What a training came to, None when nothing is recorded of it."""
+        return model_store.outcome(self._database, request_id)
+
+    def read_model(self, stream: str, version: int) -> bytes:
+        """Bytes of one model file. Raises ModelUnknown, or ModelChecksum when they are not those recorded."""
+        return model_store.read(self._models, model_store.version(self._database, stream, version))
+
+    def read_model_of(self, request_id: str) -> bytes:
+        """Bytes of the model that a training made; raises as `read_model` does."""
+        record = self.outcome(request_id)
+        if record is None:
+            raise ModelUnknown(f"training {request_id} is not recorded; `tidegauge models` lists those that are")
+        return model_store.read(self._models, record)
+
+    def check(self) -> list[str]:
+        """Everything that is wrong with the directory, one line each; reads every byte, so it may take minutes."""
+        return check.problems(self._database, self.directory)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _models(self) -> Path:
+        return self.directory / model_store.DIRECTORY
+
+
+def open_reader(directory: Path) -> StoreView:
+    """A read-only view, also while a daemon runs; each thread opens its own.
+
+    Raises:
+        StoreMissing: There is no database.
+        StoreError: The database is not of this version.
+    """
+    path = directory / NAME
+    if not path.exists():
+        raise StoreMissing(f"{path}: there is no state here; check state_dir, or start the daemon once")
+    database = Database(path, read_only=True)
+    try:
+        found = (database.value("PRAGMA application_id"), database.value("PRAGMA user_version"))
+        if found != (schema.APPLICATION_ID, schema.VERSION):
+            raise StoreError(
+                f"{path}: is not a Tidegauge database of version {schema.VERSION}; "
+                "start the daemon of this version once: it migrates the file, or sets it aside"
+            )
+    except BaseException:
+        database.close()
+        raise
+    return StoreView(directory, database)

@@ -1,0 +1,1 @@
+"""Contracts held against every implementation."""

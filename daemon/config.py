@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from daemon.document import ConfigError, Document, Problem, Where, dotted
 from daemon.schema import NAME, keys, names_at
 from daemon.settings import ConflictError, Settings
+from daemon.units import format_duration, format_size
 
 __all__ = ["ConfigError", "Problem", "changes", "effective", "from_effective", "load"]
 
@@ -72,7 +73,7 @@ def load(path: Path, overrides: Mapping[str, object] | None = None, *, serving: 
             orjson.dumps(document.data, default=str), strict=True, context={"file": True}
         )
     except ValidationError as error:
-        found = dict.fromkeys(problem(*_explain(detail)) for detail in error.errors())
+        found = dict.fromkeys(problem(*_explain(detail, document.data)) for detail in error.errors())
         raise ConfigError(sorted(found, key=lambda each: each.line or 0)) from None
     settings = _absolute(settings, path.absolute().parent)
     if found := dict.fromkeys(problem(where, text) for where, text in _impossible(settings, serving)):
@@ -146,7 +147,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _explain(detail: ErrorDetails) -> tuple[Where, str]:
+def _explain(detail: ErrorDetails, data: Any) -> tuple[Where, str]:
     """Where an error of pydantic's is, and the line that says it in our words."""
     where: Where = tuple(detail["loc"])
     error = detail.get("ctx", {}).get("error")
@@ -157,10 +158,12 @@ def _explain(detail: ErrorDetails) -> tuple[Where, str]:
         return where, f"{dotted(where)} is not a known key; {_did_you_mean(where)}"
     if detail["type"] == "missing":
         return where, f"{dotted(where)} is missing; add {where[-1]}: with at least one stream's name and keys below it"
-    return where, f"{dotted(where)} is {_shown(detail['input'])}, {_why(detail['type'], detail)}"
+    for part in where:  # not detail's input, which may be seconds already
+        data = data[part]
+    return where, f"{dotted(where)} is {_shown(data)}, {_why(detail['type'], detail, data)}"
 
 
-def _why(kind: str, detail: ErrorDetails) -> str:
+def _why(kind: str, detail: ErrorDetails, value: Any) -> str:
     """What is wrong with one value, and the remedy."""
     context = detail.get("ctx", {})
     if kind == "value_error":
@@ -169,12 +172,19 @@ def _why(kind: str, detail: ErrorDetails) -> str:
         return f"not one of the choices; set {context['expected'].replace(chr(39), '')}"
     if kind in _BOUNDS:
         name, text = _BOUNDS[kind]
-        return text.format(context[name])
+        return text.format(_bound(context[name], value))
     if kind in {"too_short", "string_too_short"}:
         return f"too short; it needs at least {context['min_length']}"
     if kind == "string_too_long":
         return f"too long; it may have at most {context['max_length']} characters"
     return _WRONG_TYPE.get(kind, detail["msg"])
+
+
+def _bound(bound: Any, value: Any) -> str:
+    """A limit in the unit of the value that broke it."""
+    if not isinstance(value, str):
+        return str(bound)
+    return format_size(bound) if value.endswith("B") else format_duration(bound)
 
 
 def _did_you_mean(where: Where) -> str:

@@ -142,7 +142,9 @@ class Document:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else None
             column = f" at column {mark.column + 1}" if mark else ""
-            text = f"this is not YAML{column}: {error.problem or error.context}; check indentation, quotes and colons"
+            globbed = "alias" in f"{error.context} {error.problem}"
+            remedy = "put a value that starts with * in quotes" if globbed else "check indentation, quotes and colons"
+            text = f"this is not YAML{column}: {error.problem or error.context}; {remedy}"
         except yaml.YAMLError as error:
             text = f"this is not YAML: {str(error).splitlines()[0]}; remove that character"
         raise ConfigError([Problem(self.name, line, text)])

@@ -1,0 +1,36 @@
+"""What all tests share: components that may be missing, and the data set beside the repository.
+
+Without `CI=true` a test that needs something missing is skipped with the reason; with it the test fails, so that a
+green run in CI means that everything ran.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}; CI=true allows no skipped test", pytrace=False)
+    pytest.skip(reason)
+
+
+def need(tool: str) -> Path:
+    """The path of a program such as `prometheus` or `chromium`; without it the test is skipped, or fails in CI."""
+    found = shutil.which(tool)
+    return Path(found) if found else _missing(f"{tool} is not installed (.ci/run installs it)")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The directory of reference data: `TIDEGAUGE_DATA`, else `../shared/data`."""
+    named = os.environ.get("TIDEGAUGE_DATA")
+    data = Path(named) if named else ROOT.parent / "shared" / "data"
+    return data if data.is_dir() else _missing(f"there is no {data}; set TIDEGAUGE_DATA to the reference data")

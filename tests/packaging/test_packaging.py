@@ -1,0 +1,79 @@
+"""What the distribution promises: its names are its own, its file list is right, its versions are pinned."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import metadata
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
+from daemon.ownership import NAMES, foreign_owners
+from tests.conftest import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def pins() -> dict[NormalizedName, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in rows}
+
+
+def test_no_other_distribution_owns_a_name_of_ours() -> None:
+    """In this environment `daemon`, `models` and `adapters` belong to Tidegauge alone."""
+    assert foreign_owners() == []
+
+
+def test_a_foreign_owner_is_named_with_the_remedy() -> None:
+    """A distribution that installs one of the three names is reported, Tidegauge itself and other names are not."""
+    owners = {"daemon": ["tidegauge", "python-daemon", "tidegauge"], "models": ["Tidegauge"], "numpy": ["numpy"]}
+    assert foreign_owners(owners) == [
+        "daemon: the distribution python-daemon installs a package of this name too; "
+        "install Tidegauge into an environment of its own (pipx install tidegauge)"
+    ]
+
+
+def test_every_package_directory_is_in_the_distribution() -> None:
+    """Each directory with Python files under the three packages is a package, so that the wheel has it."""
+    for name in NAMES:
+        for file in (ROOT / name).rglob("*.py"):
+            assert (file.parent / "__init__.py").is_file(), f"{file.parent} lacks __init__.py and would not be packaged"
+
+
+def test_torch_jit_is_named_in_one_file_only() -> None:
+    """Only models/bundle.py names torch.jit, deprecated upstream, so that leaving it is a change of one file."""
+    pattern = re.compile(r"torch\.jit|from torch import .*\bjit\b")
+    files = [file for name in NAMES for file in (ROOT / name).rglob("*.py")]
+    naming = {str(file.relative_to(ROOT)) for file in files if pattern.search(file.read_text(encoding="utf-8"))}
+    assert naming <= {"models/bundle.py"}
+
+
+def test_every_dependency_is_pinned_to_a_version_it_allows() -> None:
+    """constraints.txt has each dependency of pyproject.toml, and theirs in turn, at a version within its range."""
+    pinned = pins()
+    extras = PROJECT["optional-dependencies"]["dev"]
+    wanted = [Requirement(text) for text in (*PROJECT["dependencies"], *extras)]
+    seen: set[str] = set()
+    while wanted:
+        requirement = wanted.pop()
+        name = canonicalize_name(requirement.name)
+        assert name in pinned, f"{requirement} is not in constraints.txt"
+        assert requirement.specifier.contains(pinned[name]), f"constraints.txt has {name} {pinned[name]}"
+        if name not in seen:
+            seen.add(name)
+            inner = [Requirement(text) for text in metadata.requires(name) or ()]
+            wanted += [each for each in inner if each.marker is None or each.marker.evaluate({"extra": ""})]
+
+
+def test_the_pinned_versions_are_those_tested() -> None:
+    """The environment the tests run in has the versions of constraints.txt (torch: whatever its build)."""
+    installed = {canonicalize_name(each.name): each.version.partition("+")[0] for each in metadata.distributions()}
+    different = {name: installed[name] for name, pin in pins().items() if name in installed and installed[name] != pin}
+    assert different == {}
+
+
+def test_the_changelog_has_the_version() -> None:
+    """The version of pyproject.toml has its section in CHANGELOG.md."""
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -30,6 +30,7 @@ check: $(DEV) ## Format, lint, types, import contracts, documentation, wheel
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python -m pytest tests/docs tests/packaging
+	rm -rf build dist
 	$(VENV)/bin/python -m build --wheel --outdir dist .
 
 docs: $(RUNTIME) ## Write the generated parts of the documentation again
@@ -42,13 +43,16 @@ clean: ## Remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find adapters daemon models tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo 'make: no Python of 3.11 to 3.13 found; install one (Debian: apt install python3 python3-venv) or run make PYTHON=/path/to/python3' >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'make: $(PYTHON) has no venv module; install it (Debian: apt install python3-venv)' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+# pip is the last thing venv makes, so an environment whose making was cut short is made again
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo 'make: found no Python of 3.11 to 3.13 here;' \
+		'install one (Debian: apt install python3 python3-venv) or name one: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'make: $(PYTHON) cannot make virtual environments;' \
+		'install its venv module (Debian: apt install python3-venv)' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
 
-$(RUNTIME): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(if $(TORCH_INDEX),$(PIP) install -c constraints.txt --index-url $(TORCH_INDEX) torch)
+$(RUNTIME): pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(if $(TORCH_INDEX),$(PIP) install -c constraints.txt --no-deps --index-url $(TORCH_INDEX) torch)
 	$(PIP) install -c constraints.txt -e .
 	@touch $@
 

@@ -58,6 +58,8 @@ class Checkpoints:
 
     def sequences(self) -> list[int]:
         """Numbers of the checkpoints there are, newest first."""
+        if not self.directory.is_dir():
+            return []
         names = (_NAME.fullmatch(path.name) for path in self.directory.iterdir())
         return sorted((int(name[1]) for name in names if name), reverse=True)
 
@@ -129,9 +131,12 @@ class Checkpoints:
                 self.path(seq).unlink(missing_ok=True)
 
     def _at_ms(self, seq: int) -> int:
-        """When the checkpoint was written, 0 when its header is cut short."""
-        with self.path(seq).open("rb") as file:
-            fixed = file.read(_FIXED.size)
+        """When the checkpoint was written, 0 when that cannot be read."""
+        try:
+            with self.path(seq).open("rb") as file:
+                fixed = file.read(_FIXED.size)
+        except OSError:
+            return 0
         return int(_FIXED.unpack(fixed)[3]) if len(fixed) == _FIXED.size else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ _FULL_EXTENDED = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqli
 class Database:
     """One connection, for the thread that made it."""
 
-    def __init__(self, path: Path, *, read_only: bool = False, reached: Reached = nowhere) -> None:
-        """Connect to an existing file; raises what a malformed or unreadable file deserves."""
+    def __init__(
+        self, path: Path, *, read_only: bool = False, create: bool = False, reached: Reached = nowhere
+    ) -> None:
+        """Connect to a file, to an existing one unless `create`."""
         self.path = path
         self._reached = reached
         self._read_only = read_only
-        mode = "ro" if read_only else "rw"
+        mode = "ro" if read_only else "rwc" if create else "rw"
         with self._translated():
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
@@ -75,7 +77,8 @@ class Database:
     def damaged(self, what: str) -> StoreDamaged:
         """The error for `what` was found; a writer also leaves the marker that makes the next start quarantine."""
         if not self._read_only:
-            self.path.with_name(DAMAGED).touch()
+            with suppress(OSError):
+                self.path.with_name(DAMAGED).touch()
         return StoreDamaged(
             f"{self.path}: {what}; restart the daemon: it sets the file aside and goes on from the last checkpoint"
         )
@@ -86,7 +89,8 @@ class Database:
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -60,12 +60,10 @@ def quarantine(path: Path, companions: tuple[str, ...] = ()) -> Path:
     number = 1
     while (moved := path.with_name(f"{path.name}.quarantined-{number}")).exists():
         number += 1
-    for suffix in companions:
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            companion.replace(moved.with_name(moved.name + suffix))
-    if path.exists():
-        path.replace(moved)
+    for suffix in ("", *companions):  # the file first: a database must never be seen without its log
+        present = path.with_name(path.name + suffix)
+        if present.exists():
+            present.replace(moved.with_name(moved.name + suffix))
     sync_directory(path.parent)
     return moved
 

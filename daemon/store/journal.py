@@ -153,7 +153,7 @@ def _through(database: Database, floor: int, seq: int) -> int:
     return int(rows[0][0])
 
 
-def drop(database: Database, through: int, rows: int = 500) -> None:
+def drop(database: Database, through: int, rows: int = 100) -> None:
     """Drop entries up to `through`, `rows` of them in a transaction, and give free pages back to the file system."""
     floor, _, last = bounds(database)
     while floor < min(through, last):

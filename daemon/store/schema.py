@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,25 +14,26 @@ from daemon.store.files import TEMPORARY, sync_directory
 APPLICATION_ID = 0x54444741  # "TDGA"
 VERSION = 1
 
-_TABLES = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE journal (
+_STATEMENTS = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE journal (
     seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, stream TEXT, received_at_ms INTEGER NOT NULL,
-    bytes_through INTEGER NOT NULL, crc INTEGER NOT NULL, header BLOB NOT NULL, blob BLOB NOT NULL);
-CREATE TABLE positions (
+    bytes_through INTEGER NOT NULL, crc INTEGER NOT NULL, header BLOB NOT NULL, blob BLOB NOT NULL)""",
+    """CREATE TABLE positions (
     source TEXT NOT NULL, place BLOB NOT NULL, position TEXT NOT NULL, seq INTEGER NOT NULL,
-    PRIMARY KEY (source, place)) WITHOUT ROWID;
-CREATE TABLE events (
+    PRIMARY KEY (source, place)) WITHOUT ROWID""",
+    """CREATE TABLE events (
     row INTEGER PRIMARY KEY, id TEXT NOT NULL, revision INTEGER NOT NULL, stream TEXT NOT NULL, series TEXT,
     state TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL, body TEXT NOT NULL,
-    UNIQUE (id, revision));
-CREATE TABLE sinks (name TEXT PRIMARY KEY, last_row INTEGER NOT NULL, committed_bytes INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE models (
+    UNIQUE (id, revision))""",
+    """CREATE TABLE sinks (
+    name TEXT PRIMARY KEY, last_row INTEGER NOT NULL, committed_bytes INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE models (
     request_id TEXT PRIMARY KEY, stream TEXT NOT NULL, version INTEGER, status TEXT NOT NULL, digest TEXT,
     sha256 TEXT, file TEXT, manifest TEXT, reason TEXT, detail TEXT, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    UNIQUE (stream, version));
-INSERT INTO meta VALUES ('floor', 0), ('base', 0);
-"""
+    UNIQUE (stream, version))""",
+    "INSERT INTO meta VALUES ('floor', 0), ('base', 0)",
+)
 
 TABLES = ("meta", "journal", "positions", "events", "sinks", "models")
 
@@ -44,15 +44,15 @@ MIGRATIONS: Mapping[int, Callable[[Database], None]] = {}
 def create(path: Path, reached: Reached, fill: Callable[[Database], None]) -> None:
     """Make a fresh database at `path`, `fill` it, and only then give it its name."""
     temporary = path.with_name(path.name + TEMPORARY)
-    temporary.unlink(missing_ok=True)
-    with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(
-            f"BEGIN; {_TABLES} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
-        )
-    with closing(Database(temporary)) as database:
+    for leftover in path.parent.glob(f"{temporary.name}*"):
+        leftover.unlink()
+    with closing(Database(temporary, create=True)) as database:
+        database.rows("PRAGMA auto_vacuum=INCREMENTAL")
         database.rows("BEGIN IMMEDIATE")
+        for statement in _STATEMENTS:
+            database.rows(statement)
+        database.rows(f"PRAGMA application_id={APPLICATION_ID}")
+        database.rows(f"PRAGMA user_version={VERSION}")
         fill(database)
         database.rows("COMMIT")
         database.rows("PRAGMA journal_mode=WAL")

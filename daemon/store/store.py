@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from adapters.base import Position
 from daemon.events import Event
 from daemon.inputs import Input
 from daemon.store import checkpoints, event_table, journal, machine, model_store, opening
-from daemon.store.checkpoints import Checkpoints
+from daemon.store.checkpoints import Checkpoint, Checkpoints
 from daemon.store.database import Database
 from daemon.store.errors import StoreError
 from daemon.store.faults import Reached, nowhere
+from daemon.store.files import disk_error
 from daemon.store.lock import Lock
 from daemon.store.model_store import ModelRecord
 from daemon.store.view import StoreView
@@ -72,6 +74,9 @@ class Store(StoreView):
         try:
             files = Checkpoints(directory / checkpoints.DIRECTORY, reached)
             database, quarantined = opening.database(directory, files, reached)
+        except OSError as error:
+            lock.release()
+            raise disk_error(error, directory) from error
         except BaseException:
             lock.release()
             raise
@@ -150,20 +155,30 @@ class Store(StoreView):
     def load_checkpoint(self) -> tuple[int, bytes] | None:
         """`(seq, data)` of the newest sound checkpoint that the journal continues; None: begin with the empty state.
 
-        Damaged checkpoints are quarantined. When none is left and the journal no longer reaches back to the empty
-        state, its entries no longer count: `entries` begins after `last_seq`.
+        Damaged checkpoints are quarantined. When the journal continues none of those left, the newest of them
+        serves although entries are lost in between; when none is left, entries up to now no longer count.
         """
         floor, base, last = journal.bounds(self._database)
         found = self._files.newest_sound(max(floor, base), last)
+        if found is None and floor > base:
+            found = self._bridge(base, floor, last)
         if found is None:
-            if floor > base:
-                log.error("state lost, starting afresh", extra={"journal_from": floor + 1, "journal_to": last})
-                journal.set_base(self._database, last)
             return None
         self.checkpoint_at_ms = found.at_ms
-        self.checkpoint_bytes = len(found.data)
+        self.checkpoint_bytes = self._files.path(found.seq).stat().st_size
         self._compare(found.versions)
         return found.seq, found.data
+
+    def _bridge(self, base: int, floor: int, last: int) -> Checkpoint | None:
+        """Without a checkpoint that the journal continues: an earlier one, or None for the empty state."""
+        found = self._files.newest_sound(base, None)
+        if found is None:
+            log.error("state lost, starting afresh", extra={"unused_from": floor + 1, "unused_to": last})
+            journal.set_base(self._database, last)
+            return None
+        log.error("entries lost, going on from an earlier checkpoint", extra={"seq": found.seq, "lost_to": floor})
+        self._files.write(floor, found.at_ms, found.versions, found.carried, found.data)
+        return replace(found, seq=floor)
 
     def reject_checkpoint(self, seq: int, why: str) -> None:
         """Quarantine a sound checkpoint that the engine cannot load; `load_checkpoint` then gives an earlier one."""
@@ -200,13 +215,16 @@ class Store(StoreView):
         since_ms = now_ms - int(keep_s * 1000)
         through = journal.droppable(self._database, since_ms, max_bytes)
         self._files.retain(since_ms, through)
-        kept = [seq for seq in self._files.sequences() if seq >= journal.bounds(self._database)[0]]
+        floor, base, last = journal.bounds(self._database)
+        kept = [seq for seq in self._files.sequences() if max(floor, base) <= seq <= last]
         journal.drop(self._database, min([through, *kept]) if kept else 0)
 
     def close(self) -> None:
         """Close the database and let the directory go; a second call does nothing."""
-        super().close()
-        self._lock.release()
+        try:
+            super().close()
+        finally:
+            self._lock.release()
 
     def _compare(self, written: Mapping[str, str]) -> None:
         here = machine.versions()
@@ -215,7 +233,7 @@ class Store(StoreView):
             self.checkpoint_mismatches += 1
             log.warning(
                 "checkpoint written by other versions, results may differ in their last bits",
-                extra={name: f"{written.get(name)} -> {here.get(name)}" for name in differing},
+                extra={"differing": {name: f"{written.get(name)} -> {here.get(name)}" for name in differing}},
             )
 
     def _training(self, stream: str, request_id: str, status: str, **facts: Any) -> ModelRecord:

@@ -67,7 +67,19 @@ class Command:
     received_at_ms: int = 0
 
 
-Input = Configured | Batch | Tick | Command
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """A model from outside (the configured bundle, an operator's choice) takes over a stream at once.
+
+    `content` is the bundle's canonical form, `models.bundle.Bundle.to_bytes`.
+    """
+
+    stream: str
+    content: bytes
+    received_at_ms: int = 0
+
+
+Input = Configured | Batch | Tick | Command | Promoted
 
 
 def encode(item: Input) -> tuple[str, bytes, bytes]:
@@ -80,6 +92,8 @@ def encode(item: Input) -> tuple[str, bytes, bytes]:
         case Command():
             header = {"at": item.received_at_ms, "kind": item.kind, "stream": item.stream}
             return "command", orjson.dumps(header), b""
+        case Promoted():
+            return "promoted", orjson.dumps({"at": item.received_at_ms, "stream": item.stream}), item.content
         case Batch():
             folded = bool(item.fold_s.any())
             head = {
@@ -108,6 +122,8 @@ def decode(kind: str, header: bytes, blob: bytes) -> Input:
         return Tick(head["at"])
     if kind == "command":
         return Command(head["kind"], head["stream"], head["at"])
+    if kind == "promoted":
+        return Promoted(head["stream"], blob, head["at"])
     if kind != "batch":
         raise ValueError(f"journal entry of unknown kind {kind!r}")
     return _decode_batch(head, blob)

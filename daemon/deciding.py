@@ -1,0 +1,197 @@
+"""Is this reading anomalous, why, and what does that do to its series' episode? Rules, rarity, hysteresis, refractory.
+
+One compiled pass over placed readings in order, after their windows were scored.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.compiled import compiled
+from daemon.placing import Entries
+from daemon.series import READY, Arrays
+from daemon.statistics import NEVER, Parameters, advance, usual_error
+
+MODEL, NOVELTY, LIMIT, FLATLINE = 1, 2, 4, 8  # bits, in the order of events.REASONS
+NOTHING, OPENED, CHANGED, CLOSED, PEAK = 0, 1, 2, 3, 4
+
+NOVELTY_MARGIN = 0.02  # of the range seen so far
+CLOSE_AFTER = 3  # slots in a row below the closing bound
+CLOSE_BELOW = 0.5  # of the threshold
+FLAT_FACTOR = 4  # times the longest constant run of the series' own history
+FLAT_LEAST = 24  # slots
+BOUNDS = 4.0  # usual errors between the expected value and its bounds
+RULE_SCORE = 1.001  # a rule's score: one alert on "score > 1" sees every anomaly
+CLEARLY_WORSE = 1.0  # rarity above the last one said
+
+
+class Policy(NamedTuple):
+    """What deciding needs of a stream's configuration."""
+
+    threshold: float  # of rarity
+    refractory: int  # slots
+    lowest: float  # physical range; infinite where there is none
+    greatest: float
+
+
+class Scored(NamedTuple):
+    """What the networks said of each window, K of them."""
+
+    newest: npt.NDArray[np.float32]  # (K,)
+    rms: npt.NDArray[np.float32]  # (K,)
+    expected: npt.NDArray[np.float32]  # (K, F), scaled
+
+
+class Decisions(NamedTuple):
+    """Written by `decide`, one for each entry."""
+
+    code: npt.NDArray[np.int8]  # what happened to the series' episode
+    reasons: npt.NDArray[np.uint8]  # bits of this slot
+    notify: npt.NDArray[np.bool_]
+    rarity: npt.NDArray[np.float64]
+    rank: npt.NDArray[np.float64]
+    around: npt.NDArray[np.float64]  # scaled distance of the bounds from the expected value
+
+
+@compiled
+def _broken_rules(a: Arrays, row: int, value: Any, policy: Policy, gap: bool) -> int:
+    """Reasons that need no network: outside the physical range, outside all seen, constant for too long."""
+    s = a.rows[row]
+    reasons = 0
+    constant = not gap
+    for f in range(len(value)):
+        v = value[f]
+        constant = constant and v == a.value[row, f]
+        if v < policy.lowest or v > policy.greatest:
+            reasons |= LIMIT
+        if s.status == READY:
+            margin = NOVELTY_MARGIN * (a.high[row, f] - a.low[row, f])
+            if margin > 0.0 and (v - a.high[row, f] > margin or a.low[row, f] - v > margin):
+                reasons |= NOVELTY
+            a.low[row, f] = min(a.low[row, f], v)
+            a.high[row, f] = max(a.high[row, f], v)
+        a.value[row, f] = v
+    return reasons | _constant_run(s, constant)
+
+
+@compiled
+def _constant_run(s: Any, constant: bool) -> int:
+    """Count a constant run; FLATLINE where it is far longer than any in the series' own history."""
+    if constant:
+        s.run += 1
+    else:
+        if (s.reasons & FLATLINE) == 0:
+            s.longest_run = max(s.longest_run, s.run)
+        s.run = 1
+        s.frozen_run = 0
+    if s.status != READY:
+        s.frozen_run = 1
+        return 0
+    too_long = s.run >= max(FLAT_LEAST, FLAT_FACTOR * s.longest_run)
+    return FLATLINE if too_long and s.frozen_run == 0 else 0
+
+
+@compiled
+def _rarity(
+    a: Arrays, p: Parameters, row: int, k: int, newest_x: Any, scored: Scored, hour: int
+) -> tuple[float, float, float]:
+    """Expected value, bounds and statistics of a scored reading: `(rank, rarity, around)`."""
+    s = a.rows[row]
+    width = len(newest_x)
+    around = BOUNDS * usual_error(s.statistics.newest_hours, hour)
+    deviation = 0.0
+    for f in range(width):
+        middle = scored.expected[k, f]
+        a.expected[row, f] = a.origin[row, f] + a.scale[row, f] * middle
+        a.lower[row, f] = a.origin[row, f] + a.scale[row, f] * (middle - around)
+        a.upper[row, f] = a.origin[row, f] + a.scale[row, f] * (middle + around)
+        deviation += newest_x[f] - a.median[row, f]
+    s.error = scored.rms[k]
+    rank, rarity = advance(s.statistics, p, scored.newest[k], scored.rms[k], deviation / width, hour, s.stagger)
+    return rank, rarity, around
+
+
+@compiled
+def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
+    """The refractory time holds a notification back unless this is clearly worse than the last one."""
+    if s.notified != NEVER and slot - s.notified < refractory and rarity <= s.notified_peak + CLEARLY_WORSE:
+        return False
+    s.notified = slot
+    s.notified_peak = rarity
+    return True
+
+
+@compiled
+def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Policy) -> tuple[int, bool]:
+    """Open, change or close the series' episode; `(code, notify)`."""
+    if reasons == 0:
+        if s.episode == 0:
+            return NOTHING, False
+        s.quiet = s.quiet + 1 if rarity < CLOSE_BELOW * policy.threshold else 0
+        if s.quiet < CLOSE_AFTER:
+            return NOTHING, False
+        s.episode, s.reasons = 0, 0
+        return CLOSED, False
+    s.quiet = 0
+    s.ended = slot
+    if s.episode == 0:
+        s.episode, s.opened, s.reasons, s.peak, s.said = 1, slot, reasons, rarity, rarity
+        return OPENED, _may_notify(s, slot, rarity, policy.refractory)
+    peak = rarity > s.peak
+    s.peak = max(s.peak, rarity)
+    if reasons & ~s.reasons or rarity > s.said + CLEARLY_WORSE:
+        s.reasons |= reasons
+        s.said = max(s.said, rarity)
+        return CHANGED, _may_notify(s, slot, rarity, policy.refractory)
+    return (PEAK if peak else NOTHING), False
+
+
+@compiled
+def decide(
+    a: Arrays, p: Parameters, policy: Policy, e: Entries, entries: int, scored: Scored, hours: Any, out: Decisions
+) -> int:
+    """Decide on placed readings in order.
+
+    Args:
+        a: The table's arrays.
+        p: Parameters of the statistics.
+        policy: Threshold, refractory time, physical range.
+        e: Entries that `place` wrote.
+        entries: How many.
+        scored: Errors and expected values of the entries' windows.
+        hours: Local hour of day of each window's newest slot, shape (K,).
+        out: Written: one decision for each entry.
+
+    Returns:
+        Number of ready readings that could not be scored (window with too many gaps).
+    """
+    unscored = 0
+    for i in range(entries):
+        row, slot, k = e.row[i], e.slot[i], e.window[i]
+        s = a.rows[row]
+        reasons = _broken_rules(a, row, e.value[i], policy, s.readings <= 1)
+        rank, rarity, around = 0.0, 0.0, 0.0
+        if k >= 0:
+            rank, rarity, around = _rarity(a, p, row, k, e.x[k, -1], scored, hours[k])
+            if rarity >= policy.threshold:
+                reasons |= MODEL
+        elif s.status == READY:
+            unscored += 1
+        s.rank, s.rarity = rank, rarity
+        s.score = max(rarity / policy.threshold, RULE_SCORE) if reasons else rarity / policy.threshold
+        for bit in range(4):
+            if reasons >> bit & 1:
+                s.anomalies[bit] += 1
+        out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, rarity, policy)
+        out.reasons[i], out.rarity[i], out.rank[i], out.around[i] = reasons, rarity, rank, around
+    return unscored
+
+
+def threshold(false_alarms_per_month: float, interval_s: int) -> float:
+    """Rarity that a calibrated series reaches `false_alarms_per_month` times a month of 30.44 days."""
+    readings = 30.44 * 86400 / interval_s
+    return max(-math.log10(false_alarms_per_month / readings), 0.5)

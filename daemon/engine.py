@@ -1,0 +1,110 @@
+"""The engine: a deterministic state machine over all streams. No clock, no I/O, no threads.
+
+    state now = last dump + inputs since then
+
+`step` applies one input and returns what it caused; `dump` and `load` turn the state into bytes and back. Live running,
+replay and recovery are this code and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.events import Event
+from daemon.inputs import Batch, Command, Configured, Input, Promoted, Tick
+from daemon.learning import Trainer
+from daemon.settings import Settings
+from daemon.stream import Stream
+from models.archive import pack, unpack
+from models.bundle import Bundle
+
+STATE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What an input caused.
+
+    Attributes:
+        events: Event revisions, in order.
+        joined: Series that became ready by a `warm_up` command.
+    """
+
+    events: list[Event]
+    joined: int = 0
+
+
+class Engine:
+    """All streams of one configuration.
+
+    Args:
+        trainer: Runs trainings; `result` must be a pure function of the request submitted.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self.config: dict[str, Any] = {}
+        self.settings: Settings | None = None
+        self.streams: dict[str, Stream] = {}
+
+    def step(self, item: Input) -> StepResult:
+        """Apply one input.
+
+        Raises:
+            KeyError: The input names a stream that is not configured.
+            ValueError: A configuration changes what needs a new state, or a bundle does not fit its stream.
+        """
+        match item:
+            case Batch():
+                return StepResult(self.streams[item.stream].step(item))
+            case Tick():
+                return StepResult(
+                    [e for _, stream in sorted(self.streams.items()) for e in stream.tick(item.received_at_ms)]
+                )
+            case Configured():
+                self._configure(item.config)
+                return StepResult([])
+            case Promoted():
+                stream = self.streams[item.stream]
+                stream.learner.adopt(Bundle.from_bytes(item.content), stream.greatest)
+                return StepResult([])
+            case Command():
+                return StepResult([], joined=self.streams[item.stream].end_warm_up())
+
+    def _configure(self, config: dict[str, Any]) -> None:
+        settings = Settings.model_validate(config)
+        for name, wanted in settings.streams.items():
+            if name in self.streams:
+                self.streams[name].configure(wanted)
+            else:
+                self.streams[name] = Stream(name, wanted, self._trainer)
+        for name in set(self.streams) - set(settings.streams):
+            del self.streams[name]
+        self.config, self.settings = config, settings
+
+    def dump(self) -> bytes:
+        """The whole state: equal states give equal bytes."""
+        meta: dict[str, Any] = {"version": STATE_VERSION, "config": self.config, "streams": {}}
+        arrays: dict[str, npt.NDArray[np.generic]] = {}
+        for i, (name, stream) in enumerate(sorted(self.streams.items())):
+            meta["streams"][name], own = stream.state()
+            arrays |= {f"{i}/{key}": array for key, array in own.items()}
+        return pack(meta, arrays)
+
+    def load(self, data: bytes) -> None:
+        """Continue from a dump; the engine must be new.
+
+        Raises:
+            ValueError: The bytes are no dump, or one of another version.
+        """
+        meta, arrays = unpack(data)
+        if meta.get("version") != STATE_VERSION:
+            raise ValueError(f"state has version {meta.get('version')}, this program reads version {STATE_VERSION}")
+        self._configure(meta["config"])
+        for i, (name, stream) in enumerate(sorted(self.streams.items())):
+            own = {n.split("/", 1)[1]: a for n, a in arrays.items() if n.split("/", 1)[0] == str(i)}
+            stream.restore(meta["streams"][name], own)

@@ -1,0 +1,144 @@
+"""Open episodes and the event revisions they cause. Python objects exist for anomalies only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.deciding import CHANGED, CLOSED, NOTHING, OPENED, PEAK, RULE_SCORE, Decisions, Policy, Scored
+from daemon.events import REASONS, Event, event_id
+from daemon.placing import Entries
+from daemon.series import SeriesTable
+from daemon.slots import SlotClock
+
+CONTRIBUTIONS = 5  # slots named in an event
+
+
+def named(bits: int) -> tuple[str, ...]:
+    """Reasons of a bit set, in the order of `REASONS`."""
+    return tuple(reason for i, reason in enumerate(REASONS) if bits >> i & 1)
+
+
+def _numbers(row: npt.NDArray[Any]) -> tuple[float, ...]:
+    return tuple(float(v) for v in row)
+
+
+class Episodes:
+    """The open episodes of one stream, by row."""
+
+    def __init__(self, stream: str, table: SeriesTable, slots: SlotClock) -> None:
+        self.stream, self.table, self.slots = stream, table, slots
+        self.open: dict[int, Event] = {}
+
+    def take(
+        self,
+        e: Entries,
+        entries: int,
+        decisions: Decisions,
+        scored: Scored,
+        slot_errors: npt.NDArray[np.float32] | None,
+        policy: Policy,
+    ) -> list[tuple[int, Event]]:
+        """Revisions caused by the first `entries` readings, each with its arrival index."""
+        out: list[tuple[int, Event]] = []
+        for i in np.flatnonzero(decisions.code[:entries] != NOTHING).tolist():
+            code, row = int(decisions.code[i]), int(e.row[i])
+            if code == CLOSED:
+                out.append((int(e.arrival[i]), self._close(row, int(e.slot[i]))))
+                continue
+            seen = self._seen(e, i, decisions, scored, slot_errors, policy)
+            if code == OPENED:
+                event = self._opened(row, int(e.slot[i]), seen, policy)
+            else:
+                event = self._changed(self.open[row], seen, code == CHANGED)
+            self.open[row] = event
+            if code != PEAK:
+                out.append((int(e.arrival[i]), event))
+        return out
+
+    def end(self, row: int, slot: int) -> list[Event]:
+        """The closing of a series' open episode, if it has one, because the series is forgotten."""
+        return [self._close(row, slot)] if row in self.open else []
+
+    def _seen(
+        self,
+        e: Entries,
+        i: int,
+        decisions: Decisions,
+        scored: Scored,
+        slot_errors: npt.NDArray[np.float32] | None,
+        policy: Policy,
+    ) -> dict[str, Any]:
+        """What this slot says, in the fields of an event."""
+        row, k = int(e.row[i]), int(e.window[i])
+        at, a = self.slots.at(int(e.slot[i])), self.table.arrays
+        seen = {
+            "at": at,
+            "ended_at": at,
+            "reasons": named(int(decisions.reasons[i])),
+            "notify": bool(decisions.notify[i]),
+            "rarity": float(decisions.rarity[i]),
+            "score": max(float(decisions.rarity[i]) / policy.threshold, RULE_SCORE),
+            "value": _numbers(e.value[i]),
+        }
+        if k < 0 or slot_errors is None:
+            return seen | {"reconstruction_error": 0.0, "expected": None, "lower": None, "upper": None}
+        middle, origin, scale = scored.expected[k], a.origin[row], a.scale[row]
+        expected, around = origin + scale * middle, scale * decisions.around[i]
+        return seen | {
+            "reconstruction_error": float(scored.rms[k]),
+            "expected": _numbers(expected),
+            "lower": _numbers(expected - around),
+            "upper": _numbers(expected + around),
+            "contributions": self._contributions(int(e.slot[i]), slot_errors[k]),
+        }
+
+    def _contributions(self, slot: int, errors: npt.NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
+        """The slots of the window that contributed most to its error, greatest first."""
+        total = float(errors.sum())
+        if total <= 0.0:
+            return ()
+        order = np.argsort(-errors, kind="stable")[:CONTRIBUTIONS].tolist()
+        first = slot - len(errors) + 1
+        return tuple(
+            {"at": self.slots.at(first + j), "share": float(errors[j]) / total} for j in order if errors[j] > 0
+        )
+
+    def _opened(self, row: int, slot: int, seen: dict[str, Any], policy: Policy) -> Event:
+        label = self.table.labels[row]
+        started_at = self.slots.at(slot)
+        return Event(
+            id=event_id(self.stream, label, "episode", started_at),
+            revision=0,
+            stream=self.stream,
+            series=label,
+            state="open",
+            started_at=started_at,
+            threshold=policy.threshold,
+            **seen,
+        )
+
+    def _changed(self, event: Event, seen: dict[str, Any], said: bool) -> Event:
+        """The episode after one more anomalous slot; numbers are those of the slot of greatest rarity."""
+        bits = [r for r in REASONS if r in event.reasons or r in seen["reasons"]]
+        if seen["rarity"] < event.rarity:
+            seen = {name: seen[name] for name in ("at", "ended_at", "notify")}
+        seen["reasons"] = tuple(bits)
+        return replace(event, **seen, revision=event.revision + (1 if said else 0))
+
+    def _close(self, row: int, slot: int) -> Event:
+        event = self.open.pop(row)
+        ended_at = self.slots.at(int(self.table.arrays.rows["ended"][row]))
+        at = self.slots.at(slot)
+        return replace(event, revision=event.revision + 1, state="closed", ended_at=ended_at, at=at, notify=False)
+
+    def state(self) -> dict[str, Any]:
+        """JSON that `restore` continues from."""
+        return {str(row): event.to_json() for row, event in sorted(self.open.items())}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.open = {int(row): Event.from_json(event) for row, event in state.items()}

@@ -1,0 +1,155 @@
+"""How a series joins its stream: from its warm-up's values to scale, ring and seeded statistics."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.compiled import compiled
+from daemon.placing import GREATEST, LOWEST, MOST_MISSING, fill_window
+from daemon.reservoir import Reservoir, add, is_sampled
+from daemon.series import QUEUED, READY, WARMING, Arrays, SeriesTable
+from daemon.statistics import Parameters, advance, begin
+
+LEAST_OBSERVED = 0.5  # of the warm-up's slots; below it the warm-up goes on
+LEAST_PER_SLOT = 256  # series that may join in one slot, or more where the stream is large
+SPREAD_SLOTS = 48  # slots over which a large stream's series join
+
+
+class Windows(NamedTuple):
+    """All windows of one series' warm-up that can be scored, oldest first; M of them."""
+
+    x: npt.NDArray[np.float32]  # (M, W, F)
+    observed: npt.NDArray[np.bool_]  # (M, W)
+    slot: npt.NDArray[np.int64]  # (M,)
+
+
+def mature(table: SeriesTable, closed: int) -> npt.NDArray[np.int64]:
+    """Rows whose warm-up has reached its length by slot `closed`; those with too many gaps wait an eighth longer."""
+    rows = table.rows
+    due = np.flatnonzero((rows["status"] == WARMING) & (rows["due"] <= closed) & (rows["readings"] > 0))
+    enough = [row for row in due if _observed(table, row) >= LEAST_OBSERVED * table.warm_up_slots]
+    for row in set(due.tolist()) - {int(r) for r in enough}:
+        rows["due"][row] = closed + max(1, table.warm_up_slots // 8)
+    return np.array(enough, np.int64)
+
+
+def _observed(table: SeriesTable, row: int) -> int:
+    history = table.arrays.history[table.rows["buffer"][row]]
+    return int(np.count_nonzero(~np.isnan(history[:, 0])))
+
+
+def queue(table: SeriesTable, rows: npt.NDArray[np.int64]) -> None:
+    """Mark rows as waiting to join."""
+    table.arrays.rows["status"][rows] = QUEUED
+
+
+def joiners(table: SeriesTable) -> npt.NDArray[np.int64]:
+    """Rows that may join in this slot: bounded work, at most about fifteen times an ordinary slot's."""
+    waiting = np.flatnonzero(table.rows["status"] == QUEUED)
+    return waiting[: max(LEAST_PER_SLOT, -(-len(table) // SPREAD_SLOTS))]
+
+
+def scale(a: Arrays, row: int) -> npt.NDArray[np.float32]:
+    """Set the scale from the warm-up and return its values, scaled, oldest first, shape (p, F); NaN is a gap."""
+    record = a.rows[row]
+    history = a.history[record["buffer"]]
+    p = len(history)
+    values = history[(int(record["last"]) + 1 + np.arange(p)) % p]
+    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    spread = np.where(high > low, high - low, np.maximum(np.abs(high), 1e-6))
+    a.low[row], a.high[row], a.origin[row], a.scale[row] = low, high, low, spread
+    x = np.clip((values - low) / spread, LOWEST, GREATEST)
+    a.median[row] = np.nanmedian(x, axis=0)
+    return x.astype(np.float32)
+
+
+@compiled
+def _cut(x: Any, last: int, out_x: Any, out_observed: Any, out_slot: Any) -> int:
+    """Write the windows of a scaled warm-up that have few enough gaps and an observed newest slot."""
+    p, size = len(x), out_x.shape[1]
+    ring = np.full((size, x.shape[1]), np.nan, np.float32)
+    found = 0
+    for j in range(p):
+        slot = last - p + 1 + j
+        ring[slot % size] = x[j]
+        if np.isnan(x[j, 0]):
+            continue
+        if fill_window(ring, slot, out_x[found], out_observed[found]) <= MOST_MISSING * size:
+            out_slot[found] = slot
+            found += 1
+    return found
+
+
+def windows(a: Arrays, row: int) -> Windows:
+    """Scale a series by its warm-up and cut its windows; calling it again gives the same."""
+    x = scale(a, row)
+    size = a.ring.shape[1]
+    out = Windows(
+        np.zeros((len(x), size, x.shape[1]), np.float32), np.zeros((len(x), size), np.bool_), np.zeros(len(x), np.int64)
+    )
+    found = _cut(x, int(a.rows["last"][row]), *out)
+    return Windows(*(array[:found] for array in out))
+
+
+@compiled
+def _seed(a: Arrays, row: int, p: Parameters, x: Any, newest: Any, rms: Any, hours: Any) -> None:
+    """Run the statistics over the warm-up's own errors."""
+    s = a.rows[row]
+    total_newest, total_rms = 0.0, 0.0
+    for i in range(len(newest)):
+        total_newest += newest[i]
+        total_rms += rms[i]
+    n = max(len(newest), 1)
+    begin(s.statistics, total_newest / n, total_rms / n)
+    width = x.shape[2]
+    for i in range(len(newest)):
+        deviation = 0.0
+        for f in range(width):
+            deviation += x[i, -1, f] - a.median[row, f]
+        advance(s.statistics, p, newest[i], rms[i], deviation / width, hours[i], s.stagger)
+
+
+@compiled
+def _sample(r: Reservoir, stagger: int, rate: int, x: Any, observed: Any, slots: Any) -> None:
+    for i in range(len(slots)):
+        if is_sampled(stagger, slots[i], rate):
+            add(r, x[i], observed[i], slots[i])
+
+
+def join(
+    table: SeriesTable,
+    row: int,
+    p: Parameters,
+    w: Windows,
+    newest: npt.NDArray[np.float32],
+    rms: npt.NDArray[np.float32],
+    hours: npt.NDArray[np.int64],
+    r: Reservoir,
+    sample_rate: int,
+) -> None:
+    """Make a series ready.
+
+    Args:
+        table: The stream's series.
+        row: The series, scaled by `windows`.
+        p: Parameters of the statistics.
+        w: Its windows.
+        newest: Error of each window's newest entry, shape (M,).
+        rms: Root mean squared error of each window, shape (M,).
+        hours: Local hour of each window's newest slot, shape (M,).
+        r: Reservoir that sampled windows are added to.
+        sample_rate: One window in so many is.
+    """
+    a = table.arrays
+    record = a.rows[row]
+    _seed(a, row, p, w.x, newest, rms, hours)
+    _sample(r, int(record["stagger"]), sample_rate, w.x, w.observed, w.slot)
+    x = scale(a, row)
+    last, size = int(record["last"]), a.ring.shape[1]
+    a.ring[row, (last - np.arange(size)) % size] = x[::-1][:size]
+    record["status"] = READY
+    record["frozen_run"] = 1
+    table.release_buffer(row)

@@ -1,0 +1,279 @@
+"""The learner of one stream: trainings at their slots, promotion, and series joining the model in service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon import joining, reservoir
+from daemon.series import QUEUED, READY, SeriesTable
+from daemon.settings import StreamSettings
+from daemon.slots import SlotClock
+from daemon.statistics import Parameters
+from models.bundle import Bundle, Scorer, Scores
+from models.features import calendar
+from models.training import TrainingRequest
+
+FRESH_SERIES = 256  # series that a first training sees
+FRESH_WINDOWS = 16_384  # windows that it sees
+OUTCOMES = ("promoted", "rejected", "failed", "skipped")
+
+
+class Trainer(Protocol):
+    """Runs trainings elsewhere. The engine knows this much of it; `daemon.trainer` has the real ones."""
+
+    def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
+        """Begin a training; returns at once."""
+
+    def result(self, request_id: str) -> object:
+        """The finished training: a `Bundle`, or anything else when it failed. Waits for it."""
+
+
+@dataclass
+class Learner:
+    """The model in service and what is being trained.
+
+    Attributes:
+        champion: Bundle in service, None before the first.
+        pending: Training under way; its result takes effect at slot `apply_at`.
+        next_training: Slot of the next fine-tuning, None when none is planned.
+        version: Promotions so far.
+        sample_rate: One window in so many goes into the reservoir; set where something is due, so that no cut matters.
+        outcomes: Trainings by outcome.
+    """
+
+    stream: str
+    settings: StreamSettings
+    table: SeriesTable
+    reservoir: reservoir.Reservoir
+    slots: SlotClock
+    parameters: Parameters
+    trainer: Trainer
+    champion: Bundle | None = None
+    scorer: Scorer | None = None
+    pending: TrainingRequest | None = None
+    apply_at: int = 0
+    next_training: int | None = None
+    trained_windows: int = 0
+    version: int = 0
+    promoted_slot: int | None = None
+    sample_rate: int = 1
+    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+
+    # -- schedule ------------------------------------------------------------------------------------------------
+
+    def due(self, closed: int) -> int | None:
+        """Next slot at which something happens, given the last closed slot."""
+        dues = []
+        if self.pending is not None:
+            dues.append(self.apply_at)
+        elif self.next_training is not None and self.champion is not None:
+            dues.append(self.next_training)
+        if self.champion is not None and bool((self.table.rows["status"] == QUEUED).any()):
+            dues.append(closed + 1)
+        return min(dues, default=None)
+
+    def act(self, slot: int) -> None:
+        """Do what is due at `slot`: first the result of a training, then series joining, then the next training."""
+        self.sample_rate = max(1, len(self.table) // reservoir.PER_SLOT)
+        if self.pending is not None and slot >= self.apply_at:
+            self.apply(slot)
+        if self.champion is None:
+            if self.pending is None and bool((self.table.rows["status"] == QUEUED).any()) and self._may_start(slot):
+                self.start(self._fresh(slot), slot)
+            return
+        self.join_some()
+        if self.pending is None and self.next_training is not None and slot >= self.next_training:
+            self._tune(slot)
+
+    def _may_start(self, slot: int) -> bool:
+        return self.next_training is None or slot >= self.next_training
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def start(self, request: TrainingRequest, slot: int) -> None:
+        """Hand a request to the trainer; its result takes effect `apply_after` slots later."""
+        self.pending, self.apply_at = request, slot + self.settings.model.apply_after
+        self.trained_windows = int(self.reservoir.seen[0])
+        self.trainer.submit(request, self.settings.model.time_limit)
+
+    def apply(self, slot: int) -> None:
+        """Take the pending training's result: a bundle is promoted, a failure leaves things as they are."""
+        assert self.pending is not None
+        request, self.pending = self.pending, None
+        every = self.settings.model.retrain_every
+        self.next_training = request.slot + every if every else None
+        result = self.trainer.result(request.id)
+        if isinstance(result, Bundle):
+            self.outcomes["promoted"] += 1
+            self.promote(result, slot)
+        else:
+            self.outcomes["failed"] += 1
+            if self.champion is None:  # there is nothing to fall back to: try again soon
+                self.next_training = slot + max(1, self.table.warm_up_slots // 8)
+
+    def promote(self, bundle: Bundle, slot: int) -> None:
+        """Put a bundle into service."""
+        self.champion, self.scorer = bundle, Scorer(bundle)
+        self.version += 1
+        self.promoted_slot = slot
+
+    def adopt(self, bundle: Bundle, slot: int) -> None:
+        """Take a model from outside into service at once.
+
+        Raises:
+            ValueError: It was made for another shape or interval.
+        """
+        m, model = bundle.manifest, self.settings.model
+        wanted = {"window": model.window, "width": self.table.width, "interval_s": self.settings.interval}
+        for key, value in wanted.items():
+            if getattr(m, key) != value:
+                raise ValueError(
+                    f"bundle {bundle.digest[:12]} has {key} {getattr(m, key)}, stream {self.stream} {value}"
+                )
+        every = model.retrain_every
+        self.pending = None
+        self.next_training = max(slot, 0) + every if every and slot > 0 else None
+        self.promote(bundle, slot)
+
+    def _fresh(self, slot: int) -> TrainingRequest:
+        """A first training on the warm-ups of up to `FRESH_SERIES` series."""
+        queued = np.flatnonzero(self.table.rows["status"] == QUEUED)
+        chosen = queued[np.unique(np.linspace(0, len(queued) - 1, min(len(queued), FRESH_SERIES)).astype(np.int64))]
+        parts = [joining.windows(self.table.arrays, int(row)) for row in chosen]
+        x, observed, slots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        if len(x) > FRESH_WINDOWS:
+            rng = np.random.default_rng((self.settings.seed, slot))
+            keep = np.sort(rng.choice(len(x), FRESH_WINDOWS, replace=False))
+            x, observed, slots = x[keep], observed[keep], slots[keep]
+        return self._request("fresh", slot, x, observed, slots, recent=0)
+
+    def _tune(self, slot: int) -> None:
+        """A fine-tuning on the reservoir, unless nothing came since the last."""
+        every = self.settings.model.retrain_every
+        if int(self.reservoir.seen[0]) == self.trained_windows:
+            self.outcomes["skipped"] += 1
+            self.next_training = slot + every
+            return
+        ready = int(np.count_nonzero(self.table.rows["status"] == READY))
+        span = reservoir.RECENT_SLOTS * max(1, min(ready, reservoir.PER_SLOT))
+        index, recent = reservoir.draw(self.reservoir, span, (self.settings.seed, slot))
+        r = self.reservoir
+        self.start(self._request("tune", slot, r.x[index], r.observed[index], r.slot[index], recent), slot)
+
+    def _request(
+        self,
+        kind: Literal["fresh", "tune"],
+        slot: int,
+        x: npt.NDArray[np.float32],
+        observed: npt.NDArray[np.bool_],
+        slots: npt.NDArray[np.int64],
+        recent: int,
+    ) -> TrainingRequest:
+        model, span_s = self.settings.model, self.settings.warm_up
+        daily, weekly = span_s >= 2 * 86400, span_s >= 14 * 86400
+        if kind == "tune" and self.champion is not None:
+            daily, weekly = self.champion.manifest.daily, self.champion.manifest.weekly
+        return TrainingRequest(
+            stream=self.stream,
+            slot=slot,
+            seed=self.settings.seed,
+            kind=kind,
+            architecture=model.architecture,
+            window=model.window,
+            width=self.table.width,
+            masked=model.masked,
+            copies=model.copies,
+            interval_s=self.settings.interval,
+            daily=daily,
+            weekly=weekly,
+            trained_from=self.slots.at(int(slots.min())) if len(slots) else None,
+            trained_to=self.slots.at(int(slots.max())) if len(slots) else None,
+            parent=self.champion if kind == "tune" else None,
+            x=x,
+            observed=observed,
+            calendar=calendar(self.slots.local_s(slots), daily, weekly),
+            recent=recent,
+        )
+
+    # -- scoring and joining ---------------------------------------------------------------------------------------
+
+    def score(
+        self, x: npt.NDArray[np.float32], observed: npt.NDArray[np.bool_], slots: npt.NDArray[np.int64]
+    ) -> Scores:
+        """Errors and expected values of windows whose newest slots are `slots`."""
+        assert self.scorer is not None
+        assert self.champion is not None
+        manifest = self.champion.manifest
+        return self.scorer.score(x, observed, calendar(self.slots.local_s(slots), manifest.daily, manifest.weekly))
+
+    def join_some(self) -> None:
+        """Let the series whose turn it is join."""
+        for row in joining.joiners(self.table):
+            self._join(int(row))
+        self.table.shrink()
+
+    def _join(self, row: int) -> None:
+        w = joining.windows(self.table.arrays, row)
+        scores = self.score(w.x, w.observed, w.slot)
+        hours = self.slots.hours(w.slot)
+        joining.join(
+            self.table, row, self.parameters, w, scores.newest, scores.rms, hours, self.reservoir, self.sample_rate
+        )
+
+    def end_warm_up(self, slot: int) -> int:
+        """Train and join at once with what history there is; returns the number of series that joined."""
+        self.apply_pending(slot)
+        rows = np.flatnonzero(self.table.rows["readings"] >= 2 * self.table.window)
+        waiting = rows[self.table.rows["status"][rows] < READY]
+        joining.queue(self.table, waiting[self.table.rows["status"][waiting] > 0])
+        if self.champion is None and bool((self.table.rows["status"] == QUEUED).any()):
+            self.start(self._fresh(slot), slot)
+            self.apply_pending(slot)
+        before = int(np.count_nonzero(self.table.rows["status"] == READY))
+        if self.champion is not None:
+            for row in np.flatnonzero(self.table.rows["status"] == QUEUED):
+                self._join(int(row))
+            self.table.shrink()
+        return int(np.count_nonzero(self.table.rows["status"] == READY)) - before
+
+    def apply_pending(self, slot: int) -> None:
+        """Apply a training under way now, whenever it was due."""
+        if self.pending is not None:
+            self.apply(slot)
+
+    # -- state -------------------------------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """JSON and arrays that `restore` continues from."""
+        meta = {
+            "apply_at": self.apply_at,
+            "next_training": self.next_training,
+            "trained_windows": self.trained_windows,
+            "version": self.version,
+            "promoted_slot": self.promoted_slot,
+            "sample_rate": self.sample_rate,
+            "outcomes": self.outcomes,
+        }
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        if self.champion is not None:
+            arrays["champion"] = np.frombuffer(self.champion.to_bytes(), np.uint8)
+        if self.pending is not None:
+            arrays["pending"] = np.frombuffer(self.pending.to_bytes(), np.uint8)
+        return meta, arrays
+
+    def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Continue from what `state` returned; a training that was under way is submitted again."""
+        self.apply_at, self.next_training = meta["apply_at"], meta["next_training"]
+        self.trained_windows, self.version = meta["trained_windows"], meta["version"]
+        self.promoted_slot, self.outcomes = meta["promoted_slot"], meta["outcomes"]
+        self.sample_rate = meta["sample_rate"]
+        if "champion" in arrays:
+            self.champion = Bundle.from_bytes(arrays["champion"].tobytes())
+            self.scorer = Scorer(self.champion)
+        if "pending" in arrays:
+            self.pending = TrainingRequest.from_bytes(arrays["pending"].tobytes())
+            self.trainer.submit(self.pending, self.settings.model.time_limit)

@@ -1,0 +1,59 @@
+"""Slots: from stamps to slot numbers, and from slots to instants and local time of day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+
+class SlotClock:
+    """Slot arithmetic of one stream. Slot n begins n intervals after the epoch.
+
+    Args:
+        interval_s: Length of a slot in seconds.
+        timezone: IANA name; what "time of day" means.
+        stamp: Whether a stamp marks the start or the end of its interval.
+    """
+
+    def __init__(self, interval_s: int, timezone: str, stamp: Literal["start", "end"]) -> None:
+        self.interval_s = interval_s
+        self._zone = ZoneInfo(timezone)
+        self._shift_ms = 1 if stamp == "end" else 0
+        self._offsets: dict[int, int] = {}
+
+    def slots(self, at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Slot of each stamp, epoch milliseconds; a stamp at the end of an interval belongs to that interval."""
+        return (at_ms - self._shift_ms) // (self.interval_s * 1000)
+
+    def slot_of_now(self, now_ms: int) -> int:
+        """Slot in progress at `now_ms`."""
+        return now_ms // (self.interval_s * 1000)
+
+    def at(self, slot: int) -> int:
+        """Start of a slot, epoch seconds."""
+        return slot * self.interval_s
+
+    def local_s(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Start of each slot as seconds since the epoch on the local clock, shape as given."""
+        start_s = slots * self.interval_s
+        quarters, inverse = np.unique(start_s // 900, return_inverse=True)
+        offsets = np.array([self._offset(int(q)) for q in quarters], np.int64)
+        return start_s + offsets[inverse] if len(slots) else start_s
+
+    def hours(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Local hour of day of each slot, 0 to 23."""
+        return self.local_s(slots) % 86400 // 3600
+
+    def _offset(self, quarter: int) -> int:
+        """Seconds local time is ahead of UTC in a quarter of an hour; zones change on quarters only."""
+        known = self._offsets.get(quarter)
+        if known is None:
+            if len(self._offsets) > 100_000:
+                self._offsets.clear()
+            offset = datetime.fromtimestamp(quarter * 900, UTC).astimezone(self._zone).utcoffset()
+            known = self._offsets[quarter] = int(offset.total_seconds()) if offset is not None else 0
+        return known

@@ -61,6 +61,11 @@ class Database:
         with self._translated():
             self._connection.executemany(sql, rows)
 
+    def script(self, sql: str) -> None:
+        """Statements run to their end; `rows` takes only one step of a statement that gives no columns."""
+        with self._translated():
+            self._connection.executescript(sql)
+
     @contextmanager
     def transaction(self, fault_point: str) -> Iterator[None]:
         """All of the block's statements or none; `reached` is called just before and just after the commit."""

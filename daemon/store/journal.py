@@ -161,4 +161,4 @@ def drop(database: Database, through: int, rows: int = 100) -> None:
         with database.transaction("prune"):
             database.rows("DELETE FROM journal WHERE seq <= ?", [floor])
             database.rows("UPDATE meta SET value = ? WHERE name = 'floor'", [floor])
-    database.rows("PRAGMA incremental_vacuum(16384)")
+    database.script("PRAGMA incremental_vacuum(16384)")

@@ -13,6 +13,7 @@ from daemon.store.files import TEMPORARY, sync_directory
 
 APPLICATION_ID = 0x54444741  # "TDGA"
 VERSION = 1
+_MAGIC = b"SQLite format 3\0"
 
 _STATEMENTS = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -71,6 +72,9 @@ def diagnose(path: Path) -> str | None:
         return "was found malformed while it was in use"
     if path.stat().st_size == 0:
         return "is empty"
+    with path.open("rb") as file:  # before sqlite sees it: closing a connection may remove the log of a broken file
+        if file.read(len(_MAGIC)) != _MAGIC:
+            return "is not a database"
     try:
         with closing(Database(path)) as database:
             return _diagnose(database)

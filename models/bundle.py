@@ -28,6 +28,7 @@ from models.manifest import BundleError, Manifest
 
 __all__ = ["Bundle", "BundleError", "Manifest", "Scorer", "Scores", "one_thread", "read_bundle", "write_bundle"]
 
+Floats = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
 _SIZES = (512, 128, 32)  # rows of a padded batch; larger ones take more than twice as long per row (page faults)
 _FORMAT = "tidegauge-bundle-1"
@@ -38,7 +39,7 @@ class Bundle:
     """A trained network: manifest, weights and the optimiser's state, so that fine-tuning continues it."""
 
     manifest: Manifest
-    weights: dict[str, npt.NDArray[np.float32]]
+    weights: dict[str, Floats]
     optimiser: Arrays
 
     @cached_property
@@ -97,22 +98,30 @@ class Bundle:
         found = hashlib.sha256(data).hexdigest()
         if sha256 is not None and found != sha256:
             raise BundleError(f"bundle has checksum {found}, but {sha256} is recorded; it was changed or damaged")
-        extra = {"manifest.json": b"", "optimiser.tga": b""}
+        module, extra = _load(data)
+        if not all(extra.values()):
+            raise BundleError(f"a TorchScript file, but no Tidegauge bundle: it lacks {' or '.join(sorted(extra))}")
         try:
-            with _torch_jit():
-                module = torch.jit.load(  # type: ignore[no-untyped-call]
-                    io.BytesIO(data), map_location="cpu", _extra_files=extra
-                )
-        except (RuntimeError, ValueError, OSError, EOFError) as error:
-            raise BundleError(f"not a TorchScript file: {str(error).splitlines()[0]}") from error
-        if not extra["manifest.json"] or not extra["optimiser.tga"]:
-            raise BundleError("a TorchScript file, but no Tidegauge bundle: it has no manifest.json and optimiser.tga")
-        meta, optimiser = unpack(extra["optimiser.tga"])
-        weights = {name: tensor.detach().numpy().copy() for name, tensor in module.named_parameters()}
-        bundle = cls(Manifest.from_json(orjson.loads(extra["manifest.json"])), weights, optimiser)
-        if meta.get("digest") != bundle.digest:
-            raise BundleError(f"bundle's content has digest {bundle.digest}, but {meta.get('digest')} is written in it")
+            meta, optimiser = unpack(extra["optimiser.tga"])
+            weights = {name: tensor.detach().numpy().copy() for name, tensor in module.named_parameters()}
+            bundle = cls(Manifest.from_json(orjson.loads(extra["manifest.json"])), weights, optimiser)
+            written = meta["digest"]
+        except (ValueError, TypeError, LookupError) as error:
+            raise BundleError(f"bundle is damaged: {error}") from error
+        if written != bundle.digest:
+            raise BundleError(f"bundle's content has digest {bundle.digest}, but {written} is written in it")
         return bundle
+
+
+def _load(data: bytes) -> tuple[torch.jit.ScriptModule, dict[str, bytes]]:
+    """The module in a TorchScript file and a bundle's extra files, empty where it has none."""
+    extra = {"manifest.json": b"", "optimiser.tga": b""}
+    try:
+        with _torch_jit():
+            module = torch.jit.load(io.BytesIO(data), "cpu", extra)  # type: ignore[no-untyped-call]
+    except Exception as error:  # of damaged bytes torch raises IndexError as well as RuntimeError
+        raise BundleError(f"not a TorchScript file: {' '.join(str(error).split())[:200]}") from error
+    return module, extra
 
 
 def write_bundle(path: Path, bundle: Bundle) -> str:
@@ -152,10 +161,10 @@ def read_bundle(path: Path, sha256: str | None = None) -> Bundle:
 class Scores(NamedTuple):
     """Scores of N windows, in units of `x`; see MaskedEnsemble.forward."""
 
-    expected: npt.NDArray[np.float32]  # (N, F)
-    newest: npt.NDArray[np.float32]  # (N,)
-    rms: npt.NDArray[np.float32]  # (N,)
-    slot_error: npt.NDArray[np.float32]  # (N, W)
+    expected: Floats  # (N, F)
+    newest: Floats  # (N,)
+    rms: Floats  # (N,)
+    slot_error: Floats  # (N, W)
 
 
 class Scorer:
@@ -171,12 +180,7 @@ class Scorer:
         self._module = _scripted(bundle)
         self.self_test()
 
-    def score(
-        self,
-        x: npt.NDArray[np.float32],
-        observed: npt.NDArray[np.bool_],
-        calendar: npt.NDArray[np.float32],
-    ) -> Scores:
+    def score(self, x: Floats, observed: npt.NDArray[np.bool_], calendar: Floats) -> Scores:
         """Scores of N windows, N = 0 too.
 
         Args:
@@ -226,13 +230,7 @@ class Scorer:
                 "the same window scores differently by its place in the batch on this machine; not serving"
             )
 
-    def _run(
-        self,
-        size: int,
-        x: npt.NDArray[np.float32],
-        observed: npt.NDArray[np.bool_],
-        calendar: npt.NDArray[np.float32],
-    ) -> tuple[torch.Tensor, ...]:
+    def _run(self, size: int, x: Floats, observed: npt.NDArray[np.bool_], calendar: Floats) -> tuple[torch.Tensor, ...]:
         """One padded batch. torch's own buffers, because a product's bits may depend on how memory is aligned."""
         count = len(x)
         buffers = (

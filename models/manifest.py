@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Literal
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from models.autoencoders import NetworkConfig
 
@@ -54,10 +58,20 @@ class Manifest:
         """The manifest of a JSON object.
 
         Raises:
-            BundleError: Keys are missing or unknown.
+            BundleError: Keys are missing or unknown, or a value has another type.
         """
         names = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != names:
             found = set(values) if isinstance(values, dict) else set()
             raise BundleError(f"manifest lacks {sorted(names - found)} and has unknown {sorted(found - names)}")
-        return cls(**values)
+        try:
+            return _manifests().validate_json(orjson.dumps(values), strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BundleError(f"manifest's {where} is {first['input']!r}: {first['msg']}") from error
+
+
+@cache
+def _manifests() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)

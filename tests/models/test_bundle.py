@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.archive import pack, unpack
 from models.bundle import Bundle, BundleError, Scorer, read_bundle, write_bundle
 from tests.models.samples import bundle
 
@@ -107,15 +108,18 @@ def test_content_that_is_not_what_was_written_is_refused() -> None:
 
 
 def test_bytes_of_something_else_are_refused() -> None:
-    """An archive that holds no bundle, and a manifest with other keys, are refused."""
-    from models.archive import pack, unpack
-
+    """An archive that holds no bundle, and a manifest with other keys or types, are refused."""
     with pytest.raises(BundleError, match="holds no bundle"):
         Bundle.from_bytes(pack({"a": 1}, {}))
     meta, arrays = unpack(bundle().to_bytes())
     meta["manifest"]["colour"] = meta["manifest"].pop("seed")
     with pytest.raises(BundleError, match=r"lacks \['seed'\] and has unknown \['colour'\]"):
         Bundle.from_bytes(pack(meta, arrays))
+    meta["manifest"]["seed"] = meta["manifest"].pop("colour")
+    for key, value in (("window", "16"), ("window", 16.5), ("kind", "stale"), ("versions", {"torch": 2})):
+        changed = {**meta, "manifest": {**meta["manifest"], key: value}}
+        with pytest.raises(BundleError, match=f"manifest's {key}"):
+            Bundle.from_bytes(pack(changed, arrays))
 
 
 @pytest.mark.parametrize("change", ["shape", "missing", "nan"])

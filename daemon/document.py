@@ -25,14 +25,15 @@ _TAG = "tag:yaml.org,2002:"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake; `str` of it is its line."""
+    """One mistake; `str` of it is its one line, whatever characters the file has."""
 
     file: str
     line: int | None
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+        line = f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 class ConfigError(Exception):

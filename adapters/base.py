@@ -5,7 +5,7 @@ Nothing here knows the engine. A source is three verbs (`open`, `poll`, `close`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -78,7 +78,9 @@ class Chunk:
             from `data` when this is None.
         position_at: Position after the first `offset` bytes of `data`, given the header in force there; `offset` is a
             line end, 0 or `len(data)`. Resuming from it gives exactly the bytes after `offset`.
-        discarded: Lines that were dropped before they reached `data` (too long, NUL runs, partial), by reason.
+        discarded: Lines that were dropped before they reached `data` (too long, NUL runs, partial), by reason. They
+            lie after the last line of `data`: only a chunk that is used up to `len(data)` has met them. A chunk may
+            hold nothing else.
     """
 
     place: str
@@ -95,6 +97,9 @@ class Source(Protocol):
     The contract, which `tests/conformance/test_sources.py` holds every source to: concatenating the `data` of all
     chunks of a place gives every complete line exactly once; re-opening with any position that `position_at` returned
     gives exactly the lines after it; `poll` never blocks and returns [] when nothing is new.
+
+    Every place of a source starts with its name and a colon. The reader keeps the header in force by place: a chunk's
+    `header` is the one it was opened with.
     """
 
     name: str
@@ -102,8 +107,19 @@ class Source(Protocol):
     def open(self, positions: Mapping[str, Position]) -> None:
         """Start from `positions` (place -> position); places not in it start at their beginning."""
 
-    def poll(self, limit_bytes: int) -> list[Chunk]:
-        """New chunks, at most one per place and about `limit_bytes` in all; [] when nothing is new."""
+    def poll(self, limit_bytes: int, skip: Collection[str] = ()) -> list[Chunk]:
+        """New chunks, at most one per place and about `limit_bytes` in all; [] when nothing is new.
+
+        Args:
+            limit_bytes: Bytes to read, shared between places; a line longer than its share is still read whole.
+            skip: Places to leave alone for now, because the reader holds enough of them.
+        """
+
+    def backlog(self) -> frozenset[str]:
+        """Places with bytes that were seen by the last `poll` and not yet read; the others hold nobody back."""
+
+    def forgotten(self) -> list[str]:
+        """Places whose positions need not be kept any longer, each told once: read to their end and gone."""
 
     def done(self) -> bool:
         """True when no further chunk can ever come (standard input at its end); always False for a tail."""

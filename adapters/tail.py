@@ -1,0 +1,358 @@
+"""Follows files that grow, rotate, are truncated, vanish and come back."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from adapters.base import Chunk, Position
+from adapters.generation import Generation, Opened
+from adapters.identity import Window, valid
+
+_COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+_SIBLINGS = 1000
+_WAITING = 10_000
+_QUEUED = 16
+_BACK_OFF_S = 60.0
+
+
+class FileTail:
+    """Reads a file, or all files of a glob, as they grow.
+
+    A generation is one content of one file: it ends when its file is replaced, deleted or truncated. Each is a place,
+    `NAME:PATH#NUMBER`, where PATH is where it was first met and NUMBER counts the generations of that path. A position:
+
+        path                  absolute path under which the generation was first met
+        offset                bytes of it that were consumed, always just after a newline
+        head_at, head_bytes, head   where the head begins, its length and hash (`adapters.identity`)
+        tail_bytes, tail      length and hash of the bytes just before the offset
+        device, inode         hints for the order in which files are tried
+        header                the format's header line in force, or null
+
+    so that after a restart the same content is found again under any name in its directory that starts with its stem.
+    Of one path, generations are read one after the other: the old to its end and a grace time, then the new.
+    The label of rows without one is the stem of PATH. Compressed files are passed over and counted.
+
+    Args:
+        name: Name of the source, unique within its stream.
+        pattern: Path or glob.
+        line_bytes: Longest line; a longer one is dropped in constant memory.
+        grace_s: How long a file that lost its name must stay unchanged before it counts as finished; ten times that
+            ends it in any case.
+        scan_every_s: Time between two looks for new names, 0 for every poll.
+        monotonic: Clock for both.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pattern: str | Path,
+        *,
+        line_bytes: int = 1 << 20,
+        grace_s: float = 5.0,
+        scan_every_s: float = 1.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._pattern = str(Path(pattern).absolute())
+        self._line_bytes = line_bytes
+        self._grace_s = grace_s
+        self._scan_every_s = scan_every_s
+        self._monotonic = monotonic
+        self._lanes: dict[str, deque[Generation | Opened]] = {}
+        self._waiting: dict[str, Position] = {}
+        self._drained: set[str] = set()
+        self._forgotten: list[str] = []
+        self._numbers: Counter[str] = Counter()
+        self._refused: dict[str, tuple[int, float]] = {}
+        self._counts = Counter(dict.fromkeys(("rotations", "truncations", "unreadable", "compressed"), 0))
+        self._next_scan = 0.0
+        self._turn = 0
+        self._names: list[str] = []
+
+    def open(self, positions: Mapping[str, Position]) -> None:
+        """Start from `positions`; those of other sources or of another shape are left aside."""
+        for place, position in positions.items():
+            if place.startswith(f"{self.name}:") and valid(position):
+                self._waiting[place] = dict(position)
+                number = re.search(r"#(\d+)$", place)
+                self._numbers[position["path"]] = max(self._numbers[position["path"]], int(number[1]) if number else 0)
+        self._scan(self._monotonic())
+        for path in {position["path"] for position in self._waiting.values()} - set(self._lanes):
+            self._queue_siblings(path, self._lanes.setdefault(path, deque()))
+
+    def poll(self, limit_bytes: int, skip: Collection[str] = ()) -> list[Chunk]:
+        """See `Source.poll`; one system call for each name at a scan and four for each followed file at each poll."""
+        now = self._monotonic()
+        if now >= self._next_scan:
+            self._scan(now)
+        lanes = list(self._lanes)
+        share = max(4096, limit_bytes // max(1, len(lanes)))
+        chunks = [chunk for name in lanes if (chunk := self._identify(self._lanes[name])) is not None]
+        if chunks:
+            return chunks
+        for step in range(len(lanes)):
+            chunk = self._poll_lane(lanes[(self._turn + step) % len(lanes)], share, skip, now)
+            if chunk is not None:
+                chunks.append(chunk)
+                limit_bytes -= len(chunk.data)
+                if limit_bytes <= 0:
+                    self._turn += step + 1
+                    break
+        return chunks
+
+    def done(self) -> bool:
+        """Always False: a file may grow for ever."""
+        return False
+
+    def backlog(self) -> frozenset[str]:
+        """See `Source.backlog`; a file with a successor in the queue counts, for its readings come first."""
+        return frozenset(
+            lane[0].place
+            for lane in self._lanes.values()
+            if lane and isinstance(lane[0], Generation) and (lane[0].unread or len(lane) > 1)
+        )
+
+    def forgotten(self) -> list[str]:
+        """See `Source.forgotten`."""
+        told, self._forgotten = self._forgotten, []
+        return told
+
+    def status(self) -> dict[str, float]:
+        """`up`: a file is followed under its name. `unreadable` and the like count since the start."""
+        entries = [entry for lane in self._lanes.values() for entry in lane]
+        named = sum(not isinstance(entry, Generation) or entry.leaving_at is None for entry in entries)
+        return {
+            "up": float(named > 0),
+            "lag_bytes": float(sum(entry.lag_bytes() for entry in entries)),
+            "files": float(len(entries)),
+            **{name: float(count) for name, count in self._counts.items()},
+        }
+
+    def close(self) -> None:
+        """Release every descriptor."""
+        for lane in self._lanes.values():
+            for entry in lane:
+                _close(entry)
+        self._lanes.clear()
+
+    # Names
+
+    def _scan(self, now: float) -> None:
+        """Look which names exist, follow new ones, notice files that lost theirs."""
+        self._next_scan = now + self._scan_every_s
+        self._names = self._matching()
+        keys: dict[str, tuple[int, int]] = {}
+        for name in self._names:
+            try:
+                status = os.stat(name)  # noqa: PTH116 - called for every file at every scan
+            except OSError:
+                continue
+            keys[name] = (status.st_dev, status.st_ino)
+        self._rehome(keys, now)
+        followed = {_key(entry) for lane in self._lanes.values() for entry in lane}
+        for name, key in keys.items():
+            if key not in followed and self._refused.get(name, (0, now))[1] <= now:
+                self._follow(name, now)
+                followed.add(key)
+        for name in [name for name, lane in self._lanes.items() if not lane]:
+            del self._lanes[name]
+        for lane in self._lanes.values():  # all known ones before any is taken for new
+            if isinstance(opened := lane[0], Opened) and (found := self._recognise(opened)) is not None:
+                lane[0] = found
+
+    def _matching(self) -> list[str]:
+        anchor = Path(self._pattern).anchor
+        magic = any(character in self._pattern for character in "*?[")
+        names = sorted(map(str, Path(anchor).glob(self._pattern[len(anchor) :]))) if magic else [self._pattern]
+        plain = [name for name in names if not name.endswith(_COMPRESSED)]
+        self._counts["compressed"] = len(names) - len(plain)
+        return plain
+
+    def _rehome(self, keys: Mapping[str, tuple[int, int]], now: float) -> None:
+        """Move files that were renamed within the pattern; those that lost their name begin to leave."""
+        names: dict[tuple[int, int], str] = {}
+        for name, key in keys.items():
+            names.setdefault(key, name)
+        for lane_name in list(self._lanes):
+            lane = self._lanes[lane_name]
+            for entry in list(lane):
+                key = _key(entry)
+                if keys.get(lane_name) == key or (isinstance(entry, Generation) and entry.ended):
+                    if isinstance(entry, Generation):
+                        entry.leaving_at = None
+                elif key in names and names[key] not in self._lanes and len(lane) == 1:
+                    lane.remove(entry)
+                    self._lanes[names[key]] = deque([entry])
+                elif isinstance(entry, Generation) and entry.leaving_at is None:
+                    entry.leaving_at = entry.grown_at = now
+                    self._counts["rotations"] += keys.get(lane_name) is not None
+
+    def _follow(self, name: str, now: float) -> None:
+        """Open a name and queue it behind what its path still has to give."""
+        lane = self._lanes.get(name, deque())
+        if len(lane) >= _QUEUED:
+            return
+        try:
+            opened = Opened.at(name)
+        except FileNotFoundError:
+            return
+        except OSError:
+            failures = self._refused.get(name, (0, now))[0] + 1
+            self._refused[name] = (failures, now + min(_BACK_OFF_S, self._scan_every_s * 2 ** min(failures, 10)))
+            self._counts["unreadable"] += 1
+            return
+        self._refused.pop(name, None)
+        if opened is not None:
+            lane.append(opened)
+            self._lanes[name] = lane
+
+    # Generations
+
+    def _poll_lane(self, name: str, share: int, skip: Collection[str], now: float) -> Chunk | None:
+        """The next chunk of a path; None when it has nothing new."""
+        lane = self._lanes[name]
+        while lane:
+            entry = lane[0]
+            try:
+                if isinstance(entry, Opened):
+                    chunk = self._identify(lane)
+                    if chunk is not None:
+                        return chunk
+                    continue
+                if entry.place in skip:
+                    return None
+                chunk = entry.read(share, now)
+                if chunk is not None or not self._over(entry, now):
+                    return chunk
+                chunk = None if entry.ended else entry.abandon()
+            except OSError:
+                self._counts["unreadable"] += 1
+                self._retire(lane, finished=False)
+                return None
+            self._retire(lane, finished=True)
+            if chunk is not None:
+                return chunk
+        return None
+
+    def _over(self, generation: Generation, now: float) -> bool:
+        """Whether a generation without new lines is finished."""
+        if generation.ended:
+            return True
+        if generation.leaving_at is None or generation.unread:
+            return False
+        return now - generation.grown_at >= self._grace_s or now - generation.leaving_at >= 10 * self._grace_s
+
+    def _retire(self, lane: deque[Generation | Opened], *, finished: bool) -> None:
+        """Put the first entry of a lane aside; a generation's position waits in case its content comes back."""
+        generation = lane.popleft()
+        if isinstance(generation, Opened):
+            _close(generation)
+            return
+        self._waiting[generation.place] = generation.position(generation.window, generation.header)
+        if finished and generation.ended:
+            self._counts["truncations"] += 1
+            opened = generation.opened
+            fd = os.dup(opened.fd)
+            lane.appendleft(Opened(fd, opened.name, opened.device, opened.inode, generation.lost_partial))
+        elif finished:
+            self._drained.add(generation.place)
+        generation.close()
+        for place in list(self._waiting)[:-_WAITING]:
+            self._forget(place)
+
+    def _identify(self, lane: deque[Generation | Opened]) -> Chunk | None:
+        """Replace an opened file at the head of a lane by the generation it is, or by one that must come before it."""
+        if not lane or isinstance(opened := lane[0], Generation):
+            return None
+        found = self._recognise(opened)
+        if found is not None:
+            lane[0] = found
+            return None
+        if self._queue_siblings(opened.name, lane):
+            return None
+        for place in [place for place, position in self._waiting.items() if position["path"] == opened.name]:
+            self._forget(place)
+        self._numbers[opened.name] += 1
+        place = f"{self.name}:{opened.name}#{self._numbers[opened.name]:06d}"
+        lane[0] = fresh = self._generation(opened, place, opened.name, Window(), None)
+        return fresh.lost_before() if opened.lost_partial else None
+
+    def _recognise(self, opened: Opened, only: str | None = None) -> Generation | None:
+        """The generation a file continues, by its content; its position waits no longer."""
+
+        def unlikely(place: str) -> tuple[bool, bool, int]:
+            position = self._waiting[place]
+            same = (position.get("device"), position.get("inode")) == (opened.device, opened.inode)
+            return not same, position["path"] != opened.name, -position["offset"]
+
+        for place in sorted(self._waiting if only is None else [only], key=unlikely):
+            position = self._waiting[place]
+            if not position["offset"] or (not position["head_bytes"] and position["path"] != opened.name):
+                continue  # too little was read to know it by its content alone
+            window = Window.find(opened.fd, position)
+            if window is not None:
+                del self._waiting[place]
+                self._drained.discard(place)
+                return self._generation(opened, place, position["path"], window, position.get("header"))
+        return None
+
+    def _generation(self, opened: Opened, place: str, path: str, window: Window, header: str | None) -> Generation:
+        return Generation(opened, place, path, window=window, header=header, line_bytes=self._line_bytes)
+
+    def _queue_siblings(self, path: str, lane: deque[Generation | Opened]) -> bool:
+        """Queue the renamed or copied file of a generation of `path` that was not read to its end, if there is one."""
+        followed = {_key(entry) for entries in self._lanes.values() for entry in entries}
+        for place in sorted(self._waiting):
+            if self._waiting[place]["path"] != path or place in self._drained:
+                continue
+            for name in _siblings(path):
+                try:
+                    opened = Opened.at(name)
+                except OSError:
+                    continue
+                if opened is None:
+                    continue
+                found = None if _key(opened) in followed else self._recognise(opened, only=place)
+                if found is None:
+                    _close(opened)
+                    continue
+                found.leaving_at = found.grown_at = self._monotonic()
+                lane.appendleft(found)
+                return True
+        return False
+
+    def _forget(self, place: str) -> None:
+        self._waiting.pop(place, None)
+        self._drained.discard(place)
+        self._forgotten.append(place)
+
+
+def _siblings(path: str) -> list[str]:
+    """Files beside `path` whose name starts with its stem, newest first; compressed ones are left out."""
+    stem = Path(path).stem
+    found = []
+    try:
+        with os.scandir(Path(path).parent) as entries:
+            for entry in entries:
+                if entry.name.startswith(stem) and entry.path != path and not entry.name.endswith(_COMPRESSED):
+                    found.append((-entry.stat().st_mtime_ns, entry.path))
+    except OSError:
+        return []
+    return [name for _, name in sorted(found)[:_SIBLINGS]]
+
+
+def _key(entry: Generation | Opened) -> tuple[int, int]:
+    opened = entry.opened if isinstance(entry, Generation) else entry
+    return opened.device, opened.inode
+
+
+def _close(entry: Generation | Opened) -> None:
+    if isinstance(entry, Generation):
+        entry.close()
+    else:
+        os.close(entry.fd)

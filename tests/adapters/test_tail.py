@@ -1,0 +1,408 @@
+"""Rows of the file tail's fault table, with real files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adapters.base import Position
+from adapters.tail import FileTail
+
+LINES = [f"a,{k},{k * 7}\n".encode() for k in range(1, 400)]
+
+
+class Reader:
+    """Reads a tail as the service does: keeps positions by place, and lets the test move the clock."""
+
+    def __init__(self, pattern: Path, *, line_bytes: int = 1 << 20) -> None:
+        self.pattern = pattern
+        self.line_bytes = line_bytes
+        self.now = 0.0
+        self.positions: dict[str, Position] = {}
+        self.text: dict[str, bytes] = {}
+        self.order: list[str] = []
+        self.discarded: dict[str, int] = {}
+        self.start()
+
+    def start(self) -> None:
+        """Open, or open again from what was stored, as JSON would keep it."""
+        self.tail = FileTail(
+            "src", self.pattern, line_bytes=self.line_bytes, scan_every_s=0, monotonic=lambda: self.now
+        )
+        self.tail.open(self.positions)
+
+    def restart(self, between: Callable[[], object] = lambda: None) -> None:
+        self.tail.close()
+        between()
+        self.start()
+
+    def read(self, *, limit_bytes: int = 1 << 20, polls: int = 4) -> bytes:
+        """Poll a few times; what was new."""
+        new = b""
+        for _ in range(polls):
+            for chunk in self.tail.poll(limit_bytes):
+                assert chunk.data == b"" or chunk.data.endswith(b"\n")
+                self.text[chunk.place] = self.text.get(chunk.place, b"") + chunk.data
+                self.positions[chunk.place] = chunk.position_at(len(chunk.data), None)
+                self.order += [chunk.place] if chunk.place not in self.order else []
+                for reason, count in chunk.discarded.items():
+                    self.discarded[reason] = self.discarded.get(reason, 0) + count
+                new += chunk.data
+            for place in self.tail.forgotten():
+                self.positions.pop(place, None)
+        return new
+
+    def wait(self, seconds: float = 10) -> bytes:
+        """Let time pass, then poll."""
+        self.now += seconds
+        return self.read()
+
+    @property
+    def all(self) -> bytes:
+        return b"".join(self.text[place] for place in self.order)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "meter.csv"
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def lines(start: int, stop: int) -> bytes:
+    return b"".join(LINES[start:stop])
+
+
+def test_row_1_rename_and_create(path: Path) -> None:
+    """The renamed file is read to its end, late writes too, and only then the new one."""
+    append(path, lines(0, 5))
+    reader = Reader(path)
+    assert reader.read() == lines(0, 5)
+    append(path, lines(5, 7))
+    path.rename(old := path.with_name("meter.csv.1"))
+    append(path, lines(9, 12))
+    assert reader.read() == lines(5, 7)
+    append(old, lines(7, 9))
+    assert reader.wait(3) == lines(7, 9)
+    assert reader.wait(3) == b""
+    assert reader.wait(3) == lines(9, 12)
+    assert reader.tail.status()["rotations"] == 1
+    assert len(reader.positions) == 1, "the finished generation's position is forgotten"
+
+
+def test_row_1_an_old_file_that_keeps_growing_ends(path: Path) -> None:
+    """A writer that never lets go of the renamed file does not keep the new one waiting for ever."""
+    append(path, lines(0, 2))
+    reader = Reader(path)
+    reader.read()
+    path.rename(old := path.with_name("meter.csv.1"))
+    append(path, b"new,1,1\n")
+    for k in range(20):
+        append(old, LINES[10 + k])
+        reader.wait(4)
+    assert b"new,1,1\n" in reader.all
+
+
+@pytest.mark.parametrize("rows", [2, 20, 60], ids=["smaller", "same", "larger"])
+def test_row_2_copytruncate(path: Path, rows: int) -> None:
+    """A file replaced in place is read from its start, whether it is smaller, as large, or larger than before."""
+    append(path, lines(100, 120))
+    reader = Reader(path)
+    reader.read()
+    path.write_bytes(lines(200, 200 + rows))
+    assert reader.read() == lines(200, 200 + rows)
+    assert reader.tail.status()["truncations"] == 1
+    assert len(reader.text) == 2
+
+
+def test_row_2_the_copy_gives_what_was_missed(path: Path) -> None:
+    """Lines written between the last read and the truncation are read from the copy, then the new content."""
+    append(path, lines(0, 20))
+    reader = Reader(path)
+    reader.read()
+    append(path, lines(20, 25))
+    path.with_name("meter.csv.1").write_bytes(path.read_bytes())
+    path.write_bytes(lines(30, 33))
+    reader.read()
+    reader.wait()
+    assert reader.all == lines(0, 25) + lines(30, 33)
+
+
+def test_row_3_truncated_with_a_partial_line(path: Path) -> None:
+    """A buffered partial line is dropped and counted when its file is truncated, never joined to what comes next."""
+    append(path, lines(0, 5) + b"a,77")
+    reader = Reader(path)
+    assert reader.read() == lines(0, 5)
+    path.write_bytes(b"x,1,1\n" * 3)
+    assert reader.read() == b"x,1,1\n" * 3
+    assert reader.discarded == {"incomplete": 1}
+
+
+def test_row_3_partial_line_rewritten(path: Path) -> None:
+    """A partial line that is taken back and written anew is read as it stands then."""
+    append(path, lines(0, 5) + b"b,77")
+    reader = Reader(path)
+    reader.read()
+    path.write_bytes(lines(0, 5) + b"c,8,9\n")
+    assert reader.read() == b"c,8,9\n"
+
+
+def test_row_4_partial_last_line(path: Path) -> None:
+    """A partial line is not parsed, the offset stays before it; completed, over a restart too, it is read once."""
+    append(path, lines(0, 3) + b"a,9")
+    reader = Reader(path)
+    assert reader.read() == lines(0, 3)
+    reader.restart(lambda: append(path, b"9,1\nb"))
+    assert reader.read() == b"a,99,1\n"
+    append(path, b",1,2\n")
+    assert reader.read() == b"b,1,2\n"
+
+
+def test_row_4_partial_line_of_a_rotated_file(path: Path) -> None:
+    """A partial line that is still partial after the grace is counted once, over a restart too."""
+    append(path, lines(0, 300) + b"a,9")
+    reader = Reader(path)
+    reader.read()
+    path.rename(path.with_name("meter.csv.1"))
+    reader.read()
+    reader.wait()
+    assert reader.discarded == {"incomplete": 1}
+    reader.restart()
+    reader.wait()
+    reader.wait()
+    assert reader.discarded == {"incomplete": 1}
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_row_5_deleted_and_recreated(path: Path, running: bool) -> None:
+    """A new file under the old name, likely with the old inode, is a new generation and read from its start."""
+    append(path, lines(0, 50))
+    reader = Reader(path)
+    reader.read()
+
+    def replace() -> None:
+        path.unlink()
+        append(path, lines(100, 180))
+
+    if running:
+        replace()
+        reader.read()
+        reader.wait()
+    else:
+        reader.restart(replace)
+        reader.read()
+    assert reader.all == lines(0, 50) + lines(100, 180)
+    assert len(reader.text) == 2
+
+
+def test_row_6_symlink_swapped(path: Path) -> None:
+    """The old target is read to its end, then the new one."""
+    first, second = path.with_name("x1"), path.with_name("x2")
+    append(first, lines(0, 3))
+    append(second, lines(10, 13))
+    path.symlink_to(first)
+    reader = Reader(path)
+    reader.read()
+    append(first, lines(3, 4))
+    path.unlink()
+    path.symlink_to(second)
+    reader.read()
+    reader.wait()
+    assert reader.all == lines(0, 4) + lines(10, 13)
+
+
+def test_row_7_missing_then_deleted(path: Path) -> None:
+    """A missing file is waited for; a deleted one is drained through the open descriptor; `up` tells."""
+    reader = Reader(path)
+    assert (reader.read(), reader.tail.status()["up"]) == (b"", 0.0)
+    append(path, lines(0, 3))
+    assert (reader.read(), reader.tail.status()["up"]) == (lines(0, 3), 1.0)
+    with path.open("ab") as file:
+        path.unlink()
+        reader.read()
+        file.write(lines(3, 5))
+    assert reader.read() == lines(3, 5)
+    reader.wait()
+    assert reader.tail.status()["up"] == 0.0
+    append(path, lines(10, 12))
+    assert reader.read() == lines(10, 12)
+
+
+def test_row_7_moved_away_and_back(path: Path) -> None:
+    """A file that comes back with its old content goes on where it was."""
+    append(path, lines(0, 50))
+    reader = Reader(path)
+    reader.read()
+    path.rename(away := path.with_name("elsewhere"))
+    reader.read()
+    reader.wait()
+    away.rename(path)
+    append(path, lines(50, 51))
+    assert reader.read() == lines(50, 51)
+
+
+def test_row_8_permission(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may not be opened is counted and tried again with growing pauses; reading resumes at the offset."""
+    append(path, lines(0, 50))
+    reader = Reader(path)
+    reader.read()
+    real, denied = os.open, [True]
+
+    def guarded(name: str, flags: int) -> int:
+        if denied[0]:
+            raise PermissionError(13, "denied", name)
+        return real(name, flags)
+
+    monkeypatch.setattr(os, "open", guarded)
+    reader.restart(lambda: append(path, lines(50, 60)))
+    reader.tail._scan_every_s = 1.0
+    for _ in range(40):
+        reader.wait(1)
+    assert 3 <= reader.tail.status()["unreadable"] <= 10
+    denied[0] = False
+    assert reader.wait(60) == lines(50, 60)
+
+
+def test_row_10_nul_run(path: Path) -> None:
+    """A long run of NUL bytes is dropped up to the next newline without being held, and counted."""
+    append(path, lines(0, 2))
+    with path.open("ab") as file:
+        file.truncate(5 << 20)
+    append(path, b"\n" + lines(2, 4))
+    reader = Reader(path, line_bytes=1000)
+    reader.read(polls=20)
+    assert (reader.all, reader.discarded) == (lines(0, 4), {"binary": 1})
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_row_12_long_lines(path: Path, restart: bool) -> None:
+    """Lines beyond the limit are dropped and counted, once also over a restart; those at the limit are read."""
+    exact = b"e" * 100 + b"\n"
+    append(path, lines(0, 2) + b"x" * 101 + b"\n" + exact + b"y" * 200_000 + b"\n" + b"z" * 200 + b"\n" + lines(2, 4))
+    reader = Reader(path, line_bytes=100)
+    for _ in range(40):
+        reader.read(limit_bytes=50, polls=1)
+        if restart:
+            reader.restart()
+    assert reader.all == lines(0, 2) + exact + lines(2, 4)
+    assert reader.discarded == {"too_long": 3}
+
+
+def test_row_12_a_line_without_end(path: Path) -> None:
+    """A line that never ends stays unread; what is held of it stays below the limit and a block."""
+    append(path, lines(0, 1))
+    reader = Reader(path, line_bytes=1000)
+    for _ in range(50):
+        append(path, b"x" * 10_000)
+        reader.read(limit_bytes=5000, polls=2)
+    head = next(iter(reader.tail._lanes.values()))[0]
+    assert len(head._cutter._buffer) <= 6000  # type: ignore[union-attr]
+    append(path, b"\n" + lines(1, 2))
+    assert reader.read() == lines(1, 2)
+
+
+def test_row_13_shared_headers_stay_apart(tmp_path: Path) -> None:
+    """Files that begin with the same header are told apart over a restart, and a generation starts without header."""
+    header = b"series,timestamp,value\n"
+    for k, name in enumerate(("a.csv", "b.csv", "c.csv")):
+        append(tmp_path / name, header + lines(100 * k, 100 * k + k))
+    reader = Reader(tmp_path / "*.csv")
+    reader.read()
+    assert [chunk.header for chunk in reader.tail.poll(1 << 20)] == []
+    reader.restart(lambda: [append(tmp_path / f"{n}.csv", b"%s,1,1\n" % n.encode()) for n in "abc"])
+    reader.read()
+    assert [text.splitlines()[-1][:1] for _, text in sorted(reader.text.items())] == [b"a", b"b", b"c"]
+    assert len(reader.text) == 3
+
+
+def test_rotated_while_stopped(path: Path) -> None:
+    """After a restart the renamed file is found by its content, read to its end, then the new one; nothing twice."""
+    append(path, lines(0, 100))
+    reader = Reader(path)
+    reader.read()
+
+    def rotate() -> None:
+        append(path, lines(100, 110))
+        path.rename(path.with_name("meter.csv.1"))
+        append(path, lines(110, 120))
+
+    reader.restart(rotate)
+    reader.read()
+    reader.wait()
+    assert reader.all == lines(0, 120)
+    reader.restart()
+    reader.wait()
+    assert reader.wait() == b""
+
+
+def test_rename_within_the_glob(tmp_path: Path) -> None:
+    """A rotated file that the glob still matches is followed under its new name, over a restart too."""
+    path = tmp_path / "meter.csv"
+    append(path, lines(0, 100))
+    reader = Reader(tmp_path / "meter.csv*")
+    reader.read()
+    path.rename(tmp_path / "meter.csv.1")
+    append(path, lines(200, 210))
+    append(tmp_path / "meter.csv.1", lines(100, 101))
+    assert sorted(reader.read().splitlines()) == sorted((lines(100, 101) + lines(200, 210)).splitlines())
+    (tmp_path / "meter.csv.2.gz").write_bytes(b"\x1f\x8b")
+    reader.restart()
+    assert reader.read() == b""
+    assert reader.tail.status()["compressed"] == 1
+
+
+def test_edited_file_goes_on(path: Path) -> None:
+    """A file rewritten under a new inode with its old content and one more line gives only that line."""
+    append(path, lines(0, 100))
+    reader = Reader(path)
+    reader.read()
+    other = path.with_name("tmp")
+    other.write_bytes(path.read_bytes() + lines(100, 101))
+    other.replace(path)
+    reader.read()
+    reader.wait()
+    assert reader.all == lines(0, 101)
+
+
+def test_many_files_share_the_limit(tmp_path: Path) -> None:
+    """Every file gets its turn; skipped places are left alone and `backlog` names what is unread."""
+    for k in range(5):
+        append(tmp_path / f"{k}.csv", LINES[k] * 5000)
+    reader = Reader(tmp_path / "*.csv")
+    chunks = reader.tail.poll(20_480)
+    assert [len(chunk.data) > 0 for chunk in chunks] == [True] * 5
+    places = {chunk.place for chunk in chunks}
+    assert reader.tail.backlog() == places
+    one = chunks[2].place
+    assert [chunk.place for chunk in reader.tail.poll(20_480, skip=places - {one})] == [one]
+    while reader.tail.poll(1 << 20):
+        pass
+    assert reader.tail.backlog() == frozenset()
+    assert reader.tail.status()["lag_bytes"] == 0
+
+
+def test_descriptors_are_released(path: Path) -> None:
+    """Twenty rotations leave as many descriptors open as one file needs, and none after closing."""
+    before = descriptors()
+    append(path, lines(0, 2))
+    reader = Reader(path)
+    for k in range(20):
+        reader.read()
+        path.rename(path.with_name(f"meter.csv.{k}"))
+        append(path, lines(10 * k, 10 * k + 5))
+        reader.read()
+        reader.wait()
+    assert descriptors() == before + 1
+    assert len(reader.positions) <= 2
+    reader.tail.close()
+    assert descriptors() == before

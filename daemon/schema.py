@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from daemon.settings import Settings
-from daemon.units import format_duration, format_size
+from daemon.units import CENTURY_S, format_duration, format_size
 
 NAME = "NAME"
 """Stands for a stream's name in a key path."""
@@ -118,7 +118,8 @@ def _type(field: FieldInfo) -> str:
     low, high = _limits(field)
     if unit:
         form = {"duration": format_duration, "size": format_size}[unit]
-        return f"{text}, at least {form(int(low))}" if isinstance(low, int) and low else text
+        text += f", at least {form(int(low))}" if isinstance(low, int) and low else ""
+        return text + (f", at most {form(high)}" if unit == "duration" and high < CENTURY_S else "")
     if isinstance(low, str):
         return f"{text} {low}" + (f", at most {high}" if high is not None else "")
     if low is not None and high is not None:
@@ -136,7 +137,7 @@ def _limits(field: FieldInfo) -> tuple[int | str | None, Any]:
             case annotated_types.Gt(gt):
                 low = f"above {gt}"
             case annotated_types.Le(le):
-                high = le
+                high = le if high is None else min(high, le)
             case annotated_types.Lt(lt):
                 high = int(str(lt)) - 1
     return low, high

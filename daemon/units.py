@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNITS_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_CENTURY_S = 100 * 365 * 86400
+CENTURY_S = 100 * 365 * 86400
 _DURATION = "a number and a unit of s, m, h, d or w, such as 30m or 14d"
 _SIZE = "a number and a unit of B, KiB, MiB or GiB, such as 64KiB"
 
@@ -67,6 +67,6 @@ def _size(value: Any, info: ValidationInfo) -> Any:
 
 
 Duration = Annotated[
-    int, BeforeValidator(_duration), Field(le=_CENTURY_S), PlainSerializer(format_duration, return_type=str)
+    int, BeforeValidator(_duration), Field(le=CENTURY_S), PlainSerializer(format_duration, return_type=str)
 ]
 Size = Annotated[int, BeforeValidator(_size), Field(le=1 << 50), PlainSerializer(format_size, return_type=str)]

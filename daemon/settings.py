@@ -14,9 +14,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from daemon.units import Duration, Size, format_duration
-from daemon.units import format_size as format_size
-from daemon.units import parse_duration as parse_duration
-from daemon.units import parse_size as parse_size
 
 
 class ConflictError(ValueError):

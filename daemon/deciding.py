@@ -56,6 +56,13 @@ class Decisions(NamedTuple):
     rank: npt.NDArray[np.float64]
     around: npt.NDArray[np.float64]  # scaled distance of the bounds from the expected value
 
+    @classmethod
+    def room(cls, n: int) -> Decisions:
+        """Room for `n` of them."""
+        return cls(
+            np.empty(n, np.int8), np.empty(n, np.uint8), np.empty(n, np.bool_), np.empty(n), np.empty(n), np.empty(n)
+        )
+
 
 @compiled
 def _broken_rules(a: Arrays, row: int, value: Any, policy: Policy, gap: bool) -> int:

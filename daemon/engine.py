@@ -38,6 +38,12 @@ class StepResult:
     joined: int = 0
 
 
+def essential(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that the state depends on: the streams, less where their readings come from."""
+    streams = {name: {k: v for k, v in s.items() if k != "sources"} for name, s in config["streams"].items()}
+    return {"version": config["version"], "streams": streams}
+
+
 class Engine:
     """All streams of one configuration.
 
@@ -84,7 +90,7 @@ class Engine:
                 self.streams[name] = Stream(name, wanted, self._trainer)
         for name in set(self.streams) - set(settings.streams):
             del self.streams[name]
-        self.config, self.settings = config, settings
+        self.config, self.settings = essential(config), settings
 
     def dump(self) -> bytes:
         """The whole state: equal states give equal bytes."""

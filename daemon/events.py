@@ -68,7 +68,8 @@ class Event:
     def from_json(cls, row: dict[str, Any]) -> Event:
         """The event that `to_json` wrote. Raises TypeError when a key is unknown or missing."""
         tuples = ("reasons", "value", "expected", "lower", "upper", "contributions")
-        return cls(**{k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()})
+        fields: dict[str, Any] = {k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()}
+        return cls(**fields)
 
 
 def event_id(stream: str, series: str | None, kind: str, started_at: int) -> str:

@@ -138,8 +138,6 @@ def _decode_batch(head: dict[str, Any], blob: bytes) -> Batch:
     values = np.frombuffer(blob, np.float64, rows * width, 8 * rows).reshape(rows, width)
     codes_at = 8 * rows * (1 + width)
     codes = np.frombuffer(blob, np.int32, rows, codes_at)
-    if head["folded"]:
-        fold_s = np.frombuffer(blob, np.int32, rows, codes_at + 4 * rows)
-    else:
-        fold_s = np.zeros(rows, np.int32)
+    folds_at = codes_at + 4 * rows
+    fold_s = np.frombuffer(blob, np.int32, rows, folds_at) if head["folded"] else np.zeros(rows, np.int32)
     return Batch(head["stream"], head["at"], head["labels"], codes, at_ms, fold_s, values, head["rejected"])

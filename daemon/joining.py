@@ -30,8 +30,8 @@ def mature(table: SeriesTable, closed: int) -> npt.NDArray[np.int64]:
     """Rows whose warm-up has reached its length by slot `closed`; those with too many gaps wait an eighth longer."""
     rows = table.rows
     due = np.flatnonzero((rows["status"] == WARMING) & (rows["due"] <= closed) & (rows["readings"] > 0))
-    enough = [row for row in due if _observed(table, row) >= LEAST_OBSERVED * table.warm_up_slots]
-    for row in set(due.tolist()) - {int(r) for r in enough}:
+    enough = [row for row in due.tolist() if _observed(table, row) >= LEAST_OBSERVED * table.warm_up_slots]
+    for row in set(due.tolist()) - set(enough):
         rows["due"][row] = closed + max(1, table.warm_up_slots // 8)
     return np.array(enough, np.int64)
 
@@ -63,7 +63,8 @@ def scale(a: Arrays, row: int) -> npt.NDArray[np.float32]:
     a.low[row], a.high[row], a.origin[row], a.scale[row] = low, high, low, spread
     x = np.clip((values - low) / spread, LOWEST, GREATEST)
     a.median[row] = np.nanmedian(x, axis=0)
-    return x.astype(np.float32)
+    scaled: npt.NDArray[np.float32] = x.astype(np.float32)
+    return scaled
 
 
 @compiled
@@ -87,11 +88,10 @@ def windows(a: Arrays, row: int) -> Windows:
     """Scale a series by its warm-up and cut its windows; calling it again gives the same."""
     x = scale(a, row)
     size = a.ring.shape[1]
-    out = Windows(
-        np.zeros((len(x), size, x.shape[1]), np.float32), np.zeros((len(x), size), np.bool_), np.zeros(len(x), np.int64)
-    )
+    n = len(x)
+    out = Windows(np.zeros((n, size, x.shape[1]), np.float32), np.zeros((n, size), np.bool_), np.zeros(n, np.int64))
     found = _cut(x, int(a.rows["last"][row]), *out)
-    return Windows(*(array[:found] for array in out))
+    return Windows(out.x[:found], out.observed[:found], out.slot[:found])
 
 
 @compiled

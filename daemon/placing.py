@@ -46,6 +46,19 @@ class Entries(NamedTuple):
     x: npt.NDArray[np.float32]  # (K, W, F)
     observed: npt.NDArray[np.bool_]  # (K, W)
 
+    @classmethod
+    def room(cls, n: int, window: int, width: int) -> Entries:
+        """Room for `n` entries, all with windows."""
+        return cls(
+            row=np.empty(n, np.int32),
+            slot=np.empty(n, np.int64),
+            value=np.empty((n, width)),
+            arrival=np.empty(n, np.int64),
+            window=np.empty(n, np.int32),
+            x=np.empty((n, window, width), np.float32),
+            observed=np.empty((n, window), np.bool_),
+        )
+
 
 class Silences(NamedTuple):
     """Gaps that opened or closed, in order."""
@@ -56,11 +69,22 @@ class Silences(NamedTuple):
     last: npt.NDArray[np.int64]  # the series' last slot before the gap
     arrival: npt.NDArray[np.int64]
 
+    @classmethod
+    def room(cls, n: int) -> Silences:
+        """Room for `n` of them."""
+        return cls(
+            np.empty(n, np.int8),
+            np.empty(n, np.int32),
+            np.empty(n, np.int64),
+            np.empty(n, np.int64),
+            np.empty(n, np.int64),
+        )
+
 
 @compiled
 def fill_window(ring: Any, slot: int, x: Any, observed: Any) -> int:
     """Write the window that ends at `slot`, oldest first; gaps hold the value before them. Returns the gaps' number."""
-    size, width = x.shape
+    size = len(x)
     missing = 0
     before = -1
     for j in range(size):

@@ -39,7 +39,7 @@ def reservoir(window: int, width: int, seed: int) -> Reservoir:
 
 
 @compiled
-def mix(a: int, b: int) -> int:
+def mix(a: int, b: int) -> np.uint64:
     """Hash of two integers: 64 bits that look random (splitmix64, Steele et al. 2014, doi:10.1145/2660193.2660195)."""
     z = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(b) * np.uint64(0xD1B54A32D192ED03)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -50,7 +50,7 @@ def mix(a: int, b: int) -> int:
 @compiled
 def is_sampled(stagger: int, slot: int, rate: int) -> bool:
     """Whether this series contributes its window of this slot; one in `rate` does."""
-    return mix(stagger, slot) % np.uint64(rate) == np.uint64(0)
+    return bool(mix(stagger, slot) % np.uint64(rate) == np.uint64(0))
 
 
 @compiled

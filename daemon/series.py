@@ -90,16 +90,23 @@ class SeriesTable:
         self._free: list[int] = []
         self._free_buffers: list[int] = []
         s, f = max_series, width
-        matrix = {n: np.zeros((s, f), np.float64) for n in _MATRICES}
-        singles = {n: np.zeros((s, f), np.float32) for n in ("expected", "lower", "upper")}
         self.arrays = Arrays(
             rows=np.zeros(s, SERIES),
             ring=np.zeros((s, window, f), np.float32),
             pending_slot=np.zeros(s, np.int64),
             pending_count=np.zeros(s, np.int64),
             history=np.zeros((0, warm_up_slots, f), np.float64),
-            **matrix,
-            **singles,
+            value=np.zeros((s, f)),
+            baseline=np.zeros((s, f)),
+            origin=np.zeros((s, f)),
+            scale=np.zeros((s, f)),
+            median=np.zeros((s, f)),
+            low=np.zeros((s, f)),
+            high=np.zeros((s, f)),
+            pending=np.zeros((s, f)),
+            expected=np.zeros((s, f), np.float32),
+            lower=np.zeros((s, f), np.float32),
+            upper=np.zeros((s, f), np.float32),
         )
 
     def __len__(self) -> int:
@@ -202,6 +209,3 @@ class SeriesTable:
         buffer = heapq.heappop(self._free_buffers)
         self.arrays.history[buffer] = np.nan
         return buffer
-
-
-_MATRICES = ("value", "baseline", "origin", "scale", "median", "low", "high", "pending")

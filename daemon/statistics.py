@@ -109,7 +109,7 @@ def cap_value(cap: Record, start: int) -> float:
     """Three times the 99 % quantile of all earlier values; infinite before `start` values."""
     if cap.count < max(start, 5):
         return math.inf
-    return 3.0 * cap.height[2] + 1e-6
+    return float(3.0 * cap.height[2] + 1e-6)
 
 
 @compiled
@@ -161,7 +161,7 @@ def _move_marker(q: Record, n: Record, i: int, wanted: float) -> None:
 def usual_error(hours: Record, hour: int) -> float:
     """Mean error at `hour`, shrunk towards the overall level by 30 readings' worth, at least a quarter of the level."""
     usual = (hours.total[hour] + 30.0 * hours.level) / (hours.weight[hour] + 30.0)
-    return max(usual, 0.25 * hours.level)
+    return float(max(usual, 0.25 * hours.level))
 
 
 @compiled
@@ -173,7 +173,7 @@ def normalise(hours: Record, error: float, hour: int, start: int) -> float:
     hours.weight[hour] = 0.98 * hours.weight[hour] + 1.0
     hours.level = 0.999 * hours.level + 0.001 * capped
     cap_push(hours.cap, error)
-    return out
+    return float(out)
 
 
 @compiled
@@ -228,7 +228,7 @@ def tail(state: Record, value: float, p: Parameters, stagger: int) -> float:
     state.count = n + 1
     if state.fitted == 0 or value <= state.u:
         return 0.0
-    return -math.log10(p.tail_fraction) + (value - state.u) / (state.gamma * LN10)
+    return float(-math.log10(p.tail_fraction) + (value - state.u) / (state.gamma * LN10))
 
 
 @compiled

@@ -256,22 +256,12 @@ class Stream:
         return Rules(s.gap_after, s.lateness, s.kind == "counter", 1.0 / s.interval, self.learner.sample_rate)
 
     def _silences(self, readings: int) -> Silences:
-        n = 2 * readings + self.table.used
-        return Silences(*(np.empty(n, t) for t in (np.int8, np.int32, np.int64, np.int64, np.int64)))
+        return Silences.room(2 * readings + self.table.used)
 
     def _buffers(self) -> Entries:
         """Room for one chunk's entries, kept between chunks."""
         if self._entries is None:
-            n, window, width = self._chunk, self.table.window, self.table.width
-            self._entries = Entries(
-                np.empty(n, np.int32),
-                np.empty(n, np.int64),
-                np.empty((n, width), np.float64),
-                np.empty(n, np.int64),
-                np.empty(n, np.int32),
-                np.empty((n, window, width), np.float32),
-                np.empty((n, window), np.bool_),
-            )
+            self._entries = Entries.room(self._chunk, self.table.window, self.table.width)
         return self._entries
 
     def _place(
@@ -327,9 +317,7 @@ class Stream:
             columns = Scored(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros((0, width), np.float32))
         else:
             columns = Scored(scores.newest, scores.rms, scores.expected)
-        out = Decisions(
-            *(np.empty(entries, t) for t in (np.int8, np.uint8, np.bool_, np.float64, np.float64, np.float64))
-        )
+        out = Decisions.room(entries)
         self.counters.unscored += decide(
             self.table.arrays, self.parameters, self.policy, e, entries, columns, hours, out
         )

@@ -1,7 +1,7 @@
 """A dictionary of arrays and a JSON object as bytes: canonical, so that equal content has equal bytes.
 
-Layout: magic `TGA1`, length of the JSON header (8 bytes, little endian), the header (`meta`, and for each array its name,
-dtype and shape, sorted by name), then the arrays' bytes in that order. No pickle, no compression, no time stamp.
+Layout: magic `TGA1`, length of the JSON header (8 bytes, little endian), the header (`meta`, and for each array its
+name, dtype and shape, sorted by name), then the arrays' bytes in that order. No pickle, no compression, no time stamp.
 """
 
 from __future__ import annotations

@@ -1,0 +1,206 @@
+"""The engine with its memory: every input is journaled before it is applied, and recovery repeats the journal.
+
+    state now = last checkpoint + journal since then
+
+This is the only place where engine, store and trainer meet; the daemon, `train --from` and `replay --state` all use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from adapters.base import Position
+from daemon import config
+from daemon.engine import Engine, essential
+from daemon.events import Event
+from daemon.inputs import Command, Configured, Input, Promoted
+from daemon.settings import Settings
+from daemon.store import ModelChecksum, Store
+from daemon.trainer import Trainer
+from daemon.training_worker import TrainingFailed
+from models.bundle import Bundle, BundleError, read_bundle
+from models.training import TrainingRequest
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+"""Called with entries done and entries in all."""
+
+
+class NeedsNewStateError(Exception):
+    """The configuration changes something that the state on disk was built on."""
+
+
+class RememberingTrainer:
+    """Runs trainings and records what became of each, so that recovery takes the same outcome and need not train again.
+
+    Args:
+        inner: Really trains.
+        store: Keeps model files and outcomes.
+    """
+
+    def __init__(self, inner: Trainer, store: Store) -> None:
+        self._inner, self._store = inner, store
+        self._submitted: dict[str, tuple[TrainingRequest, float]] = {}
+        self.waiting_for: str | None = None
+
+    def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
+        """Begin a training, unless its outcome is recorded already."""
+        self._submitted[request.id] = (request, time_limit_s)
+        if self._store.outcome(request.id) is None:
+            self._inner.submit(request, time_limit_s)
+
+    def result(self, request_id: str) -> Bundle | TrainingFailed:
+        """The outcome, recorded before it is given out."""
+        request, time_limit_s = self._submitted.pop(request_id)
+        recorded = self._recorded(request_id)
+        if recorded is not None:
+            return recorded
+        if self._store.outcome(request_id) is not None:  # recorded, but its file is damaged: train it again
+            self._inner.submit(request, time_limit_s)
+        self.waiting_for = request_id
+        try:
+            outcome = self._inner.result(request_id)
+        finally:
+            self.waiting_for = None
+        self._record(request, outcome)
+        return outcome
+
+    def _recorded(self, request_id: str) -> Bundle | TrainingFailed | None:
+        record = self._store.outcome(request_id)
+        if record is None:
+            return None
+        if record.status == "failed":
+            return TrainingFailed(record.reason or "error", record.detail or "")  # type: ignore[arg-type]
+        try:
+            return Bundle.from_file_bytes(self._store.read_model_of(request_id), record.sha256)
+        except (ModelChecksum, BundleError, OSError) as error:
+            log.error("model file damaged, training it again", extra={"request": request_id, "error": str(error)})
+            return None
+
+    def _record(self, request: TrainingRequest, outcome: Bundle | TrainingFailed) -> None:
+        if isinstance(outcome, TrainingFailed):
+            log.warning("training failed", extra={"request": request.id, **asdict(outcome)})
+            self._store.record_failure(request.stream, request.id, outcome.reason, outcome.detail)
+            return
+        self._store.put_model(
+            request.stream,
+            request.id,
+            outcome.to_file_bytes(),
+            digest=outcome.digest,
+            manifest=asdict(outcome.manifest),
+            outcome="promoted",
+        )
+
+
+class DurableEngine:
+    """An engine whose inputs are journaled and whose events are recorded.
+
+    Args:
+        store: The state directory, open for writing.
+        trainer: Runs trainings.
+
+    Attributes:
+        engine: The engine; read it between calls only.
+        seq: Journal entry that the engine's state includes.
+    """
+
+    def __init__(self, store: Store, trainer: Trainer) -> None:
+        self.store = store
+        self.trainer = RememberingTrainer(trainer, store)
+        self.engine = Engine(self.trainer)
+        self.seq = 0
+
+    def recover(self, progress: Progress = lambda done, total: None) -> int:
+        """Load the last sound checkpoint and repeat the journal since; returns the number of entries repeated."""
+        while (found := self.store.load_checkpoint()) is not None:
+            seq, data = found
+            engine = Engine(self.trainer)
+            try:
+                engine.load(data)
+            except (ValueError, KeyError, TypeError) as error:
+                log.error("checkpoint cannot be loaded", extra={"seq": seq, "error": str(error)})
+                self.store.reject_checkpoint(seq, str(error))
+                continue
+            self.engine, self.seq = engine, seq
+            break
+        start, total = self.seq, self.store.last_seq - self.seq
+        for seq, item in self.store.entries(start):
+            self.store.record_events(self.engine.step(item).events)
+            self.seq = seq
+            progress(seq - start, total)
+        return total
+
+    def configure(self, settings: Settings, now_ms: int) -> None:
+        """Bring the engine under `settings`: journal them when they differ, and put configured bundles into service.
+
+        Raises:
+            NeedsNewStateError: A key changed that the state was built on; nothing is changed then.
+            BundleError: A configured bundle cannot be read or does not fit.
+        """
+        wanted = config.effective(settings)
+        if essential(wanted) != self.engine.config:
+            if self.engine.settings is not None:
+                self._refuse_new_state(settings)
+            self.apply([Configured(wanted, now_ms)], {}, now_ms)
+        for name, stream in settings.streams.items():
+            if stream.model.bundle is not None and self.engine.streams[name].learner.champion is None:
+                self.apply([promotion(name, stream.model.bundle, now_ms)], {}, now_ms)
+
+    def _refuse_new_state(self, settings: Settings) -> None:
+        before = Settings.model_validate(self.engine.config)
+        after = Settings.model_validate(essential(config.effective(settings)))
+        keys = [key for key, effect in config.changes(before, after) if effect == "state"]
+        if keys:
+            raise NeedsNewStateError(
+                f"{', '.join(keys)} differ from what the state in {self.store.directory} was built on; "
+                "set them back, or set state_dir to a new directory"
+            )
+
+    def apply(
+        self, items: Sequence[Input], positions: Mapping[str, Mapping[str, Position]], now_ms: int
+    ) -> list[Event]:
+        """Journal inputs with the positions they bring the sources to, apply them, and record their events.
+
+        Raises:
+            StoreFull: There is no room; nothing was journaled or applied, so the same call may be made again.
+            StoreError: The store failed otherwise; the process should end and recover.
+        """
+        numbers = self.store.append(items, positions, now_ms)
+        events: list[Event] = []
+        for seq, item in zip(numbers, items, strict=True):
+            events += self.engine.step(item).events
+            self.seq = seq
+        self.store.record_events(events)
+        return events
+
+    def warm_up(self, streams: Iterable[str], now_ms: int) -> int:
+        """End the warm-up of streams with the history there is; returns how many series became ready."""
+        joined = 0
+        for stream in streams:
+            command = Command("warm_up", stream, now_ms)
+            (self.seq,) = self.store.append([command], {}, now_ms)
+            result = self.engine.step(command)
+            self.store.record_events(result.events)
+            joined += result.joined
+        return joined
+
+    def checkpoint(self) -> None:
+        """Write the state to disk. Raises StoreError when that fails; earlier checkpoints are as they were."""
+        self.store.write_checkpoint(self.seq, self.engine.dump())
+
+    def digest(self) -> str:
+        """SHA-256 of the engine's dump: equal states, equal digests."""
+        return hashlib.sha256(self.engine.dump()).hexdigest()
+
+
+def promotion(stream: str, path: Path, now_ms: int = 0) -> Promoted:
+    """The input that puts the bundle in `path` into service. Raises BundleError when it cannot be read."""
+    try:
+        return Promoted(stream, read_bundle(path).to_bytes(), now_ms)
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}") from error

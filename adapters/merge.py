@@ -57,8 +57,8 @@ class EventTimeMerge:
     """Releases readings in order of event time over all places that still have a backlog.
 
     Rows of one place keep their order: the key of a row is the greatest time its place has shown so far. Rows go out by
-    (key, place), so where the chunks were cut does not matter. A place whose backlog is not read yet may still show rows
-    from its last key on; nothing beyond that goes out. Places without backlog hold nobody back.
+    (key, place), so where the chunks were cut does not matter. A place whose backlog is not read yet may still show
+    rows from its last key on; nothing beyond that goes out. Places without backlog hold nobody back.
 
     It keeps one chunk of each place: poll with `skip=merge.held()`.
     """

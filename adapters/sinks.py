@@ -45,7 +45,7 @@ class JsonLinesFile:
         self._committed = self._size()
 
     def deliver(self, lines: list[bytes]) -> int:
-        """Append lines and wait until they are on disk; returns the file's length. A failed delivery leaves no trace."""
+        """Append lines, wait until they are on disk, return the file's length; a failed delivery leaves no trace."""
         if self._rotated():
             os.close(self._fd)
             self._fd = self._open()

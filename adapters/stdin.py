@@ -5,33 +5,38 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Collection, Mapping
+from hashlib import blake2b
 from typing import BinaryIO
 
 from adapters.base import Chunk, Position
 from adapters.lines import Cut, LineCutter
+
+_HEAD_BYTES = 1024
 
 
 class StandardInput:
     """Lines from a pipe, a terminal or a redirected file; `done` at its end.
 
     A last line without a newline is complete at the end of the input, and gets one. There is one place, `NAME:stdin`.
-    A position is `{"offset": bytes consumed, "header": header line or null}`; what comes again on the input of a new
-    process is taken for the same stream, so its first `offset` bytes are passed over.
+    A position is `{"offset": bytes consumed, "head_bytes": length of the input's head, at most 1024, "head": its hash,
+    "header": header line or null}`. When a new process is given an input with the same head, the first `offset` bytes
+    are passed over; another head is another input, and read from its start.
 
     Args:
         name: Name of the source, unique within its stream.
         stream: The input; left open by `close`, for it was not opened here.
         line_bytes: Longest line; a longer one is dropped in constant memory.
-        resume: False reads all that comes, whatever the position: for a pipe that never repeats itself.
     """
 
-    def __init__(self, name: str, stream: BinaryIO, *, line_bytes: int = 1 << 20, resume: bool = True) -> None:
+    def __init__(self, name: str, stream: BinaryIO, *, line_bytes: int = 1 << 20) -> None:
         self.name = name
         self._fd = stream.fileno()
         self._cutter = LineCutter(line_bytes)
-        self._resume = resume
+        self._head = b""
+        self._saved: Position | None = None
         self._offset = 0
         self._pass_over = 0
+        self._unsure = bytearray()
         self._header: str | None = None
         self._last = b"\n"
         self._ended = False
@@ -44,9 +49,7 @@ class StandardInput:
     def open(self, positions: Mapping[str, Position]) -> None:
         """Start from the position of this source's place, if there is one."""
         position = positions.get(self._place)
-        if position is not None and self._resume:
-            self._offset = self._pass_over = int(position["offset"])
-            self._header = position.get("header")
+        self._saved = position if position and position["offset"] else None
 
     def poll(self, limit_bytes: int, skip: Collection[str] = ()) -> list[Chunk]:
         """See `Source.poll`; reads only what is there.
@@ -72,23 +75,41 @@ class StandardInput:
         if not select.select([self._fd], [], [], 0)[0]:
             return None
         block = os.read(self._fd, size)
-        if not block:
-            self._ended = True
-            if self._last != b"\n":
-                self._cutter.feed(b"\n")
-            return block
-        self._last = block[-1:]
+        self._head += block[: _HEAD_BYTES - len(self._head)]
+        self._last = block[-1:] or self._last
+        self._ended = not block
+        if self._saved is not None:
+            self._unsure += block
+            if block and len(self._unsure) < self._saved["head_bytes"]:
+                return block
+            self._recognise(self._saved)
+            self._feed(bytes(self._unsure))
+            self._unsure.clear()
+        else:
+            self._feed(block)
+        if self._ended and self._last != b"\n":
+            self._cutter.feed(b"\n")
+        return block
+
+    def _recognise(self, saved: Position) -> None:
+        """Go on at the saved position if the input begins as it did."""
+        self._saved = None
+        if _hash(self._head[: saved["head_bytes"]]) == saved["head"]:
+            self._offset = self._pass_over = int(saved["offset"])
+            self._header = saved.get("header")
+
+    def _feed(self, block: bytes) -> None:
         over = min(self._pass_over, len(block))
         self._pass_over -= over
         self._cutter.feed(block[over:])
-        return block
 
     def _chunk(self, cut: Cut) -> Chunk:
-        start, end = self._offset, self._offset + cut.consumed
+        start, end, head = self._offset, self._offset + cut.consumed, self._head
         self._offset = end
 
         def position_at(offset: int, header: str | None) -> Position:
-            return {"offset": end if offset == len(cut.data) else start + offset, "header": header}
+            at = end if offset == len(cut.data) else start + offset
+            return {"offset": at, "head_bytes": len(head[:at]), "head": _hash(head[:at]), "header": header}
 
         return Chunk(self._place, cut.data, "stdin", self._header, position_at, cut.discarded)
 
@@ -110,3 +131,7 @@ class StandardInput:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+def _hash(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()

@@ -161,9 +161,10 @@ class FileTail:
                 followed.add(key)
         for name in [name for name, lane in self._lanes.items() if not lane]:
             del self._lanes[name]
-        for lane in self._lanes.values():  # all known ones before any is taken for new
-            if isinstance(opened := lane[0], Opened) and (found := self._recognise(opened)) is not None:
-                lane[0] = found
+        for likely in (_same_file, _same_path, _anything):  # a copy must not claim what is its original's
+            for lane in self._lanes.values():
+                if isinstance(opened := lane[0], Opened):
+                    lane[0] = self._recognise(opened, likely) or opened
 
     def _matching(self) -> list[str]:
         anchor = Path(self._pattern).anchor
@@ -269,7 +270,7 @@ class FileTail:
         """Replace an opened file at the head of a lane by the generation it is, or by one that must come before it."""
         if not lane or isinstance(opened := lane[0], Generation):
             return None
-        found = self._recognise(opened)
+        found = self._recognise(opened, _anything)
         if found is not None:
             lane[0] = found
             return None
@@ -282,23 +283,21 @@ class FileTail:
         lane[0] = fresh = self._generation(opened, place, opened.name, Window(), None)
         return fresh.lost_before() if opened.lost_partial else None
 
-    def _recognise(self, opened: Opened, only: str | None = None) -> Generation | None:
+    def _recognise(self, opened: Opened, likely: _Likely, only: str | None = None) -> Generation | None:
         """The generation a file continues, by its content; its position waits no longer."""
-
-        def unlikely(place: str) -> tuple[bool, bool, int]:
+        places = list(self._waiting) if only is None else [only]
+        for place in sorted(places, key=lambda place: -self._waiting[place]["offset"]):
             position = self._waiting[place]
-            same = (position.get("device"), position.get("inode")) == (opened.device, opened.inode)
-            return not same, position["path"] != opened.name, -position["offset"]
-
-        for place in sorted(self._waiting if only is None else [only], key=unlikely):
-            position = self._waiting[place]
-            if not position["offset"] or (not position["head_bytes"] and position["path"] != opened.name):
+            if not likely(opened, position):
+                continue
+            if not position["head_bytes"] and (position["path"] != opened.name or opened.lost_partial):
                 continue  # too little was read to know it by its content alone
             window = Window.find(opened.fd, position)
             if window is not None:
                 del self._waiting[place]
                 self._drained.discard(place)
-                return self._generation(opened, place, position["path"], window, position.get("header"))
+                header = position.get("header") if window.offset else None
+                return self._generation(opened, place, position["path"], window, header)
         return None
 
     def _generation(self, opened: Opened, place: str, path: str, window: Window, header: str | None) -> Generation:
@@ -317,7 +316,7 @@ class FileTail:
                     continue
                 if opened is None:
                     continue
-                found = None if _key(opened) in followed else self._recognise(opened, only=place)
+                found = None if _key(opened) in followed else self._recognise(opened, _anything, only=place)
                 if found is None:
                     _close(opened)
                     continue
@@ -344,6 +343,22 @@ def _siblings(path: str) -> list[str]:
     except OSError:
         return []
     return [name for _, name in sorted(found)[:_SIBLINGS]]
+
+
+_Likely = Callable[[Opened, Position], bool]
+
+
+def _same_file(opened: Opened, position: Position) -> bool:
+    hints = position.get("device"), position.get("inode")
+    return _same_path(opened, position) and hints == (opened.device, opened.inode)
+
+
+def _same_path(opened: Opened, position: Position) -> bool:
+    return bool(position["path"] == opened.name)
+
+
+def _anything(opened: Opened, position: Position) -> bool:
+    return True
 
 
 def _key(entry: Generation | Opened) -> tuple[int, int]:

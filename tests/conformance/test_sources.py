@@ -1,0 +1,227 @@
+"""The contract of `base.Source`, held against every source. A new source joins by a line in `KINDS`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.base import Chunk, Position, Source
+from adapters.stdin import StandardInput
+from adapters.tail import FileTail
+
+LIMIT = 60
+
+
+@dataclass
+class Rig:
+    """A kind of source over some content: `source` makes a new one over it, as a restart would."""
+
+    source: Callable[[], Source]
+    places: int
+
+
+@contextmanager
+def tail(contents: list[bytes]) -> Iterator[Rig]:
+    with TemporaryDirectory() as folder:
+        for number, content in enumerate(contents):
+            Path(folder, f"{number}.csv").write_bytes(content)
+        yield Rig(lambda: FileTail("s", f"{folder}/*.csv", line_bytes=LIMIT, scan_every_s=0), len(contents))
+
+
+@contextmanager
+def stdin(contents: list[bytes]) -> Iterator[Rig]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "input")
+        path.write_bytes(contents[0])
+        files = []
+
+        def make() -> Source:
+            files.append(path.open("rb"))
+            return StandardInput("s", files[-1], line_bytes=LIMIT)
+
+        try:
+            yield Rig(make, 1)
+        finally:
+            for file in files:
+                file.close()
+
+
+KINDS = {"tail": tail, "stdin": stdin}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+short_lines = st.sampled_from([b"a,1,2", b"", b"header", b"\r", b"\0\0", b"\xff", b"x" * LIMIT])
+long_lines = st.sampled_from([b"y" * (LIMIT + 1), b"z" * 300, b"\0" * 100])
+unique_lines = st.integers(0, 10**9).map(lambda n: b"%d" % n)
+all_lines = st.lists(st.one_of(unique_lines, unique_lines, short_lines, long_lines), max_size=25)
+
+
+def whole(lines: list[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
+def split(content: bytes) -> list[bytes]:
+    return [line + b"\n" for line in content.split(b"\n")[:-1]]
+
+
+@dataclass
+class Got:
+    """What a source gave, by place."""
+
+    text: dict[str, bytes] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    chunks: list[Chunk] = field(default_factory=list)
+
+
+def drain(source: Source, limit_bytes: int = 1 << 20) -> Got:
+    """Poll until three polls in a row gave nothing."""
+    got, idle = Got(), 0
+    while idle < 3:
+        chunks = source.poll(limit_bytes)
+        idle = 0 if chunks else idle + 1
+        places = [chunk.place for chunk in chunks]
+        assert len(places) == len(set(places)), "at most one chunk per place"
+        for chunk in chunks:
+            assert chunk.place.startswith(f"{source.name}:")
+            assert chunk.data == b"" or chunk.data.endswith(b"\n")
+            assert chunk.data or chunk.discarded
+            got.chunks.append(chunk)
+            got.text[chunk.place] = got.text.get(chunk.place, b"") + chunk.data
+            for reason, count in chunk.discarded.items():
+                got.dropped[reason] = got.dropped.get(reason, 0) + count
+    return got
+
+
+def expected(contents: list[bytes]) -> tuple[list[bytes], dict[str, int]]:
+    """Lines that must come, per content that has any, and drops by reason."""
+    texts, dropped = [], {}
+    for content in contents:
+        lines = split(content)
+        for line in lines:
+            if len(line) > LIMIT + 1:
+                reason = "binary" if b"\0" in line else "too_long"
+                dropped[reason] = dropped.get(reason, 0) + 1
+        texts.append(b"".join(line for line in lines if len(line) <= LIMIT + 1))
+    return sorted(text for text in texts if text), dropped
+
+
+@every_kind
+@settings(max_examples=60, deadline=None)
+@given(st.lists(all_lines, min_size=1, max_size=3), st.sampled_from([1, 30, 5000, 1 << 20]))
+def test_every_line_once(kind: str, lines: list[list[bytes]], limit_bytes: int) -> None:
+    """All chunks of a place joined are its complete lines, each once; lines beyond the limit are counted."""
+    contents = [whole(part) for part in lines]
+    with KINDS[kind](contents) as rig:
+        source = rig.source()
+        source.open({})
+        got = drain(source, limit_bytes)
+        texts, dropped = expected(contents[: rig.places])
+        assert sorted(text for text in got.text.values() if text) == texts
+        assert got.dropped == dropped
+        assert source.backlog() == frozenset()
+        assert source.status()["lag_bytes"] == 0
+        source.close()
+
+
+@every_kind
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_resumes_from_any_position(kind: str, data: st.DataObject) -> None:
+    """Opened again with any position it returned, a source gives exactly the lines and drops after it."""
+    lines = data.draw(st.lists(all_lines, min_size=1, max_size=3))
+    contents = [whole(part) for part in lines]
+    with KINDS[kind](contents) as rig:
+        first = rig.source()
+        first.open({})
+        got = drain(first, data.draw(st.sampled_from([1, 40, 1 << 20])))
+        first.close()
+        positions: dict[str, Position] = {}
+        after = dict.fromkeys(got.text, b"")
+        dropped: dict[str, int] = {}
+        for place in got.text:
+            chunks = [chunk for chunk in got.chunks if chunk.place == place]
+            index = data.draw(st.integers(0, len(chunks) - 1))
+            ends = [0, *(k + 1 for k, byte in enumerate(chunks[index].data) if byte == 10)]
+            offset = data.draw(st.sampled_from(ends))
+            positions[place] = json.loads(json.dumps(chunks[index].position_at(offset, "h")))
+            assert chunks[index].position_at(offset, "h") == positions[place], "positions are plain JSON"
+            after[place] = chunks[index].data[offset:] + b"".join(chunk.data for chunk in chunks[index + 1 :])
+            left = chunks[index + 1 :] if offset == len(chunks[index].data) else chunks[index:]
+            for chunk in left:
+                for reason, count in chunk.discarded.items():
+                    dropped[reason] = dropped.get(reason, 0) + count
+        second = rig.source()
+        second.open(positions)
+        again = drain(second)
+        second.close()
+        assert sorted(t for t in again.text.values() if t) == sorted(t for t in after.values() if t)
+        assert again.dropped == dropped
+        resumed = [c for c in again.chunks if c.place in positions and positions[c.place]["offset"] > 0]
+        assert all(chunk.header == "h" for chunk in resumed)
+
+
+@every_kind
+def test_skipped_places_are_left_alone(kind: str) -> None:
+    """A skipped place gives nothing, and loses nothing."""
+    with KINDS[kind]([whole([b"%d" % k for k in range(3000)])]) as rig:
+        source = rig.source()
+        source.open({})
+        (chunk,) = source.poll(4096)
+        assert source.poll(4096, skip={chunk.place}) == []
+        assert chunk.place in source.backlog()
+        assert chunk.data + b"".join(drain(source).text.values()) == whole([b"%d" % k for k in range(3000)])
+        source.close()
+
+
+@every_kind
+def test_close_releases_descriptors(kind: str) -> None:
+    """Opening, reading and closing leaves no descriptor behind, and positions stay valid."""
+    with KINDS[kind]([b"1\n2\n"]) as rig:
+        source = rig.source()
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        source.open({})
+        (chunk,) = drain(source).chunks
+        source.close()
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert chunk.position_at(2, None)["offset"] == 2
+
+
+def test_poll_never_blocks_on_a_silent_pipe() -> None:
+    """A pipe with nothing in it, or half a line, returns at once; `done` only after its end."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as stream:
+        source = StandardInput("s", stream)
+        source.open({})
+        started = time.monotonic()
+        assert source.poll(1000) == []
+        os.write(writer, b"1\n2")
+        assert [chunk.data for chunk in source.poll(1000)] == [b"1\n"]
+        assert source.poll(1000) == []
+        assert (time.monotonic() - started < 1.0, source.done()) == (True, False)
+        os.close(writer)
+        assert [chunk.data for chunk in source.poll(1000)] == [b"2\n"], "the end completes the last line"
+        assert source.poll(1000) == []
+        assert (source.done(), source.status()["up"]) == (True, 0.0)
+
+
+def test_another_input_is_read_from_its_start(tmp_path: Path) -> None:
+    """A position of another input does not make standard input pass over what it never read."""
+    for name, content in (("old", b"1\n2\n3\n"), ("new", b"7\n8\n9\n")):
+        (tmp_path / name).write_bytes(content)
+    with (tmp_path / "old").open("rb") as old, (tmp_path / "new").open("rb") as new:
+        source = StandardInput("s", old)
+        source.open({})
+        (chunk,) = drain(source).chunks
+        source = StandardInput("s", new)
+        source.open({chunk.place: chunk.position_at(4, "h")})
+        (chunk,) = drain(source).chunks
+        assert (chunk.data, chunk.header) == (b"7\n8\n9\n", None)

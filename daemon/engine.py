@@ -39,8 +39,14 @@ class StepResult:
 
 
 def essential(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that the state depends on: the streams, less where their readings come from."""
-    streams = {name: {k: v for k, v in s.items() if k != "sources"} for name, s in config["streams"].items()}
+    """The part of a configuration that the state depends on: the streams, without paths.
+
+    Where readings come from does not matter to the state, and a configured bundle arrives as an input of its own.
+    """
+    streams = {}
+    for name, stream in config["streams"].items():
+        kept = {key: value for key, value in stream.items() if key != "sources"}
+        streams[name] = kept | {"model": kept.get("model", {}) | {"bundle": None}}
     return {"version": config["version"], "streams": streams}
 
 

@@ -7,7 +7,7 @@ parts and one blob of its arrays. The blob's layout is in docs/state.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -49,6 +49,18 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Readings `start` to `stop`; the rejected lines go with the first part."""
+        cut = slice(start, stop)
+        return replace(
+            self,
+            codes=self.codes[cut],
+            at_ms=self.at_ms[cut],
+            fold_s=self.fold_s[cut],
+            values=self.values[cut],
+            rejected=self.rejected if start == 0 else {},
+        )
 
 
 @dataclass(frozen=True, slots=True)

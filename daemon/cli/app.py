@@ -1,0 +1,85 @@
+"""The application object, the options every command shares, and how errors become lines and exit codes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from daemon.config import ConfigError
+
+FAILED, CONFIGURATION = 1, 78
+DEFAULT_CONFIGS = (Path("tidegauge.yaml"), Path("/etc/tidegauge/tidegauge.yaml"))
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Watches readings that arrive at a fixed interval, and says when one is not normal.",
+)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Configuration; default ./tidegauge.yaml, then /etc/tidegauge/.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Stream = Annotated[str | None, typer.Option(help="Stream of the configuration; needed when it has several.")]
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"tidegauge {importlib.metadata.version('tidegauge')}")
+        raise typer.Exit
+
+
+def fail(text: str, status: int = FAILED) -> NoReturn:
+    """End with a line on standard error."""
+    typer.echo(f"tidegauge: {text}", err=True)
+    raise typer.Exit(status)
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Turns the errors that a user can do something about into one line each and an exit code."""
+    from daemon.durable import NeedsNewStateError
+    from daemon.store import StoreError
+    from models.bundle import BundleError
+
+    try:
+        yield
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        raise typer.Exit(CONFIGURATION) from None
+    except (NeedsNewStateError, BundleError) as error:
+        fail(str(error), CONFIGURATION)
+    except StoreError as error:
+        fail(str(error))
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - nobody reads on; keep the interpreter's exit quiet
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        fail(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+
+
+def find_config(config: Path | None) -> Path:
+    """The file to use: the one named, or the first default that exists."""
+    if config is not None:
+        return config
+    for path in DEFAULT_CONFIGS:
+        if path.exists():
+            return path
+    fail(f"no configuration: neither {DEFAULT_CONFIGS[0]} nor {DEFAULT_CONFIGS[1]} exists; run tidegauge init", 2)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    from daemon.cli import inspecting, replaying, running, training  # noqa: F401 - each adds its commands
+
+    app()

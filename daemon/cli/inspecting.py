@@ -1,0 +1,183 @@
+"""Commands that look and change nothing: `check`, `init`, `events`, `status`, `models`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
+from daemon.cli.showing import event_line, instant
+from daemon.config import effective, load
+
+events_app = typer.Typer(no_args_is_help=True, help="Recorded events.")
+models_app = typer.Typer(no_args_is_help=True, help="Models and what became of trainings.")
+app.add_typer(events_app, name="events")
+app.add_typer(models_app, name="models")
+
+
+@app.command()
+def check(config: Config = None, as_json: Json = False) -> None:
+    """Check a configuration and print the effective one."""
+    with errors():
+        import yaml
+
+        from daemon.ownership import foreign_owners
+
+        if owners := foreign_owners():
+            fail(f"{', '.join(owners)}; install tidegauge into an environment of its own", CONFIGURATION)
+        shown = effective(load(find_config(config)))
+        typer.echo(orjson.dumps(shown).decode() if as_json else yaml.safe_dump(shown, sort_keys=False).rstrip())
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("tidegauge.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a commented sample configuration."""
+    with errors():
+        from daemon.sample import sample
+
+        with contextlib.suppress(FileExistsError):
+            with path.open("w" if force else "x") as file:
+                file.write(sample())
+            typer.echo(f"wrote {path}; next: tidegauge check --config {path}")
+            return
+        fail(f"{path} exists; name another file, or replace it with --force")
+
+
+def _epoch(text: str | None) -> int | None:
+    """Epoch seconds of an ISO 8601 instant; without a zone it is UTC."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{text!r} is no instant; write one such as 2026-03-01 or 2026-03-01T12:30+01:00", 2)
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+
+
+@events_app.command("list")
+def events_list(
+    config: Config = None,
+    state: Annotated[Path | None, typer.Option(help="State directory; default: the configuration's.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Only this stream.")] = None,
+    series: Annotated[str | None, typer.Option(help="Only this series.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only events that lasted until then or later.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only events that began before.")] = None,
+    revisions: Annotated[bool, typer.Option("--revisions", help="Every revision, not only the latest.")] = False,
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    as_json: Json = False,
+) -> None:
+    """List recorded events, while the daemon runs or not."""
+    from daemon.store import open_reader
+
+    with errors():
+        directory = state or load(find_config(config)).state_dir
+        with open_reader(directory) as reader:
+            found = [
+                event
+                for _, event in reader.events(
+                    stream=stream,
+                    series=series,
+                    since=_epoch(since),
+                    until=_epoch(until),
+                    latest_only=not revisions,
+                    limit=limit,
+                )
+            ]
+        if as_json:
+            typer.echo(orjson.dumps([event.to_json() for event in found]).decode())
+            return
+        for event in found:
+            typer.echo(event_line(event))
+        if not found:
+            typer.echo("no events", err=True)
+
+
+@models_app.command("list")
+def models_list(
+    config: Config = None,
+    state: Annotated[Path | None, typer.Option(help="State directory; default: the configuration's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List models, and trainings that made none."""
+    from dataclasses import asdict
+
+    from daemon.store import open_reader
+
+    with errors():
+        directory = state or load(find_config(config)).state_dir
+        with open_reader(directory) as reader:
+            records = reader.models()
+        if as_json:
+            typer.echo(orjson.dumps([asdict(record) for record in records]).decode())
+            return
+        table = Table("stream", "version", "outcome", "kind", "trained to", "loss", "digest")
+        for r in records:
+            m = r.manifest or {}
+            loss = f"{m['loss']:.5f}" if "loss" in m else (r.reason or "")
+            version = "" if r.version is None else str(r.version)
+            table.add_row(
+                r.stream,
+                version,
+                r.status,
+                m.get("kind", ""),
+                instant(m.get("trained_to")),
+                loss,
+                (r.digest or "")[:12],
+            )
+        Console().print(table)
+
+
+@app.command()
+def status(
+    config: Config = None,
+    digest: Annotated[
+        bool, typer.Option("--digest", help="SHA-256 of the state on disk; the daemon must be stopped.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say how a running daemon is doing."""
+    with errors():
+        settings = load(find_config(config))
+        if digest:
+            typer.echo(_digest(settings.state_dir))
+            return
+        host, port = settings.http.address
+        address = f"http://{host}:{port}/api/v1/status"
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                found: dict[str, Any] = json.load(answer)
+        except (urllib.error.URLError, OSError, ValueError) as error:
+            fail(f"no daemon answers at {address}: {getattr(error, 'reason', error)}; is it running? tidegauge run")
+        if as_json:
+            typer.echo(orjson.dumps(found).decode())
+        else:
+            _print_status(found)
+
+
+def _digest(directory: Path) -> str:
+    """SHA-256 of the state that a start would recover."""
+    from daemon.durable import DurableEngine
+    from daemon.store import Store
+    from daemon.trainer import InlineTrainer
+
+    with Store.open(directory) as store:
+        durable = DurableEngine(store, InlineTrainer())
+        durable.recover()
+        return durable.digest()
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())

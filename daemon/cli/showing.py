@@ -1,0 +1,87 @@
+"""What commands show while they work: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from daemon.events import Event
+
+PLAIN_EVERY_S = 5.0
+REASON_WORDS = {
+    "model": "unlike what was learnt",
+    "novelty": "outside all that was seen",
+    "limit": "outside the physical range",
+    "flatline": "constant for too long",
+    "gap": "no readings",
+    "drift": "a lasting new regime",
+}
+
+Step = Callable[[int, int], None]
+
+
+@contextmanager
+def progress(title: str, quiet: bool = False) -> Iterator[Step]:
+    """Gives a callable that takes what is done and what there is in all."""
+    if quiet:
+        yield lambda done, total: None
+    elif sys.stderr.isatty():
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bars:
+            task = bars.add_task(title, total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+    else:
+        yield _plain(title)
+
+
+def _plain(title: str) -> Step:
+    said = time.monotonic()
+
+    def step(done: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= PLAIN_EVERY_S:
+            said = now
+            typer.echo(f"{title}: {100 * done / max(total, 1):.0f} %", err=True)
+
+    return step
+
+
+def instant(at_s: int | None) -> str:
+    """An instant in words, UTC; a dash when there is none."""
+    return "-" if not at_s else datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def event_line(event: Event) -> str:
+    """One line for people about an event revision."""
+    who = f"all of {event.stream}" if event.series is None else f"{event.stream}/{event.series}"
+    if event.series is None and event.members:
+        who = f"{event.members['count']} series of {event.stream}"
+    why = ", ".join(REASON_WORDS[reason] for reason in event.reasons)
+    line = f"{instant(event.at)}  {event.state:6}  {who}  {why}"
+    if event.value is not None and event.expected is not None:
+        line += f"  value {_numbers(event.value)}, expected {_numbers(event.expected)}"
+    elif event.value is not None:
+        line += f"  value {_numbers(event.value)}"
+    if event.rarity:
+        line += f"  score {event.score:.2f}"
+    return line if event.notify or event.state == "closed" else line + "  (held back)"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    shown = ", ".join(f"{v:.6g}" for v in values[:4])
+    return shown if len(values) <= 4 else f"{shown}, ... ({len(values)} values)"

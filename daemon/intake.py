@@ -1,0 +1,94 @@
+"""The sources of one stream as batches: poll, parse, merge a backlog by event time, remember where to resume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adapters.base import Format, Position, Source
+from adapters.merge import EventTimeMerge
+from daemon.adapting import make_format, make_source, to_batch
+from daemon.inputs import Batch
+from daemon.settings import Limits, StreamSettings
+
+POLL_BYTES = 1 << 20  # read from one source at a time
+Positions = Mapping[str, Mapping[str, Position]]
+"""Source name -> place -> position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A batch, and where its sources resume once it is durable."""
+
+    batch: Batch
+    positions: Positions
+
+
+class Intake:
+    """Reads the sources of one stream.
+
+    Args:
+        stream: Name of the stream.
+        sources: Not yet open; the name of each begins every place it gives, before a colon.
+        fmt: Parser of their lines.
+    """
+
+    def __init__(self, stream: str, sources: list[Source], fmt: Format) -> None:
+        self.stream, self.sources = stream, sources
+        self._format = fmt
+        self._merge = EventTimeMerge()
+        self._headers: dict[str, str | None] = {}
+        self._leaving: set[tuple[str, str]] = set()
+
+    @classmethod
+    def of(cls, stream: str, settings: StreamSettings, limits: Limits) -> Intake:
+        """The intake of a configured stream; its sources are named `stream/0`, `stream/1`, ..."""
+        sources = [make_source(f"{stream}/{i}", each, limits) for i, each in enumerate(settings.sources)]
+        return cls(stream, sources, make_format(settings, limits))
+
+    def open(self, positions: Positions) -> None:
+        """Open every source at the positions that are durable."""
+        for source in self.sources:
+            source.open(positions.get(source.name, {}))
+
+    def take(self, now_ms: int) -> Taken | None:
+        """The next batch, or None when nothing is new. Never blocks, and reads no more than one chunk of each place."""
+        backlog: set[str] = set()
+        for source in self.sources:
+            for chunk in source.poll(POLL_BYTES, self._merge.held()):
+                header = self._headers.get(chunk.place, chunk.header)
+                readings, header = self._format.parse(chunk.data, chunk.label, header)
+                self._headers[chunk.place] = header
+                self._merge.add(chunk, readings, header)
+            backlog |= source.backlog()
+        merged = self._merge.release(backlog)
+        if merged is None:
+            return None
+        positions: dict[str, dict[str, Position]] = {}
+        for place, position in merged.positions.items():
+            positions.setdefault(place.split(":", 1)[0], {})[place] = position
+        return Taken(to_batch(self.stream, merged, merged.rejected, now_ms), positions)
+
+    def forgotten(self) -> list[tuple[str, str]]:
+        """`(source, place)` of places that will never give anything again and of which nothing is held."""
+        for source in self.sources:
+            self._leaving.update((source.name, place) for place in source.forgotten())
+        gone = sorted(item for item in self._leaving if item[1] not in self._merge.held())
+        for _, place in gone:
+            self._headers.pop(place, None)
+        self._merge.forget([place for _, place in gone])
+        self._leaving.difference_update(gone)
+        return gone
+
+    def done(self) -> bool:
+        """True when there are sources, and none of them can give anything more."""
+        return bool(self.sources) and all(source.done() for source in self.sources) and not self._merge.held()
+
+    def status(self) -> dict[str, dict[str, float]]:
+        """Gauges of each source."""
+        return {source.name: source.status() for source in self.sources}
+
+    def close(self) -> None:
+        """Close every source."""
+        for source in self.sources:
+            source.close()

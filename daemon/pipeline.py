@@ -1,0 +1,243 @@
+"""The daemon's one working thread: sources to journal to engine to events, turn by turn.
+
+Everything here runs on that thread but `post`, `stop` and the read-only attributes. Not reading is the backpressure:
+a turn takes at most one chunk of each place, so memory does not depend on how much is waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from adapters.base import REJECTIONS
+from daemon.delivery import Delivery
+from daemon.durable import DurableEngine
+from daemon.inputs import Input, Tick
+from daemon.intake import Intake
+from daemon.metrics import Durations, Picture
+from daemon.settings import Settings
+from daemon.snapshot import take
+from daemon.store import Store, StoreError, StoreFull
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.1  # wait after a turn without work
+FULL_S = 1.0  # wait after a turn that found no room on the disk
+PUBLISH_S = 0.5  # least time between two pictures while there is work
+
+Job = Callable[["Pipeline"], None]
+"""Work that another thread wants done between two turns."""
+
+
+def wall_ms() -> int:
+    """The wall clock, epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Pipeline:
+    """Sources, engine and sinks of one configuration.
+
+    Args:
+        settings: The configuration.
+        durable: The engine, not yet recovered.
+        stdout: Where events for standard output go.
+
+    Attributes:
+        picture: The newest picture for metrics and page, replaced as a whole.
+        ready: Whether state is loaded, sources are open and the disk has room.
+        beat: `time.monotonic()` of the last sign of progress.
+        finished: Set when the thread has ended.
+        error: Why it ended, None when it was asked to or its input is over.
+    """
+
+    def __init__(self, settings: Settings, durable: DurableEngine, stdout: BinaryIO = sys.stdout.buffer) -> None:
+        self.settings, self.durable = settings, durable
+        self.durations = Durations()
+        self.ready, self.why_not = False, "recovering"
+        self.beat = time.monotonic()
+        self.finished = threading.Event()
+        self.error: BaseException | None = None
+        self._stdout = stdout
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._intakes = [Intake.of(name, stream, settings.limits) for name, stream in settings.streams.items()]
+        self._started_at, self._turns, self._published = time.time(), 0, 0.0
+        self._delivery: Delivery | None = None
+        self.picture = self._picture()
+
+    # -- any thread --------------------------------------------------------------------------------------------------
+
+    def post(self, job: Job) -> None:
+        """Have `job` run between two turns."""
+        self._jobs.put(job)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End after the turn in progress, with a checkpoint; returns at once."""
+        self._stopping.set()
+        self._wake.set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the engine waits for a training, which has a time limit of its own."""
+        return self.durable.trainer.waiting_for is not None
+
+    # -- the thread --------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Recover, then take turns until stopped, until every source has ended, or until something breaks."""
+        try:
+            self._open()
+            while not self._stopping.is_set():
+                worked = self.turn()
+                if not worked:
+                    if self._over():
+                        break
+                    self._wake.wait(IDLE_S)
+                    self._wake.clear()
+            self.checkpoint()
+        except BaseException as error:
+            self.error = error
+            log.error("pipeline stopped", extra={"error": str(error), "kind": type(error).__name__})
+        finally:
+            self.ready, self.why_not = False, "stopping"
+            self._close()
+            self.finished.set()
+
+    def _open(self) -> None:
+        began = time.monotonic()
+        repeated = self.durable.recover(self._recovering)
+        self.durable.configure(self.settings, wall_ms())
+        self._delivery = Delivery(self.settings.events, self._store, self._stdout)
+        for intake in self._intakes:
+            intake.open({source.name: self._store.positions(source.name) for source in intake.sources})
+        log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
+        self.ready, self.why_not = True, ""
+        self._publish()
+
+    def _recovering(self, done: int, total: int) -> None:
+        self.why_not, self.beat = f"recovering: {done} of {total} journal entries", time.monotonic()
+
+    def turn(self) -> bool:
+        """One turn; returns whether there was anything to do."""
+        worked = self._run_jobs()
+        taken = [batch for intake in self._intakes if (batch := intake.take(wall_ms())) is not None]
+        if taken:
+            worked = True
+            positions = {source: places for each in taken for source, places in each.positions.items()}
+            self._apply([each.batch for each in taken], positions)
+        for intake in self._intakes:
+            for source, place in intake.forgotten():
+                self._store.drop_position(source, place)
+        if self._delivery is not None:
+            self._delivery.deliver()
+        self._turns += 1
+        self.beat = time.monotonic()
+        if not worked or self.beat - self._published > PUBLISH_S:
+            self._publish()
+        return worked
+
+    def _run_jobs(self) -> bool:
+        worked = False
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return worked
+            job(self)
+            worked = True
+
+    def _apply(self, items: list[Input], positions: dict[str, Any]) -> None:
+        """Apply inputs, waiting while the disk is full: scoring pauses, nothing is lost, `ready` says so."""
+        began = time.monotonic()
+        while True:
+            try:
+                self.durable.apply(items, positions, wall_ms())
+            except StoreFull as error:
+                if self._stopping.is_set():
+                    raise
+                if self.ready:
+                    log.error("no room in the state directory, readings wait", extra={"error": str(error)})
+                self.ready, self.why_not = False, f"no room in {self._store.directory}"
+                self.beat = time.monotonic()
+                self._publish()
+                self._wake.wait(FULL_S)
+                self._wake.clear()
+                continue
+            if not self.ready:
+                self.ready, self.why_not = True, ""
+                log.info("room again, going on")
+            self.durations.observe("step", time.monotonic() - began)
+            return
+
+    # -- jobs --------------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Let the wall clock notice silence."""
+        if any(stream.clock == "wall" for stream in self.settings.streams.values()):
+            self._apply([Tick(wall_ms())], {})
+
+    def checkpoint(self) -> None:
+        """Write the state to disk; a failure is counted and logged, the journal has everything."""
+        began = time.monotonic()
+        try:
+            self.durable.checkpoint()
+        except StoreError as error:
+            log.error("checkpoint failed", extra={"error": str(error)})
+        else:
+            self.durations.observe("checkpoint", time.monotonic() - began)
+
+    def tidy(self) -> None:
+        """Drop journal and checkpoints beyond what the configuration keeps."""
+        history = self.settings.history
+        try:
+            self._store.prune(history.keep, history.max_bytes, wall_ms())
+        except StoreError as error:
+            log.error("pruning failed", extra={"error": str(error)})
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _store(self) -> Store:
+        return self.durable.store
+
+    def _over(self) -> bool:
+        """Whether every source has ended, as standard input does."""
+        return all(intake.done() for intake in self._intakes)
+
+    def _publish(self) -> None:
+        self.picture, self._published = self._picture(), time.monotonic()
+
+    def _picture(self) -> Picture:
+        store = self._store
+        return Picture(
+            streams=take(self.durable.engine, REJECTIONS),
+            sources={name: gauges for intake in self._intakes for name, gauges in intake.status().items()},
+            store={
+                "checkpoint_at_ms": store.checkpoint_at_ms,
+                "checkpoint_bytes": store.checkpoint_bytes,
+                "checkpoint_failures": store.checkpoint_failures,
+                "checkpoint_mismatches": store.checkpoint_mismatches,
+                "quarantined": store.quarantined,
+                "journal_seq": self.durable.seq,
+                "state_dir": str(store.directory),
+            },
+            process={
+                "ready": self.ready,
+                "why_not": self.why_not,
+                "started_at": self._started_at,
+                "turns": self._turns,
+            },
+            taken_at=time.time(),
+        )
+
+    def _close(self) -> None:
+        for intake in self._intakes:
+            intake.close()
+        if self._delivery is not None:
+            self._delivery.close()

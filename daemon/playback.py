@@ -1,0 +1,72 @@
+"""Playing a file of readings into another one at a chosen speed, as if they were happening now."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from adapters.base import Format
+from daemon.adapting import make_format
+from daemon.settings import Settings
+
+Progress = Callable[[int, int], None]
+
+
+def speed_of(text: str) -> float | None:
+    """The factor of `100x`; None when the text is none."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)x?", text)
+    return float(match[1]) or None if match else None
+
+
+def stamped_lines(path: Path, fmt: Format) -> Iterator[tuple[bytes, float | None]]:
+    """Each line with its event time in epoch seconds; None for a header or a line that is no reading."""
+    header: str | None = None
+    with path.open("rb") as file:
+        for raw in file:
+            line = raw if raw.endswith(b"\n") else raw + b"\n"
+            readings, header = fmt.parse(line, path.stem, header)
+            yield line, float(readings.at_ms[0]) / 1000 if len(readings) else None
+
+
+def play(
+    path: Path,
+    settings: Settings,
+    stream: str,
+    target: Path,
+    factor: float,
+    progress: Progress,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Append the lines of `path` to `target`, each when its time has come.
+
+    Args:
+        path: File of readings in the stream's format.
+        settings: The configuration.
+        stream: The stream whose format it has.
+        target: File to append to; made when there is none.
+        factor: How many times as fast as it happened.
+        progress: Called with bytes written and bytes in all.
+        sleep: Waits so many seconds.
+        clock: Monotonic seconds.
+
+    Returns:
+        Lines written.
+    """
+    fmt = make_format(settings.streams[stream], settings.limits)
+    total, written, lines = path.stat().st_size, 0, 0
+    began, first = clock(), None
+    with target.open("ab", buffering=0) as out:
+        for line, at_s in stamped_lines(path, fmt):
+            if at_s is not None:
+                first = at_s if first is None else first
+                wait = (at_s - first) / factor - (clock() - began)
+                if wait > 0:
+                    sleep(wait)
+            out.write(line)
+            written += len(line)
+            lines += 1
+            progress(written, total)
+    return lines

@@ -1,0 +1,126 @@
+"""The daemon: the pipeline's thread, and around it HTTP, schedule, signals and systemd on an asyncio loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from daemon import systemd, web
+from daemon.durable import DurableEngine, NeedsNewStateError
+from daemon.pipeline import Pipeline
+from daemon.scheduler import Scheduler
+from daemon.settings import Settings
+from daemon.store import Store, open_reader
+from daemon.trainer import WorkerTrainer
+
+log = logging.getLogger(__name__)
+
+TICK_S = 10.0
+TIDY_S = 3600.0
+STUCK_S = 60.0  # without a turn of the pipeline, the watchdog is no longer fed
+CONFIGURATION = 78  # exit status, sysexits.h EX_CONFIG
+
+Announce = Callable[[str], None]
+"""Called once with the address of the HTTP server."""
+
+
+def run(settings: Settings, announce: Announce = lambda address: None) -> int:
+    """Run the daemon until SIGTERM, SIGINT or the end of standard input; returns the exit status.
+
+    Raises:
+        StoreError: The state directory cannot be used.
+        OSError: The HTTP address cannot be listened on.
+    """
+    trainer = WorkerTrainer()
+    with contextlib.closing(trainer), Store.open(settings.state_dir) as store:
+        pipeline = Pipeline(settings, DurableEngine(store, trainer))
+        return asyncio.run(_serve(settings, pipeline, announce))
+
+
+async def _serve(settings: Settings, pipeline: Pipeline, announce: Announce) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = web.make_app(
+        lambda: pipeline.picture,
+        lambda **wanted: _events(settings.state_dir, **wanted),
+        healthy=lambda: _alive(pipeline),
+        ready=lambda: (pipeline.ready, pipeline.why_not),
+        reload=None,
+    )
+    runner, port = await web.serve(app, settings.http.address)
+    address = f"http://{settings.http.address[0]}:{port}"
+    log.info("listening", extra={"address": address})
+    announce(address)
+    scheduler = _schedule(settings, pipeline)
+    thread = threading.Thread(target=pipeline.run, name="pipeline", daemon=True)
+    thread.start()
+    try:
+        await _watch(pipeline, stop)
+    finally:
+        systemd.stopping()
+        scheduler.shutdown()
+        pipeline.stop()
+        await loop.run_in_executor(None, thread.join)
+        await runner.cleanup()
+    return _status_of(pipeline.error)
+
+
+def _schedule(settings: Settings, pipeline: Pipeline) -> Scheduler:
+    scheduler = Scheduler()
+    scheduler.every(TICK_S, "tick", lambda: pipeline.post(Pipeline.tick))
+    scheduler.every(settings.checkpoint.every, "checkpoint", lambda: pipeline.post(Pipeline.checkpoint))
+    scheduler.every(TIDY_S, "tidy", lambda: pipeline.post(Pipeline.tidy))
+    scheduler.start()
+    return scheduler
+
+
+async def _watch(pipeline: Pipeline, stop: asyncio.Event) -> None:
+    """Feed systemd until the daemon is to stop: readiness once, then words and the watchdog by progress."""
+    announced = False
+    while not stop.is_set() and not pipeline.finished.is_set():
+        if pipeline.ready and not announced:
+            systemd.ready()
+            announced = True
+        if _alive(pipeline):
+            systemd.watchdog()
+        systemd.status(_words(pipeline))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.2 if not announced else 1.0)
+
+
+def _alive(pipeline: Pipeline) -> bool:
+    """Whether the pipeline made progress lately, or waits for a training."""
+    return pipeline.waiting or time.monotonic() - pipeline.beat < STUCK_S
+
+
+def _words(pipeline: Pipeline) -> str:
+    if not pipeline.ready:
+        return pipeline.why_not
+    streams = pipeline.picture.streams.values()
+    return (
+        f"{sum(s.accepted for s in streams)} readings of {sum(len(s.series) for s in streams)} series, "
+        f"{sum(s.open_episodes for s in streams)} open episodes"
+    )
+
+
+def _status_of(error: BaseException | None) -> int:
+    if error is None:
+        return os.EX_OK
+    return CONFIGURATION if isinstance(error, NeedsNewStateError) else 1
+
+
+def _events(directory: Path, **wanted: Any) -> Iterator[dict[str, Any]]:
+    """Recorded events for the page and the API, read beside the pipeline."""
+    with open_reader(directory) as reader:
+        for _, event in reader.events(**wanted):
+            yield event.to_json()

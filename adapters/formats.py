@@ -1,4 +1,4 @@
-"""What all formats share: the rules for stamps, numbers and labels, and the rows they fill.
+"""What all formats share: the rules for numbers and labels (those for stamps are in `stamps`), and the rows they fill.
 
 A format looks at a chunk twice. The fast path takes whole columns of the lines it can vouch for; every other line goes
 through the slow path one by one. Both apply the rules of this file to the same texts, so they agree to the bit.
@@ -10,98 +10,22 @@ values in the order of their columns.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from math import isfinite
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from adapters.base import REJECTIONS, Readings
+from adapters.base import Readings
+from adapters.stamps import OK, REASON, Stamp, StampReader
 
-OK = 255
 IGNORED = 254
 """A blank line or a header: neither read nor rejected."""
-REASON = {name: index for index, name in enumerate(REJECTIONS)}
 BOM = b"\xef\xbb\xbf"
 
-Stamp = tuple[int, int, int]
-"""`(at_ms, fold_s, reason)`; the reason is OK or an index into `REJECTIONS`."""
-
-_EPOCH = datetime(1970, 1, 1)
-_LAST_MS = 7_258_118_400_000  # 2200-01-01
-_MILLISECOND = timedelta(milliseconds=1)
-_NUMBER = re.compile(r"\d+(\.\d*)?([eE]\+?\d{1,2})?", re.ASCII)
-_ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)"
-    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"
-    r" ?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?)?",
-    re.ASCII,
-)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_BAD_STAMP: Stamp = (0, 0, REASON["bad_time"])
-
-
-class StampReader:
-    """Reads time stamps of one stream.
-
-    Accepted: epoch seconds (whole or with a fraction), epoch milliseconds (any number of 1e11 and more), and ISO 8601
-    dates with or without a time (`T` or a space between them), a fraction of seconds and a zone (`Z`, `+hh:mm`,
-    `+hhmm`, `+hh`). A date alone is its midnight. What lies beyond milliseconds is cut off in ISO, rounded in numbers.
-
-    Args:
-        timezone: IANA zone of stamps that name none.
-    """
-
-    def __init__(self, timezone: str) -> None:
-        self._zone = None if timezone in ("UTC", "Etc/UTC") else ZoneInfo(timezone)
-
-    def read(self, text: str) -> Stamp:
-        """`(at_ms, fold_s, reason)` of a stamp; milliseconds and seconds, both 0 unless the reason is OK."""
-        text = text.strip(" \t")
-        match = _ISO.fullmatch(text)
-        if match:
-            return self._iso(match)
-        if _NUMBER.fullmatch(text) and len(text) <= 40:
-            return self.epoch(int(text) if text.isdigit() else float(text))
-        return _BAD_STAMP
-
-    @staticmethod
-    def epoch(number: float) -> Stamp:
-        """The stamp of an epoch number: seconds, or milliseconds from 1e11 up."""
-        if not 0 <= number < _LAST_MS:  # also not a number
-            return _BAD_STAMP
-        at_ms = round(number if number >= 1e11 else number * 1000)
-        return (at_ms, 0, OK) if at_ms < _LAST_MS else _BAD_STAMP
-
-    def _iso(self, match: re.Match[str]) -> Stamp:
-        year, month, day, hour, minute, second, fraction, utc, sign, zone_h, zone_m = match.groups()
-        try:
-            local = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
-        except ValueError:
-            return _BAD_STAMP
-        offset, fold_s = timedelta(), 0
-        if sign:
-            if int(zone_h) > 23 or int(zone_m or 0) > 59:
-                return _BAD_STAMP
-            offset = timedelta(hours=int(zone_h), minutes=int(zone_m or 0)) * (1 if sign == "+" else -1)
-        elif not utc and self._zone is not None:
-            offset, after = _offsets(local, self._zone)
-            if offset < after:  # the clock was put forward over this stamp
-                return (0, 0, REASON["nonexistent_time"])
-            fold_s = round((offset - after).total_seconds())
-        at_ms = (local - _EPOCH - offset) // _MILLISECOND + int((fraction or "0").ljust(3, "0")[:3])
-        return (at_ms, fold_s, OK) if 0 <= at_ms < _LAST_MS else _BAD_STAMP
-
-
-def _offsets(local: datetime, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
-    """Offsets from UTC of a local stamp read as before and as after a change of the clock; equal away from changes."""
-    before = local.replace(tzinfo=zone).utcoffset()
-    after = local.replace(tzinfo=zone, fold=1).utcoffset()
-    assert before is not None and after is not None
-    return before, after
 
 
 def read_number(text: str, decimal: str = ".") -> tuple[float, int]:
@@ -211,11 +135,11 @@ class Rows:
         self._codes[lines] = codes
         self.reasons[lines] = np.where(codes >= 0, OK, REASON["bad_label"])
 
-    def put_stamps(self, lines: npt.NDArray[np.intp], texts: list[str], read: Callable[[str], Stamp]) -> None:
-        """A column of stamps; each distinct text is read once, for many series share a stamp."""
-        code_of = {text: code for code, text in enumerate(dict.fromkeys(texts))}
-        stamps = np.array([read(text) for text in code_of], np.int64).reshape(-1, 3)
-        taken = stamps[np.fromiter(map(code_of.__getitem__, texts), np.intp, len(texts))]
+    def put_stamps(self, lines: npt.NDArray[np.intp], cells: list[Any], reader: StampReader) -> None:
+        """A column of stamps; each distinct cell is read once, for many series share a stamp."""
+        code_of = {cell: code for code, cell in enumerate(dict.fromkeys(cells))}
+        stamps = reader.read_cells(list(code_of))
+        taken = stamps[np.fromiter(map(code_of.__getitem__, cells), np.intp, len(cells))]
         self._at_ms[lines] = taken[:, 0]
         self._fold_s[lines] = taken[:, 1]
         self._blame(lines, taken[:, 2].astype(np.uint8))

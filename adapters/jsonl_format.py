@@ -20,18 +20,15 @@ import orjson
 from adapters.base import Readings
 from adapters.formats import (
     IGNORED,
-    OK,
-    REASON,
     Lines,
     Row,
     Rows,
-    Stamp,
-    StampReader,
     empty,
     read_label,
     suspect_bytes,
     to_text,
 )
+from adapters.stamps import OK, REASON, StampReader
 
 _BLANK = b" \t"
 
@@ -115,7 +112,7 @@ class JsonlFormat:
         else:
             numbers = [_read_cell(item.get(key)) for key in self._values]
         series = read_label(label, self._label_bytes) if self._series is None else self._label(item.get(self._series))
-        row = Row.of(series, self._stamp(item.get(self._time)), numbers)
+        row = Row.of(series, self._stamps.read_cell(item.get(self._time)), numbers)
         if isinstance(row, Row) and item.get(_NOT_FINITE):
             return REASON["malformed"]
         return row
@@ -156,13 +153,6 @@ class JsonlFormat:
             found[_NOT_FINITE] = True
         return found
 
-    def _stamp(self, cell: Any) -> Stamp:
-        if type(cell) is str:
-            return self._stamps.read(cell)
-        if type(cell) is int or type(cell) is float:
-            return self._stamps.epoch(cell)
-        return 0, 0, REASON["bad_time"]
-
     def _label(self, cell: Any) -> tuple[str, int]:
         if type(cell) is int:
             cell = str(cell)
@@ -184,7 +174,7 @@ class JsonlFormat:
         rows.put_label(taken, label, self._label_bytes)
         if self._series is not None:
             rows.put_labels(taken, list(columns[-1]), self._label_bytes)
-        rows.put_stamps(taken, list(columns[0]), self._stamp)
+        rows.put_stamps(taken, list(columns[0]), self._stamps)
         for variable in range(self._width):
             values = np.array(columns[1 + variable], np.float64)
             rows.put_values(taken, variable, values, np.full(len(values), OK, np.uint8))

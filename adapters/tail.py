@@ -290,8 +290,8 @@ class FileTail:
             position = self._waiting[place]
             if not likely(opened, position):
                 continue
-            if not position["head_bytes"] and (position["path"] != opened.name or opened.lost_partial):
-                continue  # too little was read to know it by its content alone
+            if not position["head_bytes"] and not self._likely_weak(opened, position):
+                continue
             window = Window.find(opened.fd, position)
             if window is not None:
                 del self._waiting[place]
@@ -299,6 +299,13 @@ class FileTail:
                 header = position.get("header") if window.offset else None
                 return self._generation(opened, place, position["path"], window, header)
         return None
+
+    @staticmethod
+    def _likely_weak(opened: Opened, position: Position) -> bool:
+        """Whether a file may be the one of which at most one line was read: too little to know it by that alone."""
+        if _same_path(opened, position):
+            return not opened.lost_partial
+        return bool(position["offset"]) and _same_inode(opened, position)
 
     def _generation(self, opened: Opened, place: str, path: str, window: Window, header: str | None) -> Generation:
         return Generation(opened, place, path, window=window, header=header, line_bytes=self._line_bytes)
@@ -348,9 +355,12 @@ def _siblings(path: str) -> list[str]:
 _Likely = Callable[[Opened, Position], bool]
 
 
+def _same_inode(opened: Opened, position: Position) -> bool:
+    return (position.get("device"), position.get("inode")) == (opened.device, opened.inode)
+
+
 def _same_file(opened: Opened, position: Position) -> bool:
-    hints = position.get("device"), position.get("inode")
-    return _same_path(opened, position) and hints == (opened.device, opened.inode)
+    return _same_path(opened, position) and _same_inode(opened, position)
 
 
 def _same_path(opened: Opened, position: Position) -> bool:

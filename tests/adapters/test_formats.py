@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from adapters.base import Format, Readings
 from adapters.csv_format import CsvFormat, split_fields
-from adapters.formats import OK, REASON, StampReader, compact, read_number
+from adapters.formats import compact, read_number
 from adapters.jsonl_format import JsonlFormat
+from adapters.stamps import OK, REASON, StampReader
 
 BERLIN = StampReader("Europe/Berlin")
 
@@ -76,6 +77,30 @@ def test_stamp_is_refused(text: str, reason: str) -> None:
 def test_fold_comes_from_the_zone() -> None:
     """Lord Howe repeats half an hour, so the second pass is 1800 s later, not 3600."""
     assert StampReader("Australia/Lord_Howe").read("2024-04-07T01:45:00")[1:] == (1800, OK)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Monrovia", "Asia/Kathmandu"])
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_columns_of_stamps_equal_single_ones(zone: str, data: st.DataObject) -> None:
+    """A column read at once has the stamps that its texts have one by one, near clock changes and garbage."""
+    reader = StampReader(zone)
+    day = data.draw(st.dates(datetime(1969, 12, 30).date(), datetime(2200, 1, 3).date()))
+    day = data.draw(st.sampled_from([day, datetime(2024, 3, 31).date(), datetime(2024, 10, 27).date()]))
+    seconds = data.draw(st.lists(st.integers(-172_800, 172_800), min_size=70, max_size=80))
+    start = datetime(day.year, day.month, day.day)
+    cells: list[object] = [str(start + timedelta(seconds=s)).replace(" ", "T" if s % 2 else " ") for s in seconds]
+    spoil = data.draw(
+        st.lists(st.tuples(st.integers(0, 69), st.integers(0, 18), st.sampled_from("0123459 -:/x")), max_size=5)
+    )
+    for index, at, character in spoil:
+        text = str(cells[index])
+        cells[index] = text[:at] + character + text[at + 1 :]
+    if data.draw(st.booleans()):
+        cells += data.draw(
+            st.lists(st.sampled_from(["", "1", 5, 2.5, "2024-05-05T00:00:00Z", "ä", "2024-05-05"]), max_size=4)
+        )
+    assert reader.read_cells(cells).tolist() == [list(reader.read_cell(cell)) for cell in cells]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([repr, "{:.17e}".format, "{:+.17g}".format]))

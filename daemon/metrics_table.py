@@ -1,0 +1,151 @@
+"""Every metric Tidegauge exports: name, type, labels, meaning. docs/metrics.md is made from this table."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+PREFIX = "tidegauge_"
+_BEGIN, _END = "<!-- metrics: begin -->\n", "<!-- metrics: end -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One metric; `name` lacks the prefix, a counter's has its `_total`."""
+
+    name: str
+    type: Literal["gauge", "counter", "histogram"]
+    labels: tuple[str, ...]
+    meaning: str
+
+    @property
+    def full_name(self) -> str:
+        """The name as Prometheus knows it."""
+        return PREFIX + self.name
+
+
+_SERIES, _VARIABLE, _STREAM, _SOURCE = ("stream", "series"), ("stream", "series", "variable"), ("stream",), ("source",)
+
+SERIES_METRICS: tuple[Spec, ...] = (
+    Spec("reading", "gauge", _VARIABLE, "Last reading; absent while the series is silent."),
+    Spec("expected", "gauge", _VARIABLE, "What the model expected the last reading to be; absent until scored."),
+    Spec("expected_lower", "gauge", _VARIABLE, "Lower bound of what is usual around the expected value."),
+    Spec("expected_upper", "gauge", _VARIABLE, "Upper bound of what is usual around the expected value."),
+    Spec("anomaly_score", "gauge", _SERIES, "Rarity over threshold; above 1 is anomalous; absent until scored."),
+    Spec("reconstruction_error", "gauge", _SERIES, "Error of the network on the last window, in units of the series."),
+    Spec("rarity", "gauge", _SERIES, "Minus log10 of how often so rare a value occurs."),
+    Spec("threshold", "gauge", _SERIES, "Rarity from which a reading is anomalous; follows from the budget."),
+    Spec("anomalies_total", "counter", (*_SERIES, "reason"), "Anomalous slots by reason."),
+    Spec("last_reading_timestamp_seconds", "gauge", _SERIES, "Event time of the last slot with a reading."),
+    Spec("silent", "gauge", _SERIES, "1 while a gap is open: the series stopped reporting."),
+    Spec("warm_up_ratio", "gauge", _SERIES, "Share of the warm-up's history that is there; 1 once it is complete."),
+    Spec(
+        "ready_timestamp_seconds", "gauge", _SERIES, "Event time at which the warm-up is expected to end; absent after."
+    ),
+)
+
+STREAM_METRICS: tuple[Spec, ...] = (
+    Spec("readings_accepted_total", "counter", _STREAM, "Readings accepted, late ones included."),
+    Spec("readings_rejected_total", "counter", ("stream", "reason"), "Lines and readings rejected, by reason."),
+    Spec("readings_late_total", "counter", _STREAM, "Readings that filled an older slot; accepted, never scored."),
+    Spec("readings_unscored_total", "counter", _STREAM, "Readings whose window has too many gaps to be scored."),
+    Spec("gaps_total", "counter", _STREAM, "Gaps ever opened."),
+    Spec("meter_resets_total", "counter", _STREAM, "Times a stream of kind counter saw its value fall back."),
+    Spec("stream_anomalies_total", "counter", ("stream", "reason"), "Anomalous slots over all series there ever were."),
+    Spec("episodes_open", "gauge", _STREAM, "Episodes open now."),
+    Spec("anomalous_series", "gauge", _STREAM, "Series whose score is above 1 now."),
+    Spec("silent_series", "gauge", _STREAM, "Series with an open gap."),
+    Spec("series", "gauge", ("stream", "status"), "Series by status: warming, queued (to join the model), ready."),
+    Spec("series_limit", "gauge", _STREAM, "Series the stream may hold (max_series)."),
+    Spec("series_retired_total", "counter", _STREAM, "Series forgotten after a long silence."),
+    Spec("series_not_exported", "gauge", _STREAM, "Series without metrics of their own, beyond metrics.max_series."),
+    Spec("series_state_bytes", "gauge", _STREAM, "Bytes of state of one ready series."),
+    Spec("stream_warm_up_ratio", "gauge", _STREAM, "Mean share of the warm-up over the series; absent without any."),
+    Spec("stream_ready_timestamp_seconds", "gauge", _STREAM, "When the last warm-up is expected to end; absent after."),
+    Spec("stream_last_slot_timestamp_seconds", "gauge", _STREAM, "Event time of the greatest slot seen."),
+    Spec("interval_seconds", "gauge", _STREAM, "Length of a slot."),
+    Spec("false_alarm_budget", "gauge", _STREAM, "False alarms a series may raise in a month of 30.44 days."),
+    Spec("fine_tunes_total", "counter", ("stream", "outcome"), "Trainings by outcome, the first one included."),
+    Spec("training_running", "gauge", _STREAM, "1 while a training is under way."),
+    Spec("next_training_timestamp_seconds", "gauge", _STREAM, "Event time at which the next training is due."),
+    Spec("training_windows_total", "counter", _STREAM, "Windows ever offered to training."),
+    Spec("model_info", "gauge", ("stream", "version", "architecture", "kind", "digest"), "1 for the model in service."),
+    Spec("model_loss", "gauge", _STREAM, "Loss of the model in service at the end of its training."),
+    Spec("model_promoted_timestamp_seconds", "gauge", _STREAM, "Event time at which the model came into service."),
+    Spec("model_trained_until_timestamp_seconds", "gauge", _STREAM, "Event time of the newest slot it was trained on."),
+    Spec("scoring_seconds", "histogram", _STREAM, "Time to apply one batch to the engine, scoring included."),
+    Spec("training_seconds", "histogram", _STREAM, "Time of one training."),
+)
+
+SOURCE_METRICS: tuple[Spec, ...] = (
+    Spec("source_up", "gauge", _SOURCE, "1 while the source is open and can be read."),
+    Spec("source_lag_bytes", "gauge", _SOURCE, "Bytes known to be there and not yet read."),
+    Spec("source_position_bytes", "gauge", _SOURCE, "Bytes read of the file being followed."),
+    Spec("source_files", "gauge", _SOURCE, "Files followed."),
+    Spec("source_files_ignored", "gauge", _SOURCE, "Files that match but are compressed, so are not followed."),
+    Spec("source_connections", "gauge", ("source", "state"), "Connections by state."),
+    Spec("source_incidents_total", "counter", ("source", "kind"), "Rotations, truncations, failed reads and the like."),
+)
+
+PROCESS_METRICS: tuple[Spec, ...] = (
+    Spec("build_info", "gauge", ("version", "python"), "1; the versions that run."),
+    Spec("ready", "gauge", (), "1 once state is loaded and sources are open."),
+    Spec("start_timestamp_seconds", "gauge", (), "When the process started."),
+    Spec("snapshot_timestamp_seconds", "gauge", (), "When the picture these metrics show was taken."),
+    Spec("turns_total", "counter", (), "Turns of the pipeline; they feed the watchdog."),
+    Spec("queue_depth", "gauge", (), "Inputs that wait for the engine."),
+    Spec("jobs_skipped_total", "counter", ("job",), "Runs of scheduled jobs skipped because the one before hung."),
+    Spec("jobs_failed_total", "counter", ("job",), "Runs of scheduled jobs that raised or passed their deadline."),
+    Spec("step_seconds", "histogram", (), "Time to journal and apply the inputs of one turn."),
+    Spec("journal_entries_total", "counter", (), "Entries ever written to the journal."),
+    Spec("journal_seconds", "histogram", (), "Time to commit to the journal."),
+    Spec(
+        "checkpoint_timestamp_seconds", "gauge", (), "When the newest checkpoint was written; absent before the first."
+    ),
+    Spec("checkpoint_size_bytes", "gauge", (), "Size of the newest checkpoint."),
+    Spec("checkpoint_failures_total", "counter", (), "Checkpoints that could not be written."),
+    Spec("checkpoint_mismatches_total", "counter", (), "Checkpoints of other versions or another type of CPU."),
+    Spec("checkpoint_seconds", "histogram", (), "Time to write one checkpoint; its count is that of all attempts."),
+    Spec("quarantined_total", "counter", (), "Files of the state directory set aside because they were not sound."),
+)
+
+METRICS: tuple[Spec, ...] = (*SERIES_METRICS, *STREAM_METRICS, *SOURCE_METRICS, *PROCESS_METRICS)
+BY_NAME = {spec.name: spec for spec in METRICS}
+
+
+def reference() -> str:
+    """The tables of all metrics, in Markdown."""
+    groups = {"series": SERIES_METRICS, "stream": STREAM_METRICS, "source": SOURCE_METRICS, "process": PROCESS_METRICS}
+    parts = []
+    for group, specs in groups.items():
+        rows = [f"### Per {group}" if group != "process" else "### Process and store", ""]
+        rows += ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+        rows += [f"| `{s.full_name}` | {s.type} | {', '.join(s.labels)} | {s.meaning} |" for s in specs]
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def documented(page: str) -> str:
+    """A page of documentation with the tables written again.
+
+    Raises:
+        ValueError: The page lacks one of the marks that enclose them.
+    """
+    if page.count(_BEGIN) != 1 or page.count(_END) != 1:
+        raise ValueError(f"the page has no {_BEGIN.strip()} ... {_END} around the tables; add both marks")
+    return page[: page.index(_BEGIN) + len(_BEGIN)] + reference() + page[page.index(_END) :]
+
+
+def main(arguments: list[str]) -> None:
+    """Write the tables of the pages named again; with none named, the tables to standard output."""
+    if not arguments:
+        sys.stdout.write(reference())
+    for name in arguments:
+        page = Path(name)
+        page.write_text(documented(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -12,12 +12,10 @@ from pathlib import Path
 from adapters.base import Chunk, Position
 from adapters.generation import Generation, Opened
 from adapters.identity import Window, valid
+from adapters.names import Likely, Names, anything, later, same_file, same_path, siblings, window_of
 
-_COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
-_SIBLINGS = 1000
 _WAITING = 10_000
 _QUEUED = 16
-_BACK_OFF_S = 60.0
 
 
 class FileTail:
@@ -58,7 +56,7 @@ class FileTail:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
-        self._pattern = str(Path(pattern).absolute())
+        self._names = Names(str(Path(pattern).absolute()), max(1.0, scan_every_s))
         self._line_bytes = line_bytes
         self._grace_s = grace_s
         self._scan_every_s = scan_every_s
@@ -68,11 +66,9 @@ class FileTail:
         self._drained: set[str] = set()
         self._forgotten: list[str] = []
         self._numbers: Counter[str] = Counter()
-        self._refused: dict[str, tuple[int, float]] = {}
-        self._counts = Counter(dict.fromkeys(("rotations", "truncations", "unreadable", "compressed"), 0))
+        self._counts = Counter(dict.fromkeys(("rotations", "truncations", "unreadable"), 0))
         self._next_scan = 0.0
         self._turn = 0
-        self._names: list[str] = []
 
     def open(self, positions: Mapping[str, Position]) -> None:
         """Start from `positions`; those of other sources or of another shape are left aside."""
@@ -130,7 +126,10 @@ class FileTail:
             "up": float(named > 0),
             "lag_bytes": float(sum(entry.lag_bytes() for entry in entries)),
             "files": float(len(entries)),
-            **{name: float(count) for name, count in self._counts.items()},
+            "rotations": float(self._counts["rotations"]),
+            "truncations": float(self._counts["truncations"]),
+            "unreadable": float(self._counts["unreadable"] + self._names.unreadable),
+            "compressed": float(self._names.compressed),
         }
 
     def close(self) -> None:
@@ -145,34 +144,19 @@ class FileTail:
     def _scan(self, now: float) -> None:
         """Look which names exist, follow new ones, notice files that lost theirs."""
         self._next_scan = now + self._scan_every_s
-        self._names = self._matching()
-        keys: dict[str, tuple[int, int]] = {}
-        for name in self._names:
-            try:
-                status = os.stat(name)  # noqa: PTH116 - called for every file at every scan
-            except OSError:
-                continue
-            keys[name] = (status.st_dev, status.st_ino)
+        keys = self._names.keys()
         self._rehome(keys, now)
         followed = {_key(entry) for lane in self._lanes.values() for entry in lane}
         for name, key in keys.items():
-            if key not in followed and self._refused.get(name, (0, now))[1] <= now:
+            if key not in followed:
                 self._follow(name, now)
                 followed.add(key)
         for name in [name for name, lane in self._lanes.items() if not lane]:
             del self._lanes[name]
-        for likely in (_same_file, _same_path, _anything):  # a copy must not claim what is its original's
+        for likely in (same_file, same_path, anything):  # a copy must not claim what is its original's
             for lane in self._lanes.values():
                 if isinstance(opened := lane[0], Opened):
                     lane[0] = self._recognise(opened, likely) or opened
-
-    def _matching(self) -> list[str]:
-        anchor = Path(self._pattern).anchor
-        magic = any(character in self._pattern for character in "*?[")
-        names = sorted(map(str, Path(anchor).glob(self._pattern[len(anchor) :]))) if magic else [self._pattern]
-        plain = [name for name in names if not name.endswith(_COMPRESSED)]
-        self._counts["compressed"] = len(names) - len(plain)
-        return plain
 
     def _rehome(self, keys: Mapping[str, tuple[int, int]], now: float) -> None:
         """Move files that were renamed within the pattern; those that lost their name begin to leave."""
@@ -196,18 +180,7 @@ class FileTail:
     def _follow(self, name: str, now: float) -> None:
         """Open a name and queue it behind what its path still has to give."""
         lane = self._lanes.get(name, deque())
-        if len(lane) >= _QUEUED:
-            return
-        try:
-            opened = Opened.at(name)
-        except FileNotFoundError:
-            return
-        except OSError:
-            failures = self._refused.get(name, (0, now))[0] + 1
-            self._refused[name] = (failures, now + min(_BACK_OFF_S, self._scan_every_s * 2 ** min(failures, 10)))
-            self._counts["unreadable"] += 1
-            return
-        self._refused.pop(name, None)
+        opened = self._names.open(name, now) if len(lane) < _QUEUED else None
         if opened is not None:
             lane.append(opened)
             self._lanes[name] = lane
@@ -270,7 +243,7 @@ class FileTail:
         """Replace an opened file at the head of a lane by the generation it is, or by one that must come before it."""
         if not lane or isinstance(opened := lane[0], Generation):
             return None
-        found = self._recognise(opened, _anything)
+        found = self._recognise(opened, anything)
         if found is not None:
             lane[0] = found
             return None
@@ -283,16 +256,12 @@ class FileTail:
         lane[0] = fresh = self._generation(opened, place, opened.name, Window(), None)
         return fresh.lost_before() if opened.lost_partial else None
 
-    def _recognise(self, opened: Opened, likely: _Likely, only: str | None = None) -> Generation | None:
+    def _recognise(self, opened: Opened, likely: Likely, only: str | None = None) -> Generation | None:
         """The generation a file continues, by its content; its position waits no longer."""
-        places = list(self._waiting) if only is None else [only]
+        places = self._waiting if only is None else [only]
         for place in sorted(places, key=lambda place: -self._waiting[place]["offset"]):
             position = self._waiting[place]
-            if not likely(opened, position):
-                continue
-            if not position["head_bytes"] and not self._likely_weak(opened, position):
-                continue
-            window = Window.find(opened.fd, position)
+            window = window_of(opened, position) if likely(opened, position) else None
             if window is not None:
                 del self._waiting[place]
                 self._drained.discard(place)
@@ -300,75 +269,45 @@ class FileTail:
                 return self._generation(opened, place, position["path"], window, header)
         return None
 
-    @staticmethod
-    def _likely_weak(opened: Opened, position: Position) -> bool:
-        """Whether a file may be the one of which at most one line was read: too little to know it by that alone."""
-        if _same_path(opened, position):
-            return not opened.lost_partial
-        return bool(position["offset"]) and _same_inode(opened, position)
-
     def _generation(self, opened: Opened, place: str, path: str, window: Window, header: str | None) -> Generation:
         return Generation(opened, place, path, window=window, header=header, line_bytes=self._line_bytes)
 
     def _queue_siblings(self, path: str, lane: deque[Generation | Opened]) -> bool:
-        """Queue the renamed or copied file of a generation of `path` that was not read to its end, if there is one."""
+        """Queue what a path still has to give under other names: the rest of a generation, and what came after it."""
+        found = next(filter(None, (self._sibling_of(place) for place in self._unfinished(path))), None)
+        if found is None:
+            return False
+        found.leaving_at = found.grown_at = self._monotonic()
+        followed = {_key(entry) for entries in self._lanes.values() for entry in entries} | {_key(found)}
+        lane.appendleft(found)
+        for position, opened in enumerate(later(path, found.opened), start=1):
+            known = None if _key(opened) in followed else self._recognise(opened, anything)
+            if known is not None:  # it has a position of its own
+                known.leaving_at = known.grown_at = found.leaving_at
+            if _key(opened) in followed:
+                os.close(opened.fd)
+            else:
+                lane.insert(position, known or opened)
+        return True
+
+    def _unfinished(self, path: str) -> list[str]:
+        """Places of a path whose positions wait and were not read to their end by this process."""
+        return sorted(p for p, at in self._waiting.items() if at["path"] == path and p not in self._drained)
+
+    def _sibling_of(self, place: str) -> Generation | None:
+        """The generation of a waiting position, found under another name in its directory."""
         followed = {_key(entry) for entries in self._lanes.values() for entry in entries}
-        for place in sorted(self._waiting):
-            if self._waiting[place]["path"] != path or place in self._drained:
-                continue
-            for name in _siblings(path):
-                try:
-                    opened = Opened.at(name)
-                except OSError:
-                    continue
-                if opened is None:
-                    continue
-                found = None if _key(opened) in followed else self._recognise(opened, _anything, only=place)
-                if found is None:
-                    _close(opened)
-                    continue
-                found.leaving_at = found.grown_at = self._monotonic()
-                lane.appendleft(found)
-                return True
-        return False
+        for opened in siblings(self._waiting[place]["path"]):
+            found = None if _key(opened) in followed else self._recognise(opened, anything, only=place)
+            if found is not None:
+                return found
+            os.close(opened.fd)
+        return None
 
     def _forget(self, place: str) -> None:
         self._waiting.pop(place, None)
         self._drained.discard(place)
         self._forgotten.append(place)
-
-
-def _siblings(path: str) -> list[str]:
-    """Files beside `path` whose name starts with its stem, newest first; compressed ones are left out."""
-    stem = Path(path).stem
-    found = []
-    try:
-        with os.scandir(Path(path).parent) as entries:
-            for entry in entries:
-                if entry.name.startswith(stem) and entry.path != path and not entry.name.endswith(_COMPRESSED):
-                    found.append((-entry.stat().st_mtime_ns, entry.path))
-    except OSError:
-        return []
-    return [name for _, name in sorted(found)[:_SIBLINGS]]
-
-
-_Likely = Callable[[Opened, Position], bool]
-
-
-def _same_inode(opened: Opened, position: Position) -> bool:
-    return (position.get("device"), position.get("inode")) == (opened.device, opened.inode)
-
-
-def _same_file(opened: Opened, position: Position) -> bool:
-    return _same_path(opened, position) and _same_inode(opened, position)
-
-
-def _same_path(opened: Opened, position: Position) -> bool:
-    return bool(position["path"] == opened.name)
-
-
-def _anything(opened: Opened, position: Position) -> bool:
-    return True
 
 
 def _key(entry: Generation | Opened) -> tuple[int, int]:

@@ -265,7 +265,6 @@ def test_row_8_permission(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "open", guarded)
     reader.restart(lambda: append(path, lines(50, 60)))
-    reader.tail._scan_every_s = 1.0
     for _ in range(40):
         reader.wait(1)
     assert 3 <= reader.tail.status()["unreadable"] <= 10
@@ -343,6 +342,27 @@ def test_rotated_while_stopped(path: Path) -> None:
     reader.restart()
     reader.wait()
     assert reader.wait() == b""
+
+
+def test_rotated_twice_while_stopped(path: Path) -> None:
+    """A file that was written and rotated while nobody looked is read after its predecessor, as the same path."""
+    append(path, lines(0, 100))
+    reader = Reader(path)
+    reader.read()
+
+    def rotate_twice() -> None:
+        for k, start in enumerate((100, 110)):
+            append(path, lines(start, start + 10))
+            path.rename(rotated := path.with_name(f"meter.csv.{2 - k}"))
+            os.utime(rotated, ns=(0, 10**18 + k))
+        append(path, lines(120, 130))
+        path.with_name("meter.csv.bak").write_bytes(b"not,a,rotation\n")
+
+    reader.restart(rotate_twice)
+    for _ in range(4):
+        reader.wait()
+    assert reader.all == lines(0, 130)
+    assert {chunk.rpartition("#")[0] for chunk in reader.text} == {f"src:{path}"}
 
 
 def test_rename_within_the_glob(tmp_path: Path) -> None:

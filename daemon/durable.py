@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 from adapters.base import Position
 from daemon import config
 from daemon.engine import Engine, essential
 from daemon.events import Event
-from daemon.inputs import Command, Configured, Input, Promoted
+from daemon.inputs import Batch, Command, Configured, Input, Promoted
 from daemon.settings import Settings
 from daemon.store import ModelChecksum, Store
 from daemon.trainer import Trainer
@@ -29,6 +31,13 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Called with entries done and entries in all."""
+
+
+class Observe(Protocol):
+    """Takes how long something took."""
+
+    def __call__(self, name: str, seconds: float, stream: str = "") -> None:
+        """`name` is `journal` or `scoring`."""
 
 
 class NeedsNewStateError(Exception):
@@ -103,14 +112,17 @@ class DurableEngine:
     Args:
         store: The state directory, open for writing.
         trainer: Runs trainings.
+        observe: Called with `journal` or `scoring`, the seconds it took, and the stream it was for.
 
     Attributes:
         engine: The engine; read it between calls only.
         seq: Journal entry that the engine's state includes.
     """
 
-    def __init__(self, store: Store, trainer: Trainer) -> None:
-        self.store = store
+    def __init__(
+        self, store: Store, trainer: Trainer, observe: Observe = lambda name, seconds, stream="": None
+    ) -> None:
+        self.store, self._observe = store, observe
         self.trainer = RememberingTrainer(trainer, store)
         self.engine = Engine(self.trainer)
         self.seq = 0
@@ -170,11 +182,16 @@ class DurableEngine:
             StoreFull: There is no room; nothing was journaled or applied, so the same call may be made again.
             StoreError: The store failed otherwise; the process should end and recover.
         """
+        began = time.monotonic()
         numbers = self.store.append(items, positions, now_ms)
+        self._observe("journal", time.monotonic() - began)
         events: list[Event] = []
         for seq, item in zip(numbers, items, strict=True):
+            began = time.monotonic()
             events += self.engine.step(item).events
             self.seq = seq
+            if isinstance(item, Batch):
+                self._observe("scoring", time.monotonic() - began, item.stream)
         self.store.record_events(events)
         return events
 

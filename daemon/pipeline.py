@@ -23,6 +23,7 @@ from daemon.metrics import Durations, Picture
 from daemon.settings import Settings
 from daemon.snapshot import take
 from daemon.store import Store, StoreError, StoreFull
+from daemon.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -44,28 +45,34 @@ class Pipeline:
 
     Args:
         settings: The configuration.
-        durable: The engine, not yet recovered.
+        trainer: Runs trainings; closed by its owner after the pipeline's end, for one cut off would count as failed.
+        durations: Where it says how long things took.
         stdout: Where events for standard output go.
 
     Attributes:
         picture: The newest picture for metrics and page, replaced as a whole.
         ready: Whether state is loaded, sources are open and the disk has room.
         beat: `time.monotonic()` of the last sign of progress.
+        scheduled: The schedule's `skipped` and `failed` runs by job, for the metrics.
         finished: Set when the thread has ended.
         error: Why it ended, None when it was asked to or its input is over.
     """
 
-    def __init__(self, settings: Settings, durable: DurableEngine, stdout: BinaryIO = sys.stdout.buffer) -> None:
-        self.settings, self.durable = settings, durable
-        self.durations = Durations()
+    def __init__(
+        self, settings: Settings, trainer: Trainer, durations: Durations, stdout: BinaryIO | None = None
+    ) -> None:
+        self.settings, self.durations = settings, durations
+        self._trainer = trainer
+        self._durable: DurableEngine | None = None
         self.ready, self.why_not = False, "recovering"
         self.beat = time.monotonic()
         self.finished = threading.Event()
         self.error: BaseException | None = None
-        self._stdout = stdout
+        self._stdout = stdout or sys.stdout.buffer
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._intakes = [Intake.of(name, stream, settings.limits) for name, stream in settings.streams.items()]
+        self.scheduled: dict[str, dict[str, int]] = {}
         self._started_at, self._turns, self._published = time.time(), 0, 0.0
         self._delivery: Delivery | None = None
         self.picture = self._picture()
@@ -85,12 +92,25 @@ class Pipeline:
     @property
     def waiting(self) -> bool:
         """Whether the engine waits for a training, which has a time limit of its own."""
-        return self.durable.trainer.waiting_for is not None
+        return self._durable is not None and self._durable.trainer.waiting_for is not None
 
     # -- the thread --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Recover, then take turns until stopped, until every source has ended, or until something breaks."""
+        try:
+            # SQLite's connection belongs to the thread that opens it
+            with Store.open(self.settings.state_dir) as store:
+                self._durable = DurableEngine(store, self._trainer, self.durations.observe)
+                self._work()
+        except BaseException as error:
+            self.error = error
+            log.error("pipeline stopped", extra={"error": str(error), "kind": type(error).__name__})
+        finally:
+            self.ready, self.why_not = False, "stopping"
+            self.finished.set()
+
+    def _work(self) -> None:
         try:
             self._open()
             while not self._stopping.is_set():
@@ -101,13 +121,8 @@ class Pipeline:
                     self._wake.wait(IDLE_S)
                     self._wake.clear()
             self.checkpoint()
-        except BaseException as error:
-            self.error = error
-            log.error("pipeline stopped", extra={"error": str(error), "kind": type(error).__name__})
         finally:
-            self.ready, self.why_not = False, "stopping"
             self._close()
-            self.finished.set()
 
     def _open(self) -> None:
         began = time.monotonic()
@@ -154,7 +169,6 @@ class Pipeline:
 
     def _apply(self, items: list[Input], positions: dict[str, Any]) -> None:
         """Apply inputs, waiting while the disk is full: scoring pauses, nothing is lost, `ready` says so."""
-        began = time.monotonic()
         while True:
             try:
                 self.durable.apply(items, positions, wall_ms())
@@ -172,7 +186,6 @@ class Pipeline:
             if not self.ready:
                 self.ready, self.why_not = True, ""
                 log.info("room again, going on")
-            self.durations.observe("step", time.monotonic() - began)
             return
 
     # -- jobs --------------------------------------------------------------------------------------------------------
@@ -203,6 +216,12 @@ class Pipeline:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     @property
+    def durable(self) -> DurableEngine:
+        """The engine; there is none before the thread has opened the state directory."""
+        assert self._durable is not None
+        return self._durable
+
+    @property
     def _store(self) -> Store:
         return self.durable.store
 
@@ -214,26 +233,19 @@ class Pipeline:
         self.picture, self._published = self._picture(), time.monotonic()
 
     def _picture(self) -> Picture:
-        store = self._store
         return Picture(
-            streams=take(self.durable.engine, REJECTIONS),
+            streams={} if self._durable is None else take(self._durable.engine, REJECTIONS),
             sources={name: gauges for intake in self._intakes for name, gauges in intake.status().items()},
-            store={
-                "checkpoint_at_ms": store.checkpoint_at_ms,
-                "checkpoint_bytes": store.checkpoint_bytes,
-                "checkpoint_failures": store.checkpoint_failures,
-                "checkpoint_mismatches": store.checkpoint_mismatches,
-                "quarantined": store.quarantined,
-                "journal_seq": self.durable.seq,
-                "state_dir": str(store.directory),
-            },
+            store={} if self._durable is None else _gauges(self._durable),
             process={
                 "ready": self.ready,
-                "why_not": self.why_not,
                 "started_at": self._started_at,
                 "turns": self._turns,
+                "queue_depth": self._jobs.qsize(),
+                **self.scheduled,
             },
             taken_at=time.time(),
+            durations=self.durations,
         )
 
     def _close(self) -> None:
@@ -241,3 +253,16 @@ class Pipeline:
             intake.close()
         if self._delivery is not None:
             self._delivery.close()
+
+
+def _gauges(durable: DurableEngine) -> dict[str, Any]:
+    store = durable.store
+    return {
+        "checkpoint_at_ms": store.checkpoint_at_ms,
+        "checkpoint_bytes": store.checkpoint_bytes,
+        "checkpoint_failures": store.checkpoint_failures,
+        "checkpoint_mismatches": store.checkpoint_mismatches,
+        "quarantined": store.quarantined,
+        "journal_seq": durable.seq,
+        "state_dir": str(store.directory),
+    }

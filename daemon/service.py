@@ -9,16 +9,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-from daemon import systemd, web
-from daemon.durable import DurableEngine, NeedsNewStateError
+from daemon import web
+from daemon.durable import NeedsNewStateError
+from daemon.metrics import Durations
 from daemon.pipeline import Pipeline
 from daemon.scheduler import Scheduler
 from daemon.settings import Settings
-from daemon.store import Store, open_reader
+from daemon.systemd import Notifier
 from daemon.trainer import WorkerTrainer
 
 log = logging.getLogger(__name__)
@@ -36,13 +35,12 @@ def run(settings: Settings, announce: Announce = lambda address: None) -> int:
     """Run the daemon until SIGTERM, SIGINT or the end of standard input; returns the exit status.
 
     Raises:
-        StoreError: The state directory cannot be used.
         OSError: The HTTP address cannot be listened on.
     """
-    trainer = WorkerTrainer()
-    with contextlib.closing(trainer), Store.open(settings.state_dir) as store:
-        pipeline = Pipeline(settings, DurableEngine(store, trainer))
-        return asyncio.run(_serve(settings, pipeline, announce))
+    durations = Durations()
+    trainer = WorkerTrainer(observe=lambda stream, seconds: durations.observe("training", seconds, stream))
+    with contextlib.closing(trainer):
+        return asyncio.run(_serve(settings, Pipeline(settings, trainer, durations), announce))
 
 
 async def _serve(settings: Settings, pipeline: Pipeline, announce: Announce) -> int:
@@ -52,22 +50,23 @@ async def _serve(settings: Settings, pipeline: Pipeline, announce: Announce) -> 
         loop.add_signal_handler(number, stop.set)
     app = web.make_app(
         lambda: pipeline.picture,
-        lambda **wanted: _events(settings.state_dir, **wanted),
+        web.store_events(settings.state_dir),
         healthy=lambda: _alive(pipeline),
         ready=lambda: (pipeline.ready, pipeline.why_not),
-        reload=None,
+        max_series=settings.metrics.max_series,
     )
     runner, port = await web.serve(app, settings.http.address)
-    address = f"http://{settings.http.address[0]}:{port}"
+    host = settings.http.address[0]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log.info("listening", extra={"address": address})
     announce(address)
-    scheduler = _schedule(settings, pipeline)
+    scheduler, notifier = _schedule(settings, pipeline), Notifier()
     thread = threading.Thread(target=pipeline.run, name="pipeline", daemon=True)
     thread.start()
     try:
-        await _watch(pipeline, stop)
+        await _watch(pipeline, stop, notifier)
     finally:
-        systemd.stopping()
+        notifier.stopping()
         scheduler.shutdown()
         pipeline.stop()
         await loop.run_in_executor(None, thread.join)
@@ -81,19 +80,20 @@ def _schedule(settings: Settings, pipeline: Pipeline) -> Scheduler:
     scheduler.every(settings.checkpoint.every, "checkpoint", lambda: pipeline.post(Pipeline.checkpoint))
     scheduler.every(TIDY_S, "tidy", lambda: pipeline.post(Pipeline.tidy))
     scheduler.start()
+    pipeline.scheduled = {"skipped": scheduler.skipped, "failed": scheduler.failed}
     return scheduler
 
 
-async def _watch(pipeline: Pipeline, stop: asyncio.Event) -> None:
+async def _watch(pipeline: Pipeline, stop: asyncio.Event, notifier: Notifier) -> None:
     """Feed systemd until the daemon is to stop: readiness once, then words and the watchdog by progress."""
     announced = False
     while not stop.is_set() and not pipeline.finished.is_set():
         if pipeline.ready and not announced:
-            systemd.ready()
+            notifier.ready()
             announced = True
         if _alive(pipeline):
-            systemd.watchdog()
-        systemd.status(_words(pipeline))
+            notifier.watchdog()
+        notifier.status(_words(pipeline))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 0.2 if not announced else 1.0)
 
@@ -117,10 +117,3 @@ def _status_of(error: BaseException | None) -> int:
     if error is None:
         return os.EX_OK
     return CONFIGURATION if isinstance(error, NeedsNewStateError) else 1
-
-
-def _events(directory: Path, **wanted: Any) -> Iterator[dict[str, Any]]:
-    """Recorded events for the page and the API, read beside the pipeline."""
-    with open_reader(directory) as reader:
-        for _, event in reader.events(**wanted):
-            yield event.to_json()

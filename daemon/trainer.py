@@ -13,7 +13,8 @@ import multiprocessing
 import queue
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -89,9 +90,13 @@ class WorkerTrainer:
 
     Args:
         start_limit_s: Seconds a worker may take to start or to accept a request before it is killed.
+        observe: Called with the stream and the seconds of each training, from a thread of its own.
     """
 
-    def __init__(self, start_limit_s: float = 120.0) -> None:
+    def __init__(
+        self, start_limit_s: float = 120.0, observe: Callable[[str, float], None] = lambda stream, seconds: None
+    ) -> None:
+        self._observe = observe
         self._start_limit_s = start_limit_s
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._outcomes: dict[str, Future[Outcome]] = {}
@@ -151,7 +156,9 @@ class WorkerTrainer:
         self._restart()
         while (job := self._jobs.get()) is not None:
             self._running = job.request.id
+            began = time.monotonic()
             outcome = self._run(job)
+            self._observe(job.request.stream, time.monotonic() - began)
             self._running = None
             job.outcome.set_result(outcome)
         self._discard()

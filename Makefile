@@ -37,7 +37,7 @@ docs: $(RUNTIME) ## Write the generated parts of the documentation again
 	$(VENV)/bin/python -m daemon.sample docs/configuration.md
 
 bench: $(RUNTIME) ## Measure readings per second on this machine
-	$(VENV)/bin/tidegauge bench
+	$(VENV)/bin/tidegauge bench throughput
 
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

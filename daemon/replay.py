@@ -42,6 +42,7 @@ class Report:
         events: Every revision, in order.
         state_sha256: SHA-256 of the engine's dump at the end.
         trainings: Trainings by outcome.
+        bytes_per_series: State of one series.
         warnings: Lines for the user.
     """
 
@@ -51,6 +52,7 @@ class Report:
     events: list[Event] = field(default_factory=list)
     state_sha256: str = ""
     trainings: dict[str, int] = field(default_factory=dict)
+    bytes_per_series: int = 0
     warnings: list[str] = field(default_factory=list)
 
 
@@ -149,6 +151,7 @@ def replay(
     report.rejected = dict(state.counters.rejected)
     report.seconds = time.monotonic() - began
     report.state_sha256 = hashlib.sha256(engine.dump()).hexdigest()
+    report.bytes_per_series = state.table.bytes_per_series()
     report.trainings = dict(state.learner.outcomes)
     report.warnings = _warnings(report, settings.streams[stream])
     return report

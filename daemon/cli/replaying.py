@@ -158,6 +158,7 @@ def _replay_file(
         "rejected": report.rejected,
         "seconds": round(report.seconds, 3),
         "trainings": report.trainings,
+        "bytes_per_series": report.bytes_per_series,
         "state_sha256": report.state_sha256,
         **scored,
     }

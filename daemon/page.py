@@ -81,12 +81,16 @@ def _stream(stream: StreamSnapshot) -> str:
     pill = _pill("bad", f"{anomalous} anomalous") if anomalous else ""
     pill += _pill("warm", f"{silent} silent") if silent else ""
     share = float(series.warm_up.mean()) if len(series) else 0.0
-    bar = "" if ready else f'<progress max="1" value="{share:.4f}" aria-label="warm-up">{share:.0%}</progress>'
+    bar = (
+        ""
+        if ready or not len(series)
+        else f'<progress max="1" value="{share:.4f}" aria-label="warm-up">{share:.0%}</progress>'
+    )
     rejected = sum(stream.rejected.values())
     worst = sorted(((n, reason) for reason, n in stream.rejected.items() if n), reverse=True)[:3]
     why = f" ({', '.join(f'{reason} {n:,}' for n, reason in worst)})" if worst else ""
     rows = {
-        "series": f"{ready:,} ready, {counts.get('warming', 0) + counts.get('queued', 0):,} warming up",
+        "series": f"{len(series):,} of at most {stream.series_limit:,}",
         "readings accepted": f"{stream.accepted:,}",
         "rejected": f"{rejected:,}{why}",
         "late, gaps": f"{stream.late:,}, {stream.gaps:,}",
@@ -137,7 +141,7 @@ def _series_row(row: Mapping[str, Any]) -> str:
     score = row["score"]
     shown = "" if score is None else f"{score:.2f}"
     if score is not None and score > 1:
-        shown = _pill("bad", shown)
+        shown = f"<strong>{shown}</strong>"
     cells = (numbers(row["value"]), numbers(row["expected"]), _band(row["lower"], row["upper"]))
     return (
         f'<tr><th scope="row" class="name">{escape(row["series"])}</th><td>{escape(row["stream"])}</td>'
@@ -149,8 +153,10 @@ def _series_row(row: Mapping[str, Any]) -> str:
 def _series_state(row: Mapping[str, Any]) -> str:
     if row["silent"]:
         return _pill("warm", "silent")
+    if row["score"] is not None and row["score"] > 1:
+        return _pill("bad", "anomalous")
     if row["status"] == "ready":
-        return _pill("good", "watched")
+        return "watched"
     if row["status"] == "queued":
         return "joining the model"
     return f"warming up, {int(row['warm_up'] * 100)} %"
@@ -164,7 +170,8 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
 
 def _event(event: Mapping[str, Any]) -> str:
     whole = event.get("series") is None
-    series = "several series" if whole else str(event["series"])
+    members = event.get("members") or {}
+    series = f"{int(members.get('count', 0)):,} series at once" if whole else str(event["series"])
     reasons = "; ".join(REASON_WORDS.get(reason, str(reason)) for reason in event["reasons"])
     state = _pill("bad", "open") if event["state"] == "open" else _pill("good", "over")
     held = "" if event.get("notify", True) else ' <span class="soft">(notification held back)</span>'
@@ -187,9 +194,9 @@ def _evidence(event: Mapping[str, Any]) -> str:
         parts.append(f"; score {event['score']:.2f}.")
     members = event.get("members")
     if members:
-        shown = ", ".join(str(value) for key, value in members.items() if not isinstance(value, list))
-        names = [str(name) for value in members.values() if isinstance(value, list) for name in value]
-        parts.append(f" {shown} series: {', '.join(names[:8])}." if shown else f" Series: {', '.join(names[:8])}.")
+        count, labels = int(members.get("count", 0)), [str(label) for label in members.get("labels", ())]
+        more = f" and {count - len(labels):,} more" if count > len(labels) else ""
+        parts.append(f" {', '.join(labels)}{more}.")
     return "".join(parts)
 
 

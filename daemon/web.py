@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client.exposition import choose_encoder
 
 from daemon import page, summary
 from daemon.connections import Site, deadlines
 from daemon.events import Event
+from daemon.exposition import expose
 from daemon.logs import RateLimited
 from daemon.metrics import Picture, make_registry
 from daemon.page_assets import POLICY
@@ -160,17 +160,17 @@ class _Pages:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", [])))
-        zipped = _accepts_gzip(request)
+        accept, zipped = ",".join(request.headers.getall("Accept", [])), _accepts_gzip(request)
 
-        def body() -> bytes:
-            text: bytes = encode(self._registry)
-            return gzip.compress(text, 1) if zipped else text
+        def exposed() -> tuple[bytes, str]:
+            text, content_type = expose(self._registry, accept)
+            return (gzip.compress(text, 1) if zipped else text), content_type
 
+        body, content_type = await self._off_loop(exposed)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if zipped:
             headers["Content-Encoding"] = "gzip"
-        return web.Response(body=await self._off_loop(body), headers=headers)
+        return web.Response(body=body, headers=headers)
 
     async def healthy(self, _: web.Request) -> web.Response:
         return _answer(None if self._healthy() else "the pipeline makes no progress", "Tidegauge is healthy.\n")

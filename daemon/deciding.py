@@ -52,6 +52,7 @@ class Decisions(NamedTuple):
     code: npt.NDArray[np.int8]  # what happened to the series' episode
     reasons: npt.NDArray[np.uint8]  # bits of this slot
     notify: npt.NDArray[np.bool_]
+    ended: npt.NDArray[np.int64]  # last anomalous slot of the series' episode so far
     rarity: npt.NDArray[np.float64]
     rank: npt.NDArray[np.float64]
     around: npt.NDArray[np.float64]  # scaled distance of the bounds from the expected value
@@ -60,7 +61,13 @@ class Decisions(NamedTuple):
     def room(cls, n: int) -> Decisions:
         """Room for `n` of them."""
         return cls(
-            np.empty(n, np.int8), np.empty(n, np.uint8), np.empty(n, np.bool_), np.empty(n), np.empty(n), np.empty(n)
+            code=np.empty(n, np.int8),
+            reasons=np.empty(n, np.uint8),
+            notify=np.empty(n, np.bool_),
+            ended=np.empty(n, np.int64),
+            rarity=np.empty(n),
+            rank=np.empty(n),
+            around=np.empty(n),
         )
 
 
@@ -195,6 +202,7 @@ def decide(
                 s.anomalies[bit] += 1
         out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, rarity, policy)
         out.reasons[i], out.rarity[i], out.rank[i], out.around[i] = reasons, rarity, rank, around
+        out.ended[i] = s.ended
     return unscored
 
 

@@ -47,7 +47,7 @@ class Episodes:
         for i in np.flatnonzero(decisions.code[:entries] != NOTHING).tolist():
             code, row = int(decisions.code[i]), int(e.row[i])
             if code == CLOSED:
-                out.append((int(e.arrival[i]), self._close(row, int(e.slot[i]))))
+                out.append((int(e.arrival[i]), self._close(row, int(e.slot[i]), int(decisions.ended[i]))))
                 continue
             seen = self._seen(e, i, decisions, scored, slot_errors, policy)
             if code == OPENED:
@@ -61,7 +61,9 @@ class Episodes:
 
     def end(self, row: int, slot: int) -> list[Event]:
         """The closing of a series' open episode, if it has one, because the series is forgotten."""
-        return [self._close(row, slot)] if row in self.open else []
+        if row not in self.open:
+            return []
+        return [self._close(row, slot, int(self.table.arrays.rows["ended"][row]))]
 
     def _seen(
         self,
@@ -129,11 +131,10 @@ class Episodes:
         seen["reasons"] = tuple(bits)
         return replace(event, **seen, revision=event.revision + (1 if said else 0))
 
-    def _close(self, row: int, slot: int) -> Event:
+    def _close(self, row: int, slot: int, ended: int) -> Event:
         event = self.open.pop(row)
-        ended_at = self.slots.at(int(self.table.arrays.rows["ended"][row]))
-        at = self.slots.at(slot)
-        return replace(event, revision=event.revision + 1, state="closed", ended_at=ended_at, at=at, notify=False)
+        times = {"at": self.slots.at(slot), "ended_at": self.slots.at(ended)}
+        return replace(event, revision=event.revision + 1, state="closed", notify=False, **times)
 
     def state(self) -> dict[str, Any]:
         """JSON that `restore` continues from."""

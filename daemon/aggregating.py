@@ -31,6 +31,7 @@ def _finish(a: Arrays, row: int, mode: int, out: Combined, n: int) -> int:
     for f in range(out.value.shape[1]):
         total = a.pending[row, f]
         out.value[n, f] = total / a.pending_count[row] if mode == MEAN else total
+    a.passed[row] = max(a.passed[row], a.pending_slot[row])  # `last` follows when it is placed, a batch later
     a.pending_slot[row] = NEVER
     return n + 1
 
@@ -66,7 +67,7 @@ def combine(
             taken += 1
             for f in range(values.shape[1]):
                 a.pending[row, f] = values[i, f] if mode == LAST else a.pending[row, f] + values[i, f]
-        elif a.pending_slot[row] == NEVER and (a.rows[row].last == NEVER or slot > a.rows[row].last):
+        elif a.pending_slot[row] == NEVER and slot > max(a.passed[row], a.rows[row].last):
             a.pending_slot[row], a.pending_count[row] = slot, 1
             a.pending[row] = values[i]
             taken += 1

@@ -70,6 +70,7 @@ class Arrays(NamedTuple):
     pending: npt.NDArray[np.float64]  # (S, F) sum of the readings of the slot being aggregated
     pending_slot: npt.NDArray[np.int64]  # (S,) that slot, NEVER when none
     pending_count: npt.NDArray[np.int64]  # (S,)
+    passed: npt.NDArray[np.int64]  # (S,) greatest slot passed on by aggregation
     history: npt.NDArray[np.float64]  # (B, p, F) values of series in warm-up by slot modulo p; NaN is a gap
 
 
@@ -95,6 +96,7 @@ class SeriesTable:
             ring=np.zeros((s, window, f), np.float32),
             pending_slot=np.zeros(s, np.int64),
             pending_count=np.zeros(s, np.int64),
+            passed=np.zeros(s, np.int64),
             history=np.zeros((0, warm_up_slots, f), np.float64),
             value=np.zeros((s, f)),
             baseline=np.zeros((s, f)),
@@ -197,7 +199,7 @@ class SeriesTable:
         for name in ("first", "last", "notified", "silent_group"):
             record[name] = NEVER
         record["buffer"] = -1
-        self.arrays.pending_slot[row] = NEVER
+        self.arrays.pending_slot[row] = self.arrays.passed[row] = NEVER
 
     def _take_buffer(self) -> int:
         if not self._free_buffers:

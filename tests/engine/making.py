@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class PureTrainer(InlineTrainer):
         calls: Every request submitted, by any engine.
     """
 
-    _known: dict[str, Outcome] = {}
+    _known: ClassVar[dict[str, Outcome]] = {}
 
     def __init__(self) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from daemon.engine import Engine
-from daemon.events import Event, event_id
+from daemon.events import Event
 from daemon.inputs import Promoted
 from tests.engine.making import FIRST, INTERVAL, STREAM, Row, bundle, engine, feed, noise
 

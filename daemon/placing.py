@@ -68,6 +68,7 @@ class Silences(NamedTuple):
     slot: npt.NDArray[np.int64]  # the slot the stream had reached
     last: npt.NDArray[np.int64]  # the series' last slot before the gap
     arrival: npt.NDArray[np.int64]
+    known: npt.NDArray[np.int64]  # series that the stream had by then; of SILENT only
 
     @classmethod
     def room(cls, n: int) -> Silences:
@@ -75,6 +76,7 @@ class Silences(NamedTuple):
         return cls(
             np.empty(n, np.int8),
             np.empty(n, np.int32),
+            np.empty(n, np.int64),
             np.empty(n, np.int64),
             np.empty(n, np.int64),
             np.empty(n, np.int64),
@@ -175,10 +177,13 @@ def find_silent(
     """
     if closed < clock[NEXT_SILENCE]:
         return found
-    following = closed + rules.gap_after
+    following, known, start = closed + rules.gap_after, 0, found
     for row in range(used):
         s = a.rows[row]
-        if s.status == FREE or s.silent == 1 or s.last == NEVER:
+        if s.status == FREE or s.last == NEVER:
+            continue
+        known += 1
+        if s.silent == 1:
             continue
         due = s.last + rules.gap_after
         if due > closed:
@@ -191,6 +196,7 @@ def find_silent(
             out.last[found] = s.last
             out.arrival[found] = arrival
             found += 1
+    out.known[start:found] = known
     clock[NEXT_SILENCE] = following
     return found
 

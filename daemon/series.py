@@ -33,7 +33,7 @@ SERIES = np.dtype(
         ("run", "i4"),  # slots the value has been constant
         ("longest_run", "i4"),  # longest constant run so far that was no episode
         ("quiet", "i4"),  # slots in a row below the closing bound while an episode is open
-        ("silent_group", "i8"),  # slot of the stream event this gap belongs to, NEVER for a gap of its own
+        ("silent_group", "i8"),  # key of the stream event this gap belongs to, NEVER for a gap of its own
         ("opened", "i8"),  # first slot of the open episode
         ("ended", "i8"),  # last anomalous slot of the open episode
         ("peak", "f8"),  # greatest rarity of the open episode

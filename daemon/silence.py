@@ -49,7 +49,7 @@ class Silence:
 
     Attributes:
         single: Open gap event by row.
-        groups: Open stream event by the slot it was noticed at, with the rows still silent.
+        groups: Open stream event with the rows still silent, by the slot it was noticed at, or the next number free.
         total: Gaps ever opened.
     """
 
@@ -73,14 +73,16 @@ class Silence:
                 j += 1
             rows = [int(row) for row in found.row[i:j]]
             lasts = [int(last) for last in found.last[i:j]]
-            out += [(int(found.arrival[i]), e) for e in self._open(rows, lasts, int(found.slot[i]))]
+            out += [
+                (int(found.arrival[i]), e) for e in self._open(rows, lasts, int(found.slot[i]), int(found.known[i]))
+            ]
             i = j
         return out
 
-    def _open(self, rows: list[int], lasts: list[int], slot: int) -> list[Event]:
+    def _open(self, rows: list[int], lasts: list[int], slot: int, known: int) -> list[Event]:
         self.total += len(rows)
         self.table.arrays.rows["anomalies"][rows, 4] += 1
-        if len(rows) >= max(GROUP_LEAST, GROUP_FRACTION * len(self.table)):
+        if len(rows) >= max(GROUP_LEAST, GROUP_FRACTION * known):
             return [self._open_group(rows, min(lasts), slot)]
         events = []
         for row, last in sorted(zip(rows, lasts, strict=True)):
@@ -93,8 +95,11 @@ class Silence:
         labels = sorted(str(self.table.labels[row]) for row in rows)
         members = {"count": len(rows), "labels": labels[:MEMBERS_NAMED]}
         event = gap_event(self.stream, None, self.slot_at(last + 1), self.slot_at(slot), members)
-        self.groups[slot] = (event, set(rows))
-        self.table.arrays.rows["silent_group"][rows] = slot
+        group = slot
+        while group in self.groups:  # after a return from the past more may fall silent at the same slot
+            group += 1
+        self.groups[group] = (event, set(rows))
+        self.table.arrays.rows["silent_group"][rows] = group
         return event
 
     def back(self, row: int, last_missing: int) -> list[Event]:

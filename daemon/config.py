@@ -42,6 +42,10 @@ _BOUNDS = {
 }
 
 
+class NeedsNewStateError(Exception):
+    """The configuration changes something that the state on disk was built on."""
+
+
 def load(path: Path, overrides: Mapping[str, object] | None = None, *, serving: bool = False) -> Settings:
     """Read and check a configuration file.
 

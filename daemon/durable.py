@@ -17,6 +17,7 @@ from typing import Protocol
 
 from adapters.base import Position
 from daemon import config
+from daemon.config import NeedsNewStateError
 from daemon.engine import Engine, essential
 from daemon.events import Event
 from daemon.inputs import Batch, Command, Configured, Input, Promoted
@@ -38,10 +39,6 @@ class Observe(Protocol):
 
     def __call__(self, name: str, seconds: float, stream: str = "") -> None:
         """`name` is `journal` or `scoring`."""
-
-
-class NeedsNewStateError(Exception):
-    """The configuration changes something that the state on disk was built on."""
 
 
 class RememberingTrainer:

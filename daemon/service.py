@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from daemon import web
-from daemon.durable import NeedsNewStateError
+from daemon.config import NeedsNewStateError
 from daemon.metrics import Durations
 from daemon.pipeline import Pipeline
 from daemon.scheduler import Scheduler

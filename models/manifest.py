@@ -10,10 +10,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from models.autoencoders import NetworkConfig
-
-
-class BundleError(ValueError):
-    """A bundle that must not serve; the message says why."""
+from models.errors import BundleError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from daemon.config import ConfigError
+from daemon.config import ConfigError, NeedsNewStateError
 
 FAILED, CONFIGURATION = 1, 78
 DEFAULT_CONFIGS = (Path("tidegauge.yaml"), Path("/etc/tidegauge/tidegauge.yaml"))
@@ -47,9 +47,8 @@ def fail(text: str, status: int = FAILED) -> NoReturn:
 @contextmanager
 def errors() -> Iterator[None]:
     """Turns the errors that a user can do something about into one line each and an exit code."""
-    from daemon.durable import NeedsNewStateError
     from daemon.store import StoreError
-    from models.bundle import BundleError
+    from models.errors import BundleError
 
     try:
         yield

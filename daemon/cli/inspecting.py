@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
-from daemon.cli.showing import event_line, instant
+from daemon.cli.showing import event_line
 from daemon.config import effective, load
+from daemon.words import instant, plural
 
 events_app = typer.Typer(no_args_is_help=True, help="Recorded events.")
 models_app = typer.Typer(no_args_is_help=True, help="Models and what became of trainings.")
@@ -180,4 +181,26 @@ def _digest(directory: Path) -> str:
 
 
 def _print_status(found: dict[str, Any]) -> None:
-    typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+    """The daemon's state in words, stream by stream."""
+    typer.echo(f"tidegauge {found['version']}, {'ready' if found['ready'] else 'not ready'}")
+    for name, stream in found["streams"].items():
+        readings, model = stream["readings"], stream["model"]
+        typer.echo(f"\n{name}: {stream['state']}")
+        typer.echo(f"  last slot   {instant(stream['last_slot_at'])}")
+        rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(readings["rejected"].items()))
+        typer.echo(
+            f"  readings    {readings['accepted']:,} accepted; rejected: {rejected or 'none'}; {readings['late']} late"
+        )
+        anomalies = ", ".join(f"{count} {reason}" for reason, count in stream["anomalies"].items() if count)
+        typer.echo(f"  anomalies   {anomalies or 'none'}; {plural(stream['open_episodes'], 'open episode')}")
+        if stream["warm_up"]["all_ready_at"]:
+            share = f"{100 * stream['warm_up']['share']:.0f} %"
+            typer.echo(f"  warm-up     {share}; all ready about {instant(stream['warm_up']['all_ready_at'])}")
+        if model:
+            trained = f"trained to {instant(model['trained_to'])}, loss {model['loss']:.5f}"
+            typer.echo(
+                f"  model       version {model['version']}, {trained}; next {instant(stream['next_training_at'])}"
+            )
+    for name, gauges in found["sources"].items():
+        up = "up" if gauges.get("up") else "down"
+        typer.echo(f"\nsource {name}: {up}, {gauges.get('lag_bytes', 0):,.0f} bytes behind")

@@ -6,23 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from daemon.events import Event
+from daemon.words import REASON_WORDS, instant
 
 PLAIN_EVERY_S = 5.0
-REASON_WORDS = {
-    "model": "unlike what was learnt",
-    "novelty": "outside all that was seen",
-    "limit": "outside the physical range",
-    "flatline": "constant for too long",
-    "gap": "no readings",
-    "drift": "a lasting new regime",
-}
 
 Step = Callable[[int, int], None]
 
@@ -59,11 +51,6 @@ def _plain(title: str) -> Step:
             typer.echo(f"{title}: {100 * done / max(total, 1):.0f} %", err=True)
 
     return step
-
-
-def instant(at_s: int | None) -> str:
-    """An instant in words, UTC; a dash when there is none."""
-    return "-" if not at_s else datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%MZ")
 
 
 def event_line(event: Event) -> str:

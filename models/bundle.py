@@ -24,7 +24,8 @@ import torch
 
 from models.archive import pack, unpack
 from models.autoencoders import CALENDAR, NetworkConfig, build
-from models.manifest import BundleError, Manifest
+from models.errors import BundleError
+from models.manifest import Manifest
 
 __all__ = ["Bundle", "BundleError", "Manifest", "Scorer", "Scores", "one_thread", "read_bundle", "write_bundle"]
 

@@ -85,7 +85,8 @@ class Engine:
                 stream.learner.adopt(Bundle.from_bytes(item.content), stream.greatest)
                 return StepResult([])
             case Command():
-                return StepResult([], joined=self.streams[item.stream].end_warm_up())
+                events, joined = self.streams[item.stream].end_warm_up()
+                return StepResult(events, joined)
 
     def _configure(self, config: dict[str, Any]) -> None:
         settings = Settings.model_validate(config)

@@ -120,13 +120,12 @@ class Stream:
         count = placing.find_silent(self.table.arrays, self.table.used, self.clock, closed, self._rules(), 0, found, 0)
         return events + [event for _, event in self.silence.take(found, count)]
 
-    def end_warm_up(self) -> int:
-        """Operator's command: train and join at once with what there is; returns how many series joined."""
+    def end_warm_up(self) -> tuple[list[Event], int]:
+        """Operator's command: train and join at once with what there is; event revisions, and how many series joined."""
         if self.greatest == NEVER:
-            return 0
-        if self.mode:
-            self._finish_slots(self.greatest)
-        return self.learner.end_warm_up(self.greatest)
+            return [], 0
+        events = self._finish_slots(self.greatest) if self.mode else []
+        return events, self.learner.end_warm_up(self.greatest)
 
     # -- readings ------------------------------------------------------------------------------------------------
 
@@ -162,14 +161,18 @@ class Stream:
     def _cut(self, rows: npt.NDArray[np.int32], slots: npt.NDArray[np.int64], shift: npt.NDArray[np.int64]) -> int:
         """How many readings may be taken before one might close a due slot; too few does no harm.
 
-        A series that appears among them is due a warm-up later, so readings after its first are held to that too.
+        A series that appears among them is due a warm-up later, and the first of all sets when series retire, so
+        readings after its first are held to that too. A reading's own slot is not known before it is placed where a
+        local hour repeats: there each reading that may close a due slot ends the cut.
         """
         reach = np.maximum(np.maximum.accumulate(slots + shift), self.greatest)
         closing = reach - 1 - self.settings.lateness
-        advances = closing > np.concatenate([[self._closed_by_now()], closing[:-1]])
+        by_now = self._closed_by_now()
+        advances = closing > (by_now if shift.any() else np.concatenate([[by_now], closing[:-1]]))
         due = self._next_due()
         dues = np.full(len(slots), NOTHING_DUE if due is None else due)
-        fresh = np.where(rows == UNKNOWN, slots + self.table.warm_up_slots - 1, NOTHING_DUE)
+        ahead = min(self.table.warm_up_slots - 1, self.retire_after)
+        fresh = np.where(rows == UNKNOWN, slots + ahead, NOTHING_DUE)
         dues[1:] = np.minimum(dues[1:], np.minimum.accumulate(fresh)[:-1])
         crossing = np.flatnonzero(advances & (dues <= closing))
         return int(crossing[0]) if len(crossing) else len(slots)
@@ -360,7 +363,8 @@ class Stream:
         """Forget series that have been silent for `retire_after`."""
         rows = self.table.rows
         self.next_retiring = slot + max(1, 86400 // self.settings.interval)
-        old = np.flatnonzero((rows["status"] != FREE) & (rows["last"] + self.retire_after <= slot))
+        last = np.maximum(rows["last"], self.table.arrays.pending_slot[: len(rows)])
+        old = np.flatnonzero((rows["status"] != FREE) & (last != NEVER) & (last + self.retire_after <= slot))
         events: list[Event] = []
         for row in old.tolist():
             if rows["silent"][row]:

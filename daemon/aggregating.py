@@ -47,9 +47,18 @@ def finish(a: Arrays, used: int, mode: int, closed: int, out: Combined, n: int) 
 
 @compiled
 def combine(
-    a: Arrays, used: int, mode: int, lateness: int, greatest: int, rows: Any, slots: Any, values: Any, out: Combined
+    a: Arrays,
+    used: int,
+    mode: int,
+    lateness: int,
+    greatest: int,
+    rows: Any,
+    slots: Any,
+    shifts: Any,
+    values: Any,
+    out: Combined,
 ) -> tuple[int, int, int]:
-    """Collect readings into slots, in order of arrival.
+    """Collect readings into slots, in order of arrival; one whose slot was passed on may belong `shifts` slots later.
 
     Returns:
         How many readings `out` holds, how many were taken into a slot, and the greatest slot seen.
@@ -57,6 +66,8 @@ def combine(
     n, taken = 0, 0
     for i in range(len(rows)):
         row, slot = rows[i], slots[i]
+        if shifts[i] != 0 and slot <= max(a.passed[row], a.rows[row].last, a.pending_slot[row] - 1):
+            slot += shifts[i]
         if slot > greatest:
             greatest = slot
             n = finish(a, used, mode, slot - 1 - lateness, out, n)

@@ -31,7 +31,6 @@ class Rules(NamedTuple):
     gap_after: int
     lateness: int
     counter: bool
-    fold_slots_per_s: float
     sample_rate: int
 
 
@@ -209,7 +208,7 @@ def place(
     rules: Rules,
     rows: Any,
     slots: Any,
-    folds_s: Any,
+    shifts: Any,
     values: Any,
     verdicts: Any,
     e: Entries,
@@ -225,7 +224,7 @@ def place(
         rules: The stream's rules.
         rows: Row of each reading, shape (N,).
         slots: Slot of each reading, shape (N,).
-        folds_s: Seconds to add when the slot is taken, shape (N,).
+        shifts: Slots to add when the slot is taken, shape (N,).
         values: Shape (N, F); counters are turned into increases in place.
         verdicts: Written: what became of each reading, shape (N,).
         e: Written: entries, with room for N.
@@ -239,8 +238,8 @@ def place(
     for i in range(len(rows)):
         row, slot = rows[i], slots[i]
         s = a.rows[row]
-        if folds_s[i] != 0 and slot <= s.last:
-            slot += int(folds_s[i] * rules.fold_slots_per_s)
+        if shifts[i] != 0 and slot <= s.last:
+            slot += shifts[i]
         if slot > clock[GREATEST_SLOT]:
             clock[GREATEST_SLOT] = slot
             silences = find_silent(a, used, clock, slot - 1 - rules.lateness, rules, i, out, silences)

@@ -121,7 +121,7 @@ class Stream:
         return events + [event for _, event in self.silence.take(found, count)]
 
     def end_warm_up(self) -> tuple[list[Event], int]:
-        """Operator's command: train and join at once with what there is; event revisions, and how many series joined."""
+        """Operator's command: train and join at once with what there is; revisions, and how many series joined."""
         if self.greatest == NEVER:
             return [], 0
         events = self._finish_slots(self.greatest) if self.mode else []
@@ -154,7 +154,7 @@ class Stream:
             for at in range(start, stop, self._chunk):
                 cut = slice(at, min(at + self._chunk, stop))
                 self._admit(labels, codes[cut], rows)
-                events += self._take(rows[codes[cut]], slots[cut], folds[cut], values[cut])
+                events += self._take(rows[codes[cut]], slots[cut], shift[cut], values[cut])
             start = stop
         return events
 
@@ -188,8 +188,11 @@ class Stream:
 
     def _slot_of(self, row: int, slot: int, shift: int) -> int:
         """The slot a reading will take, given that a repeated local hour counts as the second when it is taken."""
-        taken = shift and row >= 0 and slot <= int(self.table.arrays.rows["last"][row])
-        return slot + shift if taken else slot
+        if not shift or row < 0:
+            return slot
+        a = self.table.arrays
+        last = max(int(a.rows["last"][row]), int(a.passed[row]), int(a.pending_slot[row]) - 1)
+        return slot + shift if slot <= last else slot
 
     def _lookup(self, labels: list[str]) -> npt.NDArray[np.int32]:
         """Row of each label, UNKNOWN where it has none yet."""
@@ -210,26 +213,26 @@ class Stream:
         self,
         rows: npt.NDArray[np.int32],
         slots: npt.NDArray[np.int64],
-        folds: npt.NDArray[np.int32],
+        shift: npt.NDArray[np.int64],
         values: npt.NDArray[np.float64],
     ) -> list[Event]:
         """A chunk of readings none of which closes a due slot."""
         known = rows != NO_SERIES
         if not known.all():
             self.counters.reject("series_limit", int((~known).sum()))
-            rows, slots, folds, values = rows[known], slots[known], folds[known], values[known]
+            rows, slots, shift, values = rows[known], slots[known], shift[known], values[known]
         if not len(rows):
             return []
         if self.next_retiring == NEVER:
             self.next_retiring = int(slots[0]) + self.retire_after
         if not self.mode:
-            events = self._place(rows, slots, folds, values.copy())
+            events = self._place(rows, slots, shift, values.copy())
             self.greatest = max(self.greatest, int(self.clock[placing.GREATEST_SLOT]))
             return events
         out = self._combined(len(rows))
         a, lateness = self.table.arrays, self.settings.lateness
         count, taken, self.greatest = combine(
-            a, self.table.used, self.mode, lateness, self.greatest, rows, slots, values, out
+            a, self.table.used, self.mode, lateness, self.greatest, rows, slots, shift, values, out
         )
         self.counters.accepted += taken
         return self._place_combined(out, count)
@@ -250,13 +253,13 @@ class Stream:
         events: list[Event] = []
         for start in range(0, count, self._chunk):
             cut = slice(start, min(start + self._chunk, count))
-            folds = np.zeros(cut.stop - cut.start, np.int32)
-            events += self._place(out.row[cut], out.slot[cut], folds, out.value[cut], out.finished[cut])
+            shift = np.zeros(cut.stop - cut.start, np.int64)
+            events += self._place(out.row[cut], out.slot[cut], shift, out.value[cut], out.finished[cut])
         return events
 
     def _rules(self) -> Rules:
         s = self.settings
-        return Rules(s.gap_after, s.lateness, s.kind == "counter", 1.0 / s.interval, self.learner.sample_rate)
+        return Rules(s.gap_after, s.lateness, s.kind == "counter", self.learner.sample_rate)
 
     def _silences(self, readings: int) -> Silences:
         return Silences.room(2 * readings + self.table.used)
@@ -271,7 +274,7 @@ class Stream:
         self,
         rows: npt.NDArray[np.int32],
         slots: npt.NDArray[np.int64],
-        folds: npt.NDArray[np.int32],
+        shift: npt.NDArray[np.int64],
         values: npt.NDArray[np.float64],
         finished: npt.NDArray[np.bool_] | None = None,
     ) -> list[Event]:
@@ -286,7 +289,7 @@ class Stream:
             self._rules(),
             rows,
             slots,
-            folds,
+            shift,
             values,
             verdicts,
             e,

@@ -6,10 +6,14 @@ escaping the same labels again; here samples that share their labels share the e
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
+
+_number: Callable[[float], str] = floatToGoString
 
 
 def expose(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
@@ -44,11 +48,11 @@ def _head(metric: Metric, openmetrics: bool) -> tuple[str, str]:
 def _line(sample: Sample, known: dict[int, str]) -> str:
     labels = sample.labels
     if not labels:
-        return f"{sample.name} {floatToGoString(sample.value)}\n"
+        return f"{sample.name} {_number(sample.value)}\n"
     text = known.get(id(labels))
     if text is None:
         text = known[id(labels)] = ",".join([f'{name}="{_escape(labels[name])}"' for name in sorted(labels)])
-    return f"{sample.name}{{{text}}} {floatToGoString(sample.value)}\n"
+    return f"{sample.name}{{{text}}} {_number(sample.value)}\n"
 
 
 def _escape(value: str) -> str:

@@ -76,7 +76,7 @@ class JournalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The lines, each with its prefix: journald reads line by line."""
         priority = next(number for least, number in _PRIORITIES if record.levelno >= least)
-        lines = _with_traceback(_text(record), record, self).splitlines()
+        lines = _with_traceback(_text(record), record, self).split("\n")
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 
@@ -110,7 +110,7 @@ def _value(value: object) -> str:
     text = str(value)
     if _PLAIN_VALUE.fullmatch(text):
         return text
-    return orjson.dumps(_jsonable(text)).decode()
+    return _one_line(orjson.dumps(_jsonable(text)).decode())
 
 
 def _one_line(text: str) -> str:

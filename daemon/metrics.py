@@ -221,8 +221,9 @@ def _process(f: Mapping[str, Family], picture: Picture, build: Mapping[str, str]
     }.items():
         f[name].add({}, value)
     f["build_info"].add(dict(build), 1)
-    f["jobs_skipped_total"].add_each("job", process.get("skipped", {}), {})
-    f["jobs_failed_total"].add_each("job", process.get("failed", {}), {})
+    # the label is not `job`, which Prometheus gives every target
+    f["jobs_skipped_total"].add_each("task", process.get("skipped", {}), {})
+    f["jobs_failed_total"].add_each("task", process.get("failed", {}), {})
 
 
 def _histograms(f: Mapping[str, Family], picture: Picture) -> None:

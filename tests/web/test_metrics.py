@@ -186,7 +186,7 @@ def test_the_store_and_sources_are_there() -> None:
     assert samples[key("checkpoint_size_bytes")] == 123_456
     assert samples[key("source_up", source="taxi/0")] == 1
     assert samples[key("source_incidents_total", source="taxi/0", kind="rotations")] == 2
-    assert samples[key("jobs_skipped_total", job="tick")] == 0
+    assert samples[key("jobs_skipped_total", task="tick")] == 0
     assert samples[key("process_resident_memory_bytes")[0].removeprefix("tidegauge_"), frozenset()] > 0
 
 

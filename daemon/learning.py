@@ -12,7 +12,7 @@ from daemon import joining, reservoir
 from daemon.series import QUEUED, READY, SeriesTable
 from daemon.settings import StreamSettings
 from daemon.slots import SlotClock
-from daemon.statistics import Parameters
+from daemon.statistics import NEVER, Parameters
 from models.bundle import Bundle, Scorer, Scores
 from models.features import calendar
 from models.training import TrainingRequest
@@ -68,13 +68,24 @@ class Learner:
     def due(self, closed: int) -> int | None:
         """Next slot at which something happens, given the last closed slot."""
         dues = []
+        waiting = bool((self.table.rows["status"] == QUEUED).any())
         if self.pending is not None:
             dues.append(self.apply_at)
-        elif self.next_training is not None and self.champion is not None:
+        elif self.next_training is not None and (self.champion is not None or waiting):
             dues.append(self.next_training)
-        if self.champion is not None and bool((self.table.rows["status"] == QUEUED).any()):
+        if self.champion is not None and waiting:
             dues.append(closed + 1)
         return min(dues, default=None)
+
+    def plan(self, slot: int) -> None:
+        """Plan the next fine-tuning of a model in service, or none, as the settings say."""
+        every = self.settings.model.retrain_every
+        if self.champion is None or self.pending is not None:
+            return
+        if not every:
+            self.next_training = None
+        elif self.next_training is None or self.next_training > slot + every:
+            self.next_training = slot + every
 
     def act(self, slot: int) -> None:
         """Do what is due at `slot`: first the result of a training, then series joining, then the next training."""
@@ -86,6 +97,7 @@ class Learner:
                 self.start(self._fresh(slot), slot)
             return
         self.join_some()
+        self.plan(slot)
         if self.pending is None and self.next_training is not None and slot >= self.next_training:
             self._tune(slot)
 
@@ -134,10 +146,10 @@ class Learner:
                 raise ValueError(
                     f"bundle {bundle.digest[:12]} has {key} {getattr(m, key)}, stream {self.stream} {value}"
                 )
-        every = model.retrain_every
-        self.pending = None
-        self.next_training = max(slot, 0) + every if every and slot > 0 else None
+        self.pending = self.next_training = None
         self.promote(bundle, slot)
+        if slot != NEVER:  # else a tuning is planned when the first series joins
+            self.plan(slot)
 
     def _fresh(self, slot: int) -> TrainingRequest:
         """A first training on the warm-ups of up to `FRESH_SERIES` series."""

@@ -79,6 +79,7 @@ class Stream:
 
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings; those that need a new state must be as they were."""
+        replan = settings.model.retrain_every != self.learner.settings.model.retrain_every
         self.settings = self.learner.settings = settings
         alerts, slot_s = settings.alerts, settings.interval
         limits = alerts.limits
@@ -90,6 +91,8 @@ class Stream:
         )
         self.retire_after = -(-settings.retire_after // slot_s)
         self.mode = MODES[settings.aggregate]
+        if replan and self.greatest != NEVER:
+            self.learner.plan(self._closed_by_now())
 
     # -- inputs --------------------------------------------------------------------------------------------------
 

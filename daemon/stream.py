@@ -175,10 +175,17 @@ class Stream:
         due = self._next_due()
         dues = np.full(len(slots), NOTHING_DUE if due is None else due)
         ahead = min(self.table.warm_up_slots - 1, self.retire_after)
-        fresh = np.where(rows == UNKNOWN, slots + ahead, NOTHING_DUE)
+        fresh = np.where(self._unplaced(rows), slots + ahead, NOTHING_DUE)
         dues[1:] = np.minimum(dues[1:], np.minimum.accumulate(fresh)[:-1])
         crossing = np.flatnonzero(advances & (dues <= closing))
         return int(crossing[0]) if len(crossing) else len(slots)
+
+    def _unplaced(self, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Which readings are of series that have none placed yet, shape (N,)."""
+        unplaced: npt.NDArray[np.bool_] = rows == UNKNOWN
+        if self.table.used:
+            unplaced |= (rows >= 0) & (self.table.rows["last"][np.maximum(rows, 0)] == NEVER)
+        return unplaced
 
     def _closed_by_now(self) -> int:
         """Last slot that the readings so far have closed."""
@@ -342,6 +349,9 @@ class Stream:
         rows = self.table.rows
         warming = (rows["status"] == WARMING) & (rows["last"] != NEVER)
         dues = [int(rows["due"][warming].min())] if bool(warming.any()) else []
+        if self.mode:  # a first slot being collected will be placed
+            first = self.table.arrays.pending_slot[: len(rows)][(rows["status"] == WARMING) & (rows["last"] == NEVER)]
+            dues += [int(first.min()) + self.table.warm_up_slots - 1] if len(first) else []
         learning = self.learner.due(self.closed)
         if learning is not None:
             dues.append(learning)

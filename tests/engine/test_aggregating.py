@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.inputs import Command
-from tests.engine.making import FIRST, STREAM, Row, engine, feed, row_of, the
+from tests.engine.making import FIRST, STREAM, Row, engine, feed, noise, row_of, the
 
 
 @pytest.mark.parametrize("one_by_one", [False, True])
@@ -68,3 +68,12 @@ def test_both_passes_of_a_repeated_hour_are_combined(one_by_one: bool) -> None:
     assert row_of(made, "a")["readings"] == 5
     history = the(made).table.arrays.history[0, :, 0]
     assert [history[(FIRST + slot) % 16] for slot in range(9, 14)] == [1.0, 3.0, 3.0, 3.0, 3.0]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20])
+def test_a_series_being_collected_joins_on_time(cut: int) -> None:
+    """A batch that begins with a first slot still open looks at the warm-up's end as any other does."""
+    made = engine(aggregate="mean")
+    feed(made, noise(range(cut)))
+    feed(made, noise(range(cut, 24)))
+    assert the(made).learner.promoted_slot == FIRST + 19

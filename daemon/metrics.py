@@ -19,7 +19,7 @@ from daemon.metrics_table import BY_NAME
 from daemon.series_metrics import Family, chosen_rows, series_families
 from daemon.snapshot import StreamSnapshot
 
-TIMED: tuple[str, ...] = ("step", "scoring", "journal", "training", "checkpoint")
+TIMED: tuple[str, ...] = ("scoring", "journal", "training", "checkpoint")
 BUCKETS: tuple[float, ...] = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
 _BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 _SOURCE_GAUGES = {

@@ -98,7 +98,6 @@ PROCESS_METRICS: tuple[Spec, ...] = (
     Spec("queue_depth", "gauge", (), "Inputs that wait for the engine."),
     Spec("jobs_skipped_total", "counter", ("task",), "Runs of scheduled jobs skipped because the one before hung."),
     Spec("jobs_failed_total", "counter", ("task",), "Runs of scheduled jobs that raised or passed their deadline."),
-    Spec("step_seconds", "histogram", (), "Time to journal and apply the inputs of one turn."),
     Spec("journal_entries_total", "counter", (), "Entries ever written to the journal."),
     Spec("journal_seconds", "histogram", (), "Time to commit to the journal."),
     Spec(

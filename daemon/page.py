@@ -12,7 +12,7 @@ from daemon.snapshot import StreamSnapshot
 from daemon.summary import REASON_WORDS, instant, plural, state_words
 
 SERIES_SHOWN = 25
-EVENTS_SHOWN = 20
+EVENTS_SHOWN = 10
 
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
@@ -174,11 +174,11 @@ def _event(event: Mapping[str, Any]) -> str:
     series = f"{int(members.get('count', 0)):,} series at once" if whole else str(event["series"])
     reasons = "; ".join(REASON_WORDS.get(reason, str(reason)) for reason in event["reasons"])
     state = _pill("bad", "open") if event["state"] == "open" else _pill("good", "over")
-    held = "" if event.get("notify", True) else ' <span class="soft">(notification held back)</span>'
+    stream = "" if series == event["stream"] else f' <span class="soft">{escape(str(event["stream"]))}</span>'
     return (
-        f"<li><strong>{escape(series)}</strong> <span class=soft>{escape(str(event['stream']))}</span> {state}{held}"
-        f"<p>{escape(reasons[:1].upper() + reasons[1:])}.{escape(_evidence(event))}</p>"
-        f'<p class="soft">{_when(event)}</p></li>'
+        f'<li><div class="line"><span><strong>{escape(series)}</strong>{stream} {state}</span>'
+        f'<span class="soft">{_when(event)}</span></div>'
+        f"<p>{escape(reasons[:1].upper() + reasons[1:])}.{escape(_evidence(event))}</p></li>"
     )
 
 
@@ -191,7 +191,8 @@ def _evidence(event: Mapping[str, Any]) -> str:
             parts.append(f", expected {numbers(event['expected'])}")
             if event.get("lower") is not None:
                 parts.append(f" (usually {_band(event['lower'], event['upper'])})")
-        parts.append(f"; score {event['score']:.2f}.")
+        # a broken rule's score is a fixed one just above 1 and says nothing
+        parts.append(f"; score {event['score']:.2f}." if "model" in event["reasons"] else ".")
     members = event.get("members")
     if members:
         count, labels = int(members.get("count", 0)), [str(label) for label in members.get("labels", ())]

@@ -49,6 +49,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 th.name{max-width:22rem;overflow-wrap:anywhere}
 .events{list-style:none;margin:0;padding:0;display:grid;gap:.6rem}
 .events li{padding:.7rem 1rem}
+.line{display:flex;flex-wrap:wrap;gap:0 1rem;justify-content:space-between;overflow-wrap:anywhere}
 .events p{margin:.15rem 0 0;overflow-wrap:anywhere}
 .empty{padding:.9rem 1rem;margin:0;color:var(--soft)}
 #offline{display:none}

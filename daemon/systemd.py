@@ -83,14 +83,3 @@ def _status(text: str) -> dict[str, str]:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-_notifier = Notifier()
-
-enabled = _notifier.enabled
-watchdog_s = _notifier.watchdog_s
-ready = _notifier.ready
-status = _notifier.status
-reloading = _notifier.reloading
-watchdog = _notifier.watchdog
-stopping = _notifier.stopping

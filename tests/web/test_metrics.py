@@ -297,7 +297,7 @@ def test_durations_fall_into_their_buckets() -> None:
 
 def test_an_unknown_duration_is_refused() -> None:
     """A misspelt name is an error, not a metric nobody finds."""
-    with pytest.raises(ValueError, match="known are step, scoring"):
+    with pytest.raises(ValueError, match="known are scoring"):
         Durations().observe("scorign", 1.0)
 
 
@@ -315,7 +315,7 @@ def test_durations_may_be_observed_by_many_threads() -> None:
 
 
 def test_histograms_exist_before_the_first_duration() -> None:
-    """Scoring and training of each stream, journal, checkpoint and step begin at 0."""
+    """Scoring and training of each stream, journal and checkpoint begin at 0."""
     samples = exported(picture())
     assert samples[key("scoring_seconds_count", stream="taxi")] == 0
     assert samples[key("checkpoint_seconds_bucket", le="+Inf")] == 0

@@ -79,9 +79,10 @@ def test_events_are_told_in_words() -> None:
     assert (
         "The model did not expect it; outside everything seen before. Read 101, expected 60 (usually 40 to 80)" in text
     )
-    assert "score 1.84. since 2026-07-25 16:20 UTC" in text
-    assert "(notification held back) Constant for far longer than ever before." in text
-    assert "2026-07-25 16:20 UTC to 2026-07-25 17:20 UTC" in text
+    assert "(usually 40 to 80); score 1.84." in text
+    assert "open since 2026-07-25 16:20 UTC The model" in text
+    assert "over 2026-07-25 16:20 UTC to 2026-07-25 17:20 UTC Constant for far longer than ever before. Read" in text
+    assert text.count("score 1.84") == 1, "a rule's score is no measure"
 
 
 def test_a_gap_has_no_reading() -> None:
@@ -90,8 +91,8 @@ def test_a_gap_has_no_reading() -> None:
     text = words(
         rendered(picture(), [event(**none), event(**none, series=None, members={"count": 40, "labels": ["a"]})])
     )
-    assert "nyc taxi open No readings. since" in text
-    assert "40 series at once taxi open No readings. a and 39 more." in text
+    assert "nyc taxi open since 2026-07-25 16:20 UTC No readings." in text
+    assert "40 series at once taxi open since 2026-07-25 16:20 UTC No readings. a and 39 more." in text
 
 
 def test_every_reason_has_words() -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from daemon import systemd
 from daemon.systemd import Notifier
 
 
@@ -102,10 +101,3 @@ def test_a_manager_that_comes_back_is_told_again(tmp_path: Path) -> None:
 def test_the_watchdog_is_fed_twice_as_often_as_asked(environment: dict[str, str], seconds: float | None) -> None:
     """Half of WATCHDOG_USEC, where it is meant for this process and makes sense; else there is no watchdog."""
     assert Notifier(environment).watchdog_s == seconds
-
-
-def test_the_module_speaks_for_this_process() -> None:
-    """`systemd.ready()` and the others do nothing in a test run, which has no NOTIFY_SOCKET."""
-    if "NOTIFY_SOCKET" not in os.environ:
-        assert systemd.ready() is False
-        assert systemd.watchdog() is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +12,10 @@ from daemon.compiled import compiled
 from daemon.placing import GREATEST, LOWEST, MOST_MISSING, fill_window
 from daemon.reservoir import Reservoir, add, is_sampled
 from daemon.series import QUEUED, READY, WARMING, Arrays, SeriesTable
-from daemon.statistics import Parameters, advance, begin
+from daemon.statistics import NEVER, Parameters, advance, begin
 
 LEAST_OBSERVED = 0.5  # of the warm-up's slots; below it the warm-up goes on
+LEAST_SCORED = 0.25  # of them must end a window that can be scored
 LEAST_PER_SLOT = 256  # series that may join in one slot, or more where the stream is large
 SPREAD_SLOTS = 48  # slots over which a large stream's series join
 
@@ -26,19 +28,48 @@ class Windows(NamedTuple):
     slot: npt.NDArray[np.int64]  # (M,)
 
 
-def mature(table: SeriesTable, closed: int) -> npt.NDArray[np.int64]:
-    """Rows whose warm-up has reached its length by slot `closed`; those with too many gaps wait an eighth longer."""
-    rows = table.rows
-    due = np.flatnonzero((rows["status"] == WARMING) & (rows["due"] <= closed) & (rows["readings"] > 0))
-    enough = [row for row in due.tolist() if _observed(table, row) >= LEAST_OBSERVED * table.warm_up_slots]
-    for row in set(due.tolist()) - set(enough):
-        rows["due"][row] = closed + max(1, table.warm_up_slots // 8)
-    return np.array(enough, np.int64)
+def mature(table: SeriesTable, closed: int, upto: int) -> npt.NDArray[np.int64]:
+    """Rows whose warm-up has reached its length by slot `closed`; those with too many gaps wait an eighth longer.
+
+    No reading comes before slot `upto` is closed too, so nobody is looked at twice until then.
+    """
+    rows, p = table.rows, table.warm_up_slots
+    due = np.flatnonzero((rows["status"] == WARMING) & (rows["due"] <= closed) & (rows["last"] != NEVER))
+    enough = np.zeros(len(due), np.bool_)
+    for i, row in enumerate(due.tolist()):
+        observed, scored = countable(table, row)
+        enough[i] = observed >= LEAST_OBSERVED * p and scored >= LEAST_SCORED * p
+    wait(table, due[~enough], max(closed, upto))
+    return due[enough]
 
 
-def _observed(table: SeriesTable, row: int) -> int:
-    history = table.arrays.history[table.rows["buffer"][row]]
-    return int(np.count_nonzero(~np.isnan(history[:, 0])))
+def wait(table: SeriesTable, rows: npt.NDArray[np.int64], slot: int) -> None:
+    """Let the warm-up of rows go on for an eighth of its length."""
+    table.rows["status"][rows] = WARMING
+    table.rows["due"][rows] = slot + max(1, table.warm_up_slots // 8)
+
+
+def countable(table: SeriesTable, row: int) -> tuple[int, int]:
+    """How many of a series' warm-up slots hold a reading, and how many end a window that can be scored."""
+    record = table.rows[row]
+    observed, scored = _count(table.arrays.history[record["buffer"]], int(record["last"]), table.window)
+    return int(observed), int(scored)
+
+
+@compiled
+def _count(history: Any, last: int, size: int) -> tuple[int, int]:
+    p = len(history)
+    observed, scored, within = 0, 0, 0
+    for j in range(p):
+        here = not math.isnan(history[(last + 1 + j) % p, 0])
+        if j >= size and not math.isnan(history[(last + 1 + j - size) % p, 0]):
+            within -= 1
+        if here:
+            observed += 1
+            within += 1
+            if size - within <= MOST_MISSING * size:
+                scored += 1
+    return observed, scored
 
 
 def queue(table: SeriesTable, rows: npt.NDArray[np.int64]) -> None:

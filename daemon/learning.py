@@ -94,9 +94,9 @@ class Learner:
             self.apply(slot)
         if self.champion is None:
             if self.pending is None and bool((self.table.rows["status"] == QUEUED).any()) and self._may_start(slot):
-                self.start(self._fresh(slot), slot)
+                self._start_fresh(slot)
             return
-        self.join_some()
+        self.join_some(slot)
         self.plan(slot)
         if self.pending is None and self.next_training is not None and slot >= self.next_training:
             self._tune(slot)
@@ -151,11 +151,22 @@ class Learner:
         if slot != NEVER:  # else a tuning is planned when the first series joins
             self.plan(slot)
 
-    def _fresh(self, slot: int) -> TrainingRequest:
-        """A first training on the warm-ups of up to `FRESH_SERIES` series."""
+    def _start_fresh(self, slot: int) -> None:
+        """A first training on the warm-ups of up to `FRESH_SERIES` series; those without a window wait longer."""
+        self._drop_empty(slot)
         queued = np.flatnonzero(self.table.rows["status"] == QUEUED)
-        chosen = queued[np.unique(np.linspace(0, len(queued) - 1, min(len(queued), FRESH_SERIES)).astype(np.int64))]
-        parts = [joining.windows(self.table.arrays, int(row)) for row in chosen]
+        if len(queued):
+            spread = np.linspace(0, len(queued) - 1, min(len(queued), FRESH_SERIES))
+            self.start(self._fresh(queued[np.unique(spread.astype(np.int64))], slot), slot)
+
+    def _drop_empty(self, slot: int) -> None:
+        """Send those back to their warm-up who fell silent while they waited, or report too rarely for one window."""
+        queued = np.flatnonzero(self.table.rows["status"] == QUEUED)
+        empty = [joining.countable(self.table, int(row))[1] == 0 for row in queued]
+        joining.wait(self.table, queued[np.array(empty, np.bool_)], slot)
+
+    def _fresh(self, rows: npt.NDArray[np.int64], slot: int) -> TrainingRequest:
+        parts = [joining.windows(self.table.arrays, int(row)) for row in rows]
         x, observed, slots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         if len(x) > FRESH_WINDOWS:
             rng = np.random.default_rng((self.settings.seed, slot))
@@ -222,14 +233,17 @@ class Learner:
         manifest = self.champion.manifest
         return self.scorer.score(x, observed, calendar(self.slots.local_s(slots), manifest.daily, manifest.weekly))
 
-    def join_some(self) -> None:
+    def join_some(self, slot: int) -> None:
         """Let the series whose turn it is join."""
         for row in joining.joiners(self.table):
-            self._join(int(row))
+            self._join(int(row), slot)
         self.table.shrink()
 
-    def _join(self, row: int) -> None:
+    def _join(self, row: int, slot: int) -> None:
         w = joining.windows(self.table.arrays, row)
+        if not len(w.x):  # it fell silent while it waited
+            joining.wait(self.table, np.array([row]), slot)
+            return
         scores = self.score(w.x, w.observed, w.slot)
         hours = self.slots.hours(w.slot)
         joining.join(
@@ -243,12 +257,12 @@ class Learner:
         waiting = rows[self.table.rows["status"][rows] < READY]
         joining.queue(self.table, waiting[self.table.rows["status"][waiting] > 0])
         if self.champion is None and bool((self.table.rows["status"] == QUEUED).any()):
-            self.start(self._fresh(slot), slot)
+            self._start_fresh(slot)
             self.apply_pending(slot)
         before = int(np.count_nonzero(self.table.rows["status"] == READY))
         if self.champion is not None:
             for row in np.flatnonzero(self.table.rows["status"] == QUEUED):
-                self._join(int(row))
+                self._join(int(row), slot)
             self.table.shrink()
         return int(np.count_nonzero(self.table.rows["status"] == READY)) - before
 

@@ -368,7 +368,7 @@ class Stream:
             if slot > upto:
                 break
             self.closed = slot
-            joining.queue(self.table, joining.mature(self.table, slot))
+            joining.queue(self.table, joining.mature(self.table, slot, upto))
             self.learner.act(slot)
             if slot >= self.next_retiring:
                 events += self._retire(slot)

@@ -35,6 +35,7 @@ check: $(DEV) ## Format, lint, types, import contracts, documentation, wheel
 
 docs: $(RUNTIME) ## Write the generated parts of the documentation again
 	$(VENV)/bin/python -m daemon.sample docs/configuration.md
+	$(VENV)/bin/python -m daemon.metrics_table docs/metrics.md
 
 bench: $(RUNTIME) ## Measure readings per second on this machine
 	$(VENV)/bin/tidegauge bench throughput

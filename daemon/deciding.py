@@ -131,7 +131,7 @@ def _rarity(
 
 @compiled
 def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
-    """The refractory time holds a notification back unless this is clearly worse than the last one."""
+    """One notification an episode, held back by the refractory time unless clearly worse than the last one was."""
     if s.notified != NEVER and slot - s.notified < refractory and rarity <= s.notified_peak + CLEARLY_WORSE:
         return False
     s.notified = slot
@@ -156,11 +156,13 @@ def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Poli
         s.episode, s.opened, s.reasons, s.peak, s.said = 1, slot, reasons, rarity, rarity
         return OPENED, _may_notify(s, slot, rarity, policy.refractory)
     peak = rarity > s.peak
+    if s.notified >= s.opened:
+        s.notified_peak = max(s.notified_peak, rarity)
     s.peak = max(s.peak, rarity)
     if reasons & ~s.reasons or rarity > s.said + CLEARLY_WORSE:
         s.reasons |= reasons
         s.said = max(s.said, rarity)
-        return CHANGED, _may_notify(s, slot, rarity, policy.refractory)
+        return CHANGED, s.notified < s.opened and _may_notify(s, slot, rarity, policy.refractory)
     return (PEAK if peak else NOTHING), False
 
 

@@ -21,8 +21,8 @@ from typing import IO
 import orjson
 import typer
 
-from daemon.cli.showing import event_line, progress
 from daemon.events import Event
+from daemon.showing import event_line, progress
 
 CONFIGURATION = """\
 version: 1
@@ -60,7 +60,7 @@ def run_demo(speed: float, keep: bool) -> int:
         (directory / "tidegauge.yaml").write_text(CONFIGURATION.format())
         target = directory / "water-flow.csv"
         target.write_text("time,litres_per_second\n")
-        command = [sys.argv[0], "run", "--config", str(directory / "tidegauge.yaml")]
+        command = [sys.executable, "-P", "-m", "daemon.cli", "run", "--config", str(directory / "tidegauge.yaml")]
         typer.echo(f"Starting the daemon in {directory} ...")
         daemon = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory)
         try:

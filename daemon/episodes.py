@@ -133,7 +133,7 @@ class Episodes:
 
     def _close(self, row: int, slot: int, ended: int) -> Event:
         event = self.open.pop(row)
-        times = {"at": self.slots.at(slot), "ended_at": self.slots.at(ended)}
+        times: dict[str, Any] = {"at": self.slots.at(slot), "ended_at": self.slots.at(ended)}
         return replace(event, revision=event.revision + 1, state="closed", notify=False, **times)
 
     def state(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ SERIES = np.dtype(
         ("peak", "f8"),  # greatest rarity of the open episode
         ("said", "f8"),  # rarity at the last revision of the open episode
         ("notified", "i8"),  # slot of the last notification
-        ("notified_peak", "f8"),  # rarity it had reached
+        ("notified_peak", "f8"),  # greatest rarity of the episode it was about
         ("rank", "f4"),
         ("rarity", "f4"),
         ("score", "f4"),

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
-from daemon.cli.showing import event_line
 from daemon.config import effective, load
+from daemon.showing import event_line
 from daemon.words import instant, plural
 
 events_app = typer.Typer(no_args_is_help=True, help="Recorded events.")

@@ -10,11 +10,11 @@ import orjson
 import typer
 
 from daemon.cli.app import Config, Json, Stream, app, errors, fail
-from daemon.cli.showing import event_line, progress
 from daemon.config import load
 from daemon.events import Event
 from daemon.expectations import differences, read_events, write_events
 from daemon.settings import Settings
+from daemon.showing import event_line, progress
 
 
 def choose_stream(settings: Settings, wanted: str | None) -> str:

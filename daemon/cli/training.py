@@ -10,8 +10,8 @@ import typer
 
 from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
 from daemon.cli.replaying import choose_stream
-from daemon.cli.showing import progress
 from daemon.config import load
+from daemon.showing import progress
 
 
 @app.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -41,6 +42,10 @@ class Observe(Protocol):
         """`name` is `journal` or `scoring`."""
 
 
+class StoppedError(Exception):
+    """The daemon is to stop and must not wait; what it was about is journaled, so the next start takes it up."""
+
+
 class RememberingTrainer:
     """Runs trainings and records what became of each, so that recovery takes the same outcome and need not train again.
 
@@ -53,27 +58,52 @@ class RememberingTrainer:
         self._inner, self._store = inner, store
         self._submitted: dict[str, tuple[TrainingRequest, float]] = {}
         self.waiting_for: str | None = None
+        self._interrupted = threading.Event()
+
+    def interrupt(self) -> None:
+        """From any thread: end what is being trained; from now on only recorded outcomes are given out."""
+        self._interrupted.set()  # before the trainer is closed, whose `killed` must not count as a failure
+        self._inner.close()
 
     def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
         """Begin a training, unless its outcome is recorded already."""
         self._submitted[request.id] = (request, time_limit_s)
         if self._store.outcome(request.id) is None:
-            self._inner.submit(request, time_limit_s)
+            self._begin(request, time_limit_s)
 
     def result(self, request_id: str) -> Bundle | TrainingFailed:
-        """The outcome, recorded before it is given out."""
+        """The outcome, recorded before it is given out.
+
+        Raises:
+            StoppedError: There is none, and `interrupt` was called.
+        """
         request, time_limit_s = self._submitted.pop(request_id)
         recorded = self._recorded(request_id)
         if recorded is not None:
             return recorded
         if self._store.outcome(request_id) is not None:  # recorded, but its file is damaged: train it again
+            self._begin(request, time_limit_s)
+        outcome = self._wait(request_id)
+        self._record(request, outcome)
+        return outcome
+
+    def _begin(self, request: TrainingRequest, time_limit_s: float) -> None:
+        try:
             self._inner.submit(request, time_limit_s)
+        except RuntimeError:  # it is closed
+            if not self._interrupted.is_set():
+                raise
+
+    def _wait(self, request_id: str) -> Bundle | TrainingFailed:
+        if self._interrupted.is_set():
+            raise StoppedError(f"training {request_id}")
         self.waiting_for = request_id
         try:
             outcome = self._inner.result(request_id)
         finally:
             self.waiting_for = None
-        self._record(request, outcome)
+        if isinstance(outcome, TrainingFailed) and self._interrupted.is_set():
+            raise StoppedError(f"training {request_id}")
         return outcome
 
     def _recorded(self, request_id: str) -> Bundle | TrainingFailed | None:

@@ -16,13 +16,14 @@ from typing import Any, BinaryIO
 
 from adapters.base import REJECTIONS
 from daemon.delivery import Delivery
-from daemon.durable import DurableEngine
+from daemon.durable import DurableEngine, StoppedError
 from daemon.inputs import Input, Tick
 from daemon.intake import Intake
 from daemon.metrics import Durations, Picture
 from daemon.settings import Settings
 from daemon.snapshot import take
 from daemon.store import Store, StoreError, StoreFull
+from daemon.store.faults import Reached, nowhere
 from daemon.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,10 @@ class Pipeline:
 
     Args:
         settings: The configuration.
-        trainer: Runs trainings; closed by its owner after the pipeline's end, for one cut off would count as failed.
+        trainer: Runs trainings; `stop` closes it.
         durations: Where it says how long things took.
         stdout: Where events for standard output go.
+        reached: Called with the name of each fault point of the store as it is passed.
 
     Attributes:
         picture: The newest picture for metrics and page, replaced as a whole.
@@ -59,10 +61,15 @@ class Pipeline:
     """
 
     def __init__(
-        self, settings: Settings, trainer: Trainer, durations: Durations, stdout: BinaryIO | None = None
+        self,
+        settings: Settings,
+        trainer: Trainer,
+        durations: Durations,
+        stdout: BinaryIO | None = None,
+        reached: Reached = nowhere,
     ) -> None:
         self.settings, self.durations = settings, durations
-        self._trainer = trainer
+        self._trainer, self._reached = trainer, reached
         self._durable: DurableEngine | None = None
         self.ready, self.why_not = False, "recovering"
         self.beat = time.monotonic()
@@ -85,9 +92,14 @@ class Pipeline:
         self._wake.set()
 
     def stop(self) -> None:
-        """End after the turn in progress, with a checkpoint; returns at once."""
+        """End after the turn in progress, with a checkpoint; returns at once.
+
+        A turn that waits for a training ends in the middle: the journal has its batch, and the next start repeats it.
+        """
         self._stopping.set()
         self._wake.set()
+        if (durable := self._durable) is not None:
+            durable.trainer.interrupt()
 
     @property
     def waiting(self) -> bool:
@@ -100,9 +112,12 @@ class Pipeline:
         """Recover, then take turns until stopped, until every source has ended, or until something breaks."""
         try:
             # SQLite's connection belongs to the thread that opens it
-            with Store.open(self.settings.state_dir) as store:
+            with Store.open(self.settings.state_dir, reached=self._reached) as store:
                 self._durable = DurableEngine(store, self._trainer, self.durations.observe)
-                self._work()
+                if not self._stopping.is_set():  # otherwise `stop` saw no engine to interrupt
+                    self._work()
+        except StoppedError as work:
+            log.info("stopped in the middle, the next start takes it up", extra={"work": str(work)})
         except BaseException as error:
             self.error = error
             log.error("pipeline stopped", extra={"error": str(error), "kind": type(error).__name__})
@@ -137,6 +152,8 @@ class Pipeline:
 
     def _recovering(self, done: int, total: int) -> None:
         self.why_not, self.beat = f"recovering: {done} of {total} journal entries", time.monotonic()
+        if self._stopping.is_set():
+            raise StoppedError("recovery")
 
     def turn(self) -> bool:
         """One turn; returns whether there was anything to do."""

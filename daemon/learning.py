@@ -198,18 +198,20 @@ class Learner:
     ) -> TrainingRequest:
         model, span_s = self.settings.model, self.settings.warm_up
         daily, weekly = span_s >= 2 * 86400, span_s >= 14 * 86400
-        if kind == "tune" and self.champion is not None:
-            daily, weekly = self.champion.manifest.daily, self.champion.manifest.weekly
+        architecture, masked, copies = str(model.architecture), model.masked, model.copies
+        if kind == "tune" and self.champion is not None:  # a tuning keeps the shape of what it continues
+            m = self.champion.manifest
+            daily, weekly, architecture, masked, copies = m.daily, m.weekly, m.architecture, m.masked, m.copies
         return TrainingRequest(
             stream=self.stream,
             slot=slot,
             seed=self.settings.seed,
             kind=kind,
-            architecture=model.architecture,
+            architecture=architecture,
             window=model.window,
             width=self.table.width,
-            masked=model.masked,
-            copies=model.copies,
+            masked=masked,
+            copies=copies,
             interval_s=self.settings.interval,
             daily=daily,
             weekly=weekly,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,9 @@ NOTHING_DUE = 1 << 40
 
 ENGINE_REJECTIONS = ("duplicate", "too_old", "future", "series_limit", "width")
 _VERDICTS = {placing.DUPLICATE: "duplicate", placing.TOO_OLD: "too_old"}
+
+Observer = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], None]
+"""Takes row, slot, rank and rarity of each entry of a chunk; sees every reading, where events are for anomalies only."""
 
 
 @dataclass
@@ -75,6 +79,7 @@ class Stream:
         self.learner = Learner(name, settings, self.table, self.reservoir, self.slots, self.parameters, trainer)
         self._chunk = max(32, min(CHUNK, CHUNK_NUMBERS // (model.window * width)))
         self._entries: Entries | None = None
+        self.observer: Observer | None = None
         self.configure(settings)
 
     def configure(self, settings: StreamSettings) -> None:
@@ -337,6 +342,8 @@ class Stream:
         self.counters.unscored += decide(
             self.table.arrays, self.parameters, self.policy, e, entries, columns, hours, out
         )
+        if self.observer is not None:
+            self.observer(*(column[:entries].copy() for column in (e.row, e.slot, out.rank, out.rarity)))
         errors = None if scores is None else scores.slot_error
         said = self.episodes.take(e, entries, out, columns, errors, self.policy)
         merged = [(arrival, 0, event) for arrival, event in silences] + [(arrival, 1, event) for arrival, event in said]

@@ -33,7 +33,7 @@ ENGINE_REJECTIONS = ("duplicate", "too_old", "future", "series_limit", "width")
 _VERDICTS = {placing.DUPLICATE: "duplicate", placing.TOO_OLD: "too_old"}
 
 Observer = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], None]
-"""Takes row, slot, rank and rarity of each entry of a chunk; sees every reading, where events are for anomalies only."""
+"""Takes row, slot, rank and rarity of each entry of a chunk: every reading, where events are for anomalies only."""
 
 
 @dataclass

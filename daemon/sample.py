@@ -19,8 +19,12 @@ _SHOWN = {
     f"streams.{NAME}.sources[].type": "file",
     f"streams.{NAME}.sources[].path": "./readings/*.csv",
     f"streams.{NAME}.interval": "30m",
+    f"streams.{NAME}.alerts.series[].match": '"example-*"',
 }
 """Keys that stand uncommented in the sample, and their values."""
+
+_ITEMS = ("sources[].type", "series[].match")
+"""First keys of list items."""
 
 _HEAD = """\
 # Tidegauge's configuration: tidegauge check --config FILE says whether it is right.
@@ -40,7 +44,7 @@ def sample() -> str:
 
 def _entry(key: Key) -> list[str]:
     depth = key.path.count(".")
-    first_of_item = key.path.endswith("sources[].type")
+    first_of_item = key.path.endswith(_ITEMS)
     indent = "  " * (depth + key.path.count("[]."))
     lines = [f"{indent}## {line}" for line in textwrap.wrap(key.meaning, _WIDTH - len(indent) - 3)]
     if first_of_item:

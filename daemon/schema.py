@@ -107,7 +107,8 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
 
 
 def _unit(field: FieldInfo) -> str:
-    names = {getattr(getattr(item, "func", None), "__name__", "") for item in field.metadata}
+    optional = [item for part in _union(field.annotation) for item in getattr(part, "__metadata__", ())]
+    names = {getattr(getattr(item, "func", None), "__name__", "") for item in [*field.metadata, *optional]}
     return "duration" if "_duration" in names else "size" if "_size" in names else ""
 
 
@@ -119,7 +120,7 @@ def _type(field: FieldInfo) -> str:
     if unit:
         form = {"duration": format_duration, "size": format_size}[unit]
         text += f", at least {form(int(low))}" if isinstance(low, int) and low else ""
-        return text + (f", at most {form(high)}" if unit == "duration" and high < CENTURY_S else "")
+        return text + (f", at most {form(high)}" if unit == "duration" and high is not None and high < CENTURY_S else "")
     if isinstance(low, str):
         return f"{text} {low}" + (f", at most {high}" if high is not None else "")
     if low is not None and high is not None:

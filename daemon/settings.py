@@ -7,6 +7,7 @@ says what a reload may do with a changed key: `live`, `retrain` (needs a new mod
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -153,12 +154,44 @@ class LimitSettings(Section):
         return self
 
 
+class SeriesAlertSettings(Section):
+    match: str = _live(..., "Series labels this is for: a pattern with * and ?, such as meter-7*.", min_length=1)
+    false_alarms_per_month: float | None = _live(None, "As in alerts; none: as there.", gt=0, le=1000)
+    refractory: Duration | None = _live(None, "As in alerts; none: as there.", ge=0)
+    direction: Literal["both", "above", "below"] | None = _live(None, "As in alerts; none: as there.")
+    min_deviation: float | None = _live(None, "As in alerts; none: as there.", ge=0)
+    min_relative_deviation: float | None = _live(None, "As in alerts; none: as there.", ge=0, le=1000)
+    limits: LimitSettings = _live(LimitSettings(), "Physical range of a value; without either end as in alerts.")
+
+
 class AlertSettings(Section):
     false_alarms_per_month: float = _live(
         1.0, "False alarms the operator accepts per series and month; the threshold follows from it.", gt=0, le=1000
     )
     refractory: Duration = _live(86400, "After a notification, the series' next one is held back this long.", ge=0)
+    direction: Literal["both", "above", "below"] = _live(
+        "both", "Side of the expected value on which a value can be an anomaly (`model`, `novelty`)."
+    )
+    min_deviation: float = _live(
+        0.0, "Distance from the expected value, in the value's unit, below which it is none (`model`, `novelty`).", ge=0
+    )
+    min_relative_deviation: float = _live(
+        0.0, "The same as a share of the expected value: 0.1 is a tenth of it.", ge=0, le=1000
+    )
     limits: LimitSettings = _live(LimitSettings(), "Physical range of a value.")
+    series: list[SeriesAlertSettings] = _live([], "Exceptions for some series; the first whose match fits holds.")
+
+    def rule_of(self, label: str) -> int | None:
+        """Index of the first exception whose pattern fits `label`, None when none does."""
+        return next((i for i, rule in enumerate(self.series) if fnmatchcase(label, rule.match)), None)
+
+    def exception(self, rule: int) -> AlertSettings:
+        """These settings with one exception on top."""
+        chosen = self.series[rule]
+        changed = {name: getattr(chosen, name) for name in type(chosen).model_fields if name != "match"}
+        if chosen.limits == LimitSettings():
+            del changed["limits"]
+        return self.model_copy(update={name: value for name, value in changed.items() if value is not None})
 
 
 class StreamSettings(Section):

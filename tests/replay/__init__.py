@@ -1,0 +1,1 @@
+"""Recorded cases: an input, a configuration, a trained bundle, and the events expected of them."""

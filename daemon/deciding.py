@@ -5,7 +5,6 @@ One compiled pass over placed readings in order, after their windows were scored
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,13 +28,18 @@ RULE_SCORE = 1.001  # a rule's score: one alert on "score > 1" sees every anomal
 CLEARLY_WORSE = 1.0  # rarity above the last one said
 
 
-class Policy(NamedTuple):
-    """What deciding needs of a stream's configuration."""
-
-    threshold: float  # of rarity
-    refractory: int  # slots
-    lowest: float  # physical range; infinite where there is none
-    greatest: float
+POLICY = np.dtype(
+    [
+        ("threshold", "f8"),  # of rarity
+        ("refractory", "i8"),  # slots
+        ("side", "i8"),  # 1 only above the expected value, -1 only below it, 0 both
+        ("least", "f8"),  # distance from the expected value
+        ("least_share", "f8"),  # the same as a share of it
+        ("lowest", "f8"),  # physical range; infinite where there is none
+        ("greatest", "f8"),
+    ]
+)
+"""What deciding needs of the alert settings: one record for the stream, then one for each exception."""
 
 
 class Scored(NamedTuple):
@@ -72,7 +76,7 @@ class Decisions(NamedTuple):
 
 
 @compiled
-def _broken_rules(a: Arrays, row: int, value: Any, policy: Policy, gap: bool) -> int:
+def _broken_rules(a: Arrays, row: int, value: Any, policy: Any, gap: bool) -> int:
     """Reasons that need no network: outside the physical range, outside all seen, constant for too long."""
     s = a.rows[row]
     reasons = 0
@@ -130,6 +134,19 @@ def _rarity(
 
 
 @compiled
+def _matters(a: Arrays, row: int, value: Any, policy: Any) -> bool:
+    """Whether a value is on the side that matters and far enough from what was expected, in any variable."""
+    if policy.side == 0 and policy.least == 0.0 and policy.least_share == 0.0:
+        return True
+    for f in range(len(value)):
+        off = value[f] - a.expected[row, f]
+        on_side = policy.side == 0 or off * policy.side > 0.0
+        if on_side and abs(off) >= policy.least and abs(off) >= policy.least_share * abs(a.expected[row, f]):
+            return True
+    return False
+
+
+@compiled
 def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
     """One notification an episode, held back by the refractory time unless clearly worse than the last one was."""
     if s.notified != NEVER and slot - s.notified < refractory and rarity <= s.notified_peak + CLEARLY_WORSE:
@@ -140,7 +157,7 @@ def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
 
 
 @compiled
-def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Policy) -> tuple[int, bool]:
+def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -> tuple[int, bool]:
     """Open, change or close the series' episode; `(code, notify)`."""
     if reasons == 0:
         if s.episode == 0:
@@ -168,14 +185,14 @@ def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Poli
 
 @compiled
 def decide(
-    a: Arrays, p: Parameters, policy: Policy, e: Entries, entries: int, scored: Scored, hours: Any, out: Decisions
+    a: Arrays, p: Parameters, policies: Any, e: Entries, entries: int, scored: Scored, hours: Any, out: Decisions
 ) -> int:
     """Decide on placed readings in order.
 
     Args:
         a: The table's arrays.
         p: Parameters of the statistics.
-        policy: Threshold, refractory time, physical range.
+        policies: `POLICY` records; the series' rows say which is theirs.
         e: Entries that `place` wrote.
         entries: How many.
         scored: Errors and expected values of the entries' windows.
@@ -189,12 +206,15 @@ def decide(
     for i in range(entries):
         row, slot, k = e.row[i], e.slot[i], e.window[i]
         s = a.rows[row]
+        policy = policies[s.policy]
         reasons = _broken_rules(a, row, e.value[i], policy, s.readings <= 1)
         rank, rarity, around = 0.0, 0.0, 0.0
         if k >= 0:
             rank, rarity, around = _rarity(a, p, row, k, e.x[k, -1], scored, hours[k])
             if rarity >= policy.threshold:
                 reasons |= MODEL
+            if reasons & (MODEL | NOVELTY) and not _matters(a, row, e.value[i], policy):
+                reasons &= ~(MODEL | NOVELTY)
         elif s.status == READY:
             unscored += 1
         s.rank, s.rarity = rank, rarity
@@ -206,9 +226,3 @@ def decide(
         out.reasons[i], out.rarity[i], out.rank[i], out.around[i] = reasons, rarity, rank, around
         out.ended[i] = s.ended
     return unscored
-
-
-def threshold(false_alarms_per_month: float, interval_s: int) -> float:
-    """Rarity that a calibrated series reaches `false_alarms_per_month` times a month of 30.44 days."""
-    readings = 30.44 * 86400 / interval_s
-    return max(-math.log10(false_alarms_per_month / readings), 0.5)

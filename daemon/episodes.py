@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.deciding import CHANGED, CLOSED, NOTHING, OPENED, PEAK, RULE_SCORE, Decisions, Policy, Scored
+from daemon.deciding import CHANGED, CLOSED, NOTHING, OPENED, PEAK, RULE_SCORE, Decisions, Scored
 from daemon.events import REASONS, Event, event_id
 from daemon.placing import Entries
 from daemon.series import SeriesTable
@@ -40,7 +40,7 @@ class Episodes:
         decisions: Decisions,
         scored: Scored,
         slot_errors: npt.NDArray[np.float32] | None,
-        policy: Policy,
+        policies: npt.NDArray[Any],
     ) -> list[tuple[int, Event]]:
         """Revisions caused by the first `entries` readings, each with its arrival index."""
         out: list[tuple[int, Event]] = []
@@ -49,9 +49,9 @@ class Episodes:
             if code == CLOSED:
                 out.append((int(e.arrival[i]), self._close(row, int(e.slot[i]), int(decisions.ended[i]))))
                 continue
-            seen = self._seen(e, i, decisions, scored, slot_errors, policy)
+            seen = self._seen(e, i, decisions, scored, slot_errors, policies)
             if code == OPENED:
-                event = self._opened(row, int(e.slot[i]), seen, policy)
+                event = self._opened(row, int(e.slot[i]), seen)
             else:
                 event = self._changed(self.open[row], seen, code == CHANGED)
             self.open[row] = event
@@ -72,10 +72,11 @@ class Episodes:
         decisions: Decisions,
         scored: Scored,
         slot_errors: npt.NDArray[np.float32] | None,
-        policy: Policy,
+        policies: npt.NDArray[Any],
     ) -> dict[str, Any]:
         """What this slot says, in the fields of an event."""
         row, k = int(e.row[i]), int(e.window[i])
+        threshold = float(policies["threshold"][self.table.arrays.rows["policy"][row]])
         at, a = self.slots.at(int(e.slot[i])), self.table.arrays
         seen = {
             "at": at,
@@ -83,7 +84,8 @@ class Episodes:
             "reasons": named(int(decisions.reasons[i])),
             "notify": bool(decisions.notify[i]),
             "rarity": float(decisions.rarity[i]),
-            "score": max(float(decisions.rarity[i]) / policy.threshold, RULE_SCORE),
+            "threshold": threshold,
+            "score": max(float(decisions.rarity[i]) / threshold, RULE_SCORE),
             "value": _numbers(e.value[i]),
         }
         if k < 0 or slot_errors is None:
@@ -109,7 +111,7 @@ class Episodes:
             {"at": self.slots.at(first + j), "share": float(errors[j]) / total} for j in order if errors[j] > 0
         )
 
-    def _opened(self, row: int, slot: int, seen: dict[str, Any], policy: Policy) -> Event:
+    def _opened(self, row: int, slot: int, seen: dict[str, Any]) -> Event:
         label = self.table.labels[row]
         started_at = self.slots.at(slot)
         return Event(
@@ -119,7 +121,6 @@ class Episodes:
             series=label,
             state="open",
             started_at=started_at,
-            threshold=policy.threshold,
             **seen,
         )
 

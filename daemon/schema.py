@@ -120,7 +120,8 @@ def _type(field: FieldInfo) -> str:
     if unit:
         form = {"duration": format_duration, "size": format_size}[unit]
         text += f", at least {form(int(low))}" if isinstance(low, int) and low else ""
-        return text + (f", at most {form(high)}" if unit == "duration" and high is not None and high < CENTURY_S else "")
+        bounded = unit == "duration" and high is not None and high < CENTURY_S
+        return text + (f", at most {form(high)}" if bounded else "")
     if isinstance(low, str):
         return f"{text} {low}" + (f", at most {high}" if high is not None else "")
     if low is not None and high is not None:

@@ -24,6 +24,7 @@ SERIES = np.dtype(
         ("episode", "i1"),  # 1 while an episode is open
         ("reasons", "u1"),  # bits of the open episode's reasons, in the order of events.REASONS
         ("frozen_run", "i1"),  # 1 while the constant run began in the warm-up: a constant meter is no fault
+        ("policy", "i4"),  # 0 the stream's alert settings, n the n-th exception
         ("stagger", "i4"),  # CRC-32 of the label, for whatever must not happen to all series at once
         ("first", "i8"),  # first slot
         ("last", "i8"),  # greatest slot with a reading

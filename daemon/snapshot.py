@@ -136,7 +136,7 @@ def _stream(s: Stream, rejections: tuple[str, ...]) -> StreamSnapshot:
         series_by_status={n: int(np.count_nonzero(status == i)) for i, n in enumerate(STATUS) if i != FREE},
         series_limit=s.settings.max_series,
         bytes_per_series=s.table.bytes_per_series(),
-        threshold=s.policy.threshold,
+        threshold=float(s.policies["threshold"][0]),
         false_alarm_budget=s.settings.alerts.false_alarms_per_month,
         greatest_at=None if s.greatest == NEVER else s.slots.at(s.greatest),
         model=None if champion is None else _model(s),

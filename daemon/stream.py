@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +11,13 @@ import numpy.typing as npt
 
 from daemon import joining, placing, reservoir
 from daemon.aggregating import MODES, Combined, combine, finish
-from daemon.deciding import Decisions, Policy, Scored, decide, threshold
+from daemon.deciding import Decisions, Scored, decide
 from daemon.episodes import Episodes
 from daemon.events import Event
 from daemon.inputs import Batch
 from daemon.learning import Learner, Trainer
 from daemon.placing import Entries, Rules, Silences
+from daemon.policies import policies, policy_of
 from daemon.series import FREE, WARMING, SeriesTable
 from daemon.settings import StreamSettings
 from daemon.silence import Silence
@@ -86,15 +86,10 @@ class Stream:
         """Take over new settings; those that need a new state must be as they were."""
         replan = settings.model.retrain_every != self.learner.settings.model.retrain_every
         self.settings = self.learner.settings = settings
-        alerts, slot_s = settings.alerts, settings.interval
-        limits = alerts.limits
-        self.policy = Policy(
-            threshold=threshold(alerts.false_alarms_per_month, slot_s),
-            refractory=-(-alerts.refractory // slot_s),
-            lowest=-math.inf if limits.min is None else limits.min,
-            greatest=math.inf if limits.max is None else limits.max,
-        )
-        self.retire_after = -(-settings.retire_after // slot_s)
+        self.policies = policies(settings.alerts, settings.interval)
+        for label, row in self.table.row_of.items():
+            self.table.arrays.rows["policy"][row] = policy_of(settings.alerts, label)
+        self.retire_after = -(-settings.retire_after // settings.interval)
         self.mode = MODES[settings.aggregate]
         if replan and self.greatest != NEVER:
             self.learner.plan(self._closed_by_now())
@@ -222,7 +217,9 @@ class Stream:
         _, first = np.unique(unknown, return_index=True)
         for at in np.sort(first):
             code = int(unknown[at])
-            rows[code] = self.table.admit(labels[code])
+            row = rows[code] = self.table.admit(labels[code])
+            if row != NO_SERIES:
+                self.table.arrays.rows["policy"][row] = policy_of(self.settings.alerts, labels[code])
 
     def _take(
         self,
@@ -340,12 +337,12 @@ class Stream:
             columns = Scored(scores.newest, scores.rms, scores.expected)
         out = Decisions.room(entries)
         self.counters.unscored += decide(
-            self.table.arrays, self.parameters, self.policy, e, entries, columns, hours, out
+            self.table.arrays, self.parameters, self.policies, e, entries, columns, hours, out
         )
         if self.observer is not None:
             self.observer(*(column[:entries].copy() for column in (e.row, e.slot, out.rank, out.rarity)))
         errors = None if scores is None else scores.slot_error
-        said = self.episodes.take(e, entries, out, columns, errors, self.policy)
+        said = self.episodes.take(e, entries, out, columns, errors, self.policies)
         merged = [(arrival, 0, event) for arrival, event in silences] + [(arrival, 1, event) for arrival, event in said]
         return [event for _, _, event in sorted(merged, key=lambda item: item[:2])]
 

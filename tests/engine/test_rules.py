@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.deciding import FLAT_FACTOR, FLAT_LEAST, threshold
+from daemon.deciding import FLAT_FACTOR, FLAT_LEAST
 from daemon.engine import Engine
 from daemon.events import Event
 from daemon.inputs import Promoted
+from daemon.policies import threshold
 from tests.engine.making import FIRST, INTERVAL, STREAM, Row, bundle, engine, feed, noise, row_of, the
 
 

@@ -73,9 +73,9 @@ def test_a_reload_without_changes_changes_nothing() -> None:
 def test_the_budget_is_live() -> None:
     """A greater budget lowers the threshold of the next decision."""
     made = engine()
-    before = the(made).policy.threshold
+    before = the(made).policies["threshold"][0]
     made.step(Configured(config(alerts={"false_alarms_per_month": 10})))
-    assert the(made).policy.threshold == pytest.approx(before - 1)
+    assert the(made).policies["threshold"][0] == pytest.approx(before - 1)
 
 
 def test_streams_come_and_go_with_the_configuration() -> None:

@@ -64,12 +64,12 @@ def label_rows(at: npt.NDArray[np.float64], windows: Sequence[tuple[float, float
 
     Args:
         at: Instant of each row, in order, shape (N,).
-        windows: First and last instant of each window, ends included.
+        windows: First and last instant of each window, ends included; of rows with the last instant the first ends it.
     """
     n, start = len(at), probation(len(at))
     worth, inside = np.full(n, -1.0), np.full(n, -1, np.int64)
     best = _worth(-1.0)
-    spans = [np.flatnonzero((at >= a) & (at <= b)) for a, b in sorted(windows)]
+    spans = [_span(at, a, b) for a, b in sorted(windows)]
     for index, rows in enumerate(spans):
         inside[rows] = index
         for i in rows.tolist():
@@ -80,6 +80,12 @@ def label_rows(at: npt.NDArray[np.float64], windows: Sequence[tuple[float, float
             if inside[i] < 0:
                 worth[i] = _worth((i - int(rows[-1])) / max(len(rows) - 1, 1))
     return LabelledRows(worth, inside, len(windows), start)
+
+
+def _span(at: npt.NDArray[np.float64], first: float, last: float) -> npt.NDArray[np.int64]:
+    """Rows of a window."""
+    start, stop = int(np.searchsorted(at, first, "left")), int(np.searchsorted(at, last, "left"))
+    return np.arange(start, stop + 1 if stop < len(at) and at[stop] == last else stop)
 
 
 def raw_score(rows: LabelledRows, alarms: npt.NDArray[np.bool_], profile: Profile) -> float:
@@ -98,3 +104,51 @@ def normalise(raw: float, windows: int, profile: Profile) -> float:
     """The score on a scale where a detector that never alarms has 0 and a perfect one has 100."""
     null, perfect = -profile.false_negative * windows, profile.true_positive * windows
     return 100.0 * (raw - null) / (perfect - null)
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The threshold that gives a corpus its greatest raw score, and that score; infinite where silence is best."""
+
+    threshold: float
+    raw: float
+
+
+def best_threshold(
+    files: Sequence[tuple[LabelledRows, npt.NDArray[np.float64]]], profile: Profile, lowest: float = -math.inf
+) -> Optimum:
+    """NAB's threshold rule: of all thresholds on a continuous score, one for the whole corpus, the best in hindsight.
+
+    Args:
+        files: Each file's labelled rows and its score, shape (N,); rows at the threshold and above are alarms.
+        profile: What alarms are worth.
+        lowest: Thresholds are above this; 0 where 0 says that there is no alarm at all.
+
+    Source:
+        NAB 1.1, nab/optimizer.py and nab/sweeper.py; of equal scores the greatest threshold.
+    """
+    scores = [score[rows.probation :] for rows, score in files]
+    gains = [_gains(rows, score, profile)[rows.probation :] for rows, score in files]
+    score, gain = np.concatenate([[], *scores]), np.concatenate([[], *gains])
+    score, gain = score[score > lowest], gain[score > lowest]
+    order = np.argsort(-score, kind="stable")
+    nothing = -profile.false_negative * sum(rows.windows for rows, _ in files)
+    ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) if len(score) else np.zeros(0, np.int64)
+    totals = np.concatenate([[nothing], nothing + np.cumsum(gain[order])[ends]])
+    thresholds = np.concatenate([[math.inf], score[order][ends]])
+    best = int(np.argmax(totals))
+    return Optimum(float(thresholds[best]), float(totals[best]))
+
+
+def _gains(rows: LabelledRows, score: npt.NDArray[np.float64], profile: Profile) -> npt.NDArray[np.float64]:
+    """What each row adds to the raw score when the threshold falls to its score, shape (N,); 0 on probation."""
+    gain = np.where(rows.window < 0, profile.false_positive * rows.worth, 0.0)
+    gain[: rows.probation] = 0.0
+    for window in range(rows.windows):
+        inside = np.flatnonzero(rows.window == window)
+        inside = inside[inside >= rows.probation]
+        if len(inside):
+            inside = inside[np.argsort(-score[inside], kind="stable")]
+            best = profile.true_positive * np.maximum.accumulate(rows.worth[inside])
+            gain[inside] = np.diff(best, prepend=-profile.false_negative)
+    return gain

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from daemon.cli.app import Json, app, errors, fail
+from daemon.showing import progress
+from daemon.words import plural
+
+SEED_COLUMNS = ("detector", "seed", "standard", "low FP", "low FN", "windows", "false")
+RANKING_COLUMNS = ("detector", "VUS-PR", "AUC-PR", "recall", "false/week", "delay")
+FILE_COLUMNS = ("file", "detector", "seed", "windows", "false", "raw", "VUS-PR", "delays")
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 app.add_typer(bench_app, name="bench")
@@ -41,3 +50,98 @@ def throughput(
     typer.echo(f"train --from: {found.history_readings:,} readings in {found.train_seconds:.1f} s")
     for phase, share in sorted(found.phases.items(), key=lambda item: -item[1]):
         typer.echo(f"  {100 * share:4.1f} %  {phase}")
+
+
+@bench_app.command()
+def nab(
+    directory: Annotated[Path, typer.Argument(help="Corpus: data/<group>/<file>.csv, labels/combined_windows.json.")],
+    seed: Annotated[list[int], typer.Option(help="Seed of everything random; give it several times.", min=0)] = [0],  # noqa: B006 - typer reads it, nobody changes it
+    results: Annotated[Path | None, typer.Option(help="Write our alarms here, in NAB's own layout.")] = None,
+    file: Annotated[str | None, typer.Option(help="Only files whose name fits this pattern, such as '*taxi*'.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Run other detectors in the same way.")] = True,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show each file, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Score detection at shipped defaults on a labelled corpus in NAB's layout; docs/benchmarks.md explains it."""
+    from daemon import bench_nab
+
+    with errors():
+        try:
+            files = bench_nab.read_corpus(directory, file)
+            seeds = sorted(set(seed))
+            with progress(f"{len(files)} files, {plural(len(seeds), 'seed')}", as_json) as step:
+                found = bench_nab.run(files, seeds, baselines, jobs, step)
+        except bench_nab.CorpusError as error:
+            fail(str(error))
+        if results is not None:
+            bench_nab.write_results(results, files, found)
+    summary = bench_nab.summarise(files, found)
+    if as_json:
+        typer.echo(orjson.dumps(summary).decode())
+        return
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    if verbose:
+        console.print(_file_table(summary))
+    for table in (_score_table(summary), _seed_table(summary), _ranking_table(summary)):
+        console.print(table)
+
+
+def _figure(mean: float | None, spread: float | None = None, digits: int = 1) -> str:
+    if mean is None:
+        return "-"
+    return f"{mean:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
+
+
+def _table(title: str, *columns: str, text: int = 1) -> Table:
+    """A table whose first `text` columns are words and whose others are figures."""
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i < text else "right", no_wrap=True)
+    return table
+
+
+def _score_table(summary: dict[str, Any]) -> Table:
+    from daemon.bench_nab import rules
+
+    title = (
+        f"NAB score: {summary['files']} files, {summary['windows']} windows, {plural(len(summary['seeds']), 'seed')}"
+    )
+    table = _table(title, "detector", "alarms", "standard", "low FP", "low FN", text=2)
+    for name, detector in summary["detectors"].items():
+        for rule, words in rules():
+            mean, spread = detector["mean"]["nab"][rule], detector["spread"]["nab"][rule]
+            table.add_row(name if rule == "default" else "", words, *(_figure(mean[p], spread[p]) for p in mean))
+        table.add_section()
+    return table
+
+
+def _seed_table(summary: dict[str, Any]) -> Table:
+    table = _table("Each seed at the shipped threshold", *SEED_COLUMNS, text=2)
+    for name, detector in summary["detectors"].items():
+        for figures in detector["seeds"]:
+            scores = (_figure(score) for score in figures["nab"]["default"].values())
+            counts = f"{figures['windows_found']}/{summary['windows']}", str(figures["false_episodes"])
+            table.add_row(name, str(figures["seed"]), *scores, *counts)
+        table.add_section()
+    return table
+
+
+def _ranking_table(summary: dict[str, Any]) -> Table:
+    table = _table("Ranking, and alarms at the shipped threshold", *RANKING_COLUMNS)
+    for name, detector in summary["detectors"].items():
+        mean, spread = detector["mean"], detector["spread"]
+        digits = {"vus_pr": 3, "auc_pr": 3, "event_recall": 2, "false_episodes_per_week": 2, "median_delay_slots": 0}
+        table.add_row(name, *(_figure(mean[key], spread[key], n) for key, n in digits.items()))
+    return table
+
+
+def _file_table(summary: dict[str, Any]) -> Table:
+    table = _table("Each file at the shipped threshold", *FILE_COLUMNS, text=3)
+    for f in summary["per_file"]:
+        found = f"{f['windows_found']}/{f['windows']}"
+        delays = ", ".join(f"{delay:.0f}" for delay in f["delays_slots"])
+        false = f"{f['false_episodes']} of {f['false_episodes_no_refractory']}"
+        row = [f["file"], f["detector"], str(f["seed"]), found, false, _figure(f["raw"]["standard"], digits=2)]
+        table.add_row(*row, _figure(f["vus_pr"], digits=2), delays)
+    return table

@@ -14,8 +14,7 @@ from daemon.reservoir import Reservoir, add, is_sampled
 from daemon.series import QUEUED, READY, WARMING, Arrays, SeriesTable
 from daemon.statistics import NEVER, Parameters, advance, begin
 
-LEAST_OBSERVED = 0.5  # of the warm-up's slots; below it the warm-up goes on
-LEAST_SCORED = 0.25  # of them must end a window that can be scored
+LEAST_OBSERVED = 0.2  # of the warm-up's slots; below it the warm-up goes on
 LEAST_PER_SLOT = 256  # series that may join in one slot, or more where the stream is large
 SPREAD_SLOTS = 48  # slots over which a large stream's series join
 
@@ -38,7 +37,7 @@ def mature(table: SeriesTable, closed: int, upto: int) -> npt.NDArray[np.int64]:
     enough = np.zeros(len(due), np.bool_)
     for i, row in enumerate(due.tolist()):
         observed, scored = countable(table, row)
-        enough[i] = observed >= LEAST_OBSERVED * p and scored >= LEAST_SCORED * p
+        enough[i] = observed >= LEAST_OBSERVED * p and scored >= table.window
     wait(table, due[~enough], max(closed, upto))
     return due[enough]
 

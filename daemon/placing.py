@@ -19,7 +19,7 @@ from daemon.statistics import NEVER
 
 NEW, LATE, DUPLICATE, TOO_OLD, BASELINE = 0, 1, 2, 3, 4
 SILENT, BACK = 0, 1
-MOST_MISSING = 0.25  # of a window; above it the window is not scored
+MOST_MISSING = 0.5  # of a window; above it the window is not scored
 LOWEST, GREATEST = -3.0, 4.0  # scaled values are clipped to this
 
 GREATEST_SLOT, NEXT_SILENCE, COUNTER_RESETS = 0, 1, 2  # fields of the clock

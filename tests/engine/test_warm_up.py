@@ -48,7 +48,7 @@ def test_no_model_speaks_during_the_warm_up() -> None:
 
 
 def test_gaps_extend_the_warm_up() -> None:
-    """With fewer than half of its slots filled a warm-up goes on, an eighth of its length at a time."""
+    """With fewer windows to score than a window has slots a warm-up goes on, an eighth of its length at a time."""
     few = [0, 1, 2, *range(12, 16)]
     assert status(few) == WARMING
     assert status([*few, 16]) == WARMING
@@ -57,10 +57,10 @@ def test_gaps_extend_the_warm_up() -> None:
 
 @pytest.mark.parametrize("extra", [0, 40])
 def test_a_series_of_which_no_window_can_be_scored_stays_in_warm_up(extra: int) -> None:
-    """One reading in every second slot fills half of the warm-up and no window: it waits, and nothing breaks."""
+    """One reading in every third slot fills a third of the warm-up and no window: it waits, and nothing breaks."""
     trainer = PureTrainer()
     made = engine(trainer)
-    feed(made, noise(range(0, 60, 2)))
+    feed(made, noise(range(0, 60, 3)))
     assert row_of(made, "a")["status"] == WARMING
     assert trainer.calls == []
     feed(made, noise(range(60, 60 + extra)))
@@ -71,7 +71,7 @@ def test_the_warm_up_command_passes_over_what_cannot_be_scored() -> None:
     """The command leaves a series without a single window in warm-up."""
     trainer = PureTrainer()
     made = engine(trainer)
-    feed(made, noise(range(0, 60, 2)))
+    feed(made, noise(range(0, 60, 3)))
     assert made.step(Command("warm_up", STREAM)).joined == 0
     assert row_of(made, "a")["status"] == WARMING
     assert trainer.calls == []

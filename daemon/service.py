@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 
 from daemon import web
 from daemon.config import NeedsNewStateError
@@ -27,11 +26,8 @@ TIDY_S = 3600.0
 STUCK_S = 60.0  # without a turn of the pipeline, the watchdog is no longer fed
 CONFIGURATION = 78  # exit status, sysexits.h EX_CONFIG
 
-Announce = Callable[[str], None]
-"""Called once with the address of the HTTP server."""
 
-
-def run(settings: Settings, announce: Announce = lambda address: None) -> int:
+def run(settings: Settings) -> int:
     """Run the daemon until SIGTERM, SIGINT or the end of standard input; returns the exit status.
 
     Raises:
@@ -40,10 +36,10 @@ def run(settings: Settings, announce: Announce = lambda address: None) -> int:
     durations = Durations()
     trainer = WorkerTrainer(observe=lambda stream, seconds: durations.observe("training", seconds, stream))
     with contextlib.closing(trainer):
-        return asyncio.run(_serve(settings, Pipeline(settings, trainer, durations), announce))
+        return asyncio.run(_serve(settings, Pipeline(settings, trainer, durations)))
 
 
-async def _serve(settings: Settings, pipeline: Pipeline, announce: Announce) -> int:
+async def _serve(settings: Settings, pipeline: Pipeline) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,7 +55,6 @@ async def _serve(settings: Settings, pipeline: Pipeline, announce: Announce) -> 
     host = settings.http.address[0]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log.info("listening", extra={"address": address})
-    announce(address)
     scheduler, notifier = _schedule(settings, pipeline), Notifier()
     thread = threading.Thread(target=pipeline.run, name="pipeline", daemon=True)
     thread.start()

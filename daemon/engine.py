@@ -8,7 +8,7 @@ replay and recovery are this code and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from daemon.events import Event
 from daemon.inputs import Batch, Command, Configured, Input, Promoted, Tick
-from daemon.learning import Trainer
+from daemon.learning import Judged, Trainer
 from daemon.settings import Settings
 from daemon.stream import Stream
 from models.archive import pack, unpack
@@ -32,10 +32,12 @@ class StepResult:
     Attributes:
         events: Event revisions, in order.
         joined: Series that became ready by a `warm_up` command.
+        judged: The gate's verdicts on trainings whose result took effect, or did not.
     """
 
     events: list[Event]
     joined: int = 0
+    judged: list[Judged] = field(default_factory=list)
 
 
 def essential(config: dict[str, Any]) -> dict[str, Any]:
@@ -70,6 +72,11 @@ class Engine:
             KeyError: The input names a stream that is not configured.
             ValueError: A configuration changes what needs a new state, or a bundle does not fit its stream.
         """
+        result = self._apply(item)
+        judged = [one for _, stream in sorted(self.streams.items()) for one in stream.learner.take_judged()]
+        return replace(result, judged=judged) if judged else result
+
+    def _apply(self, item: Input) -> StepResult:
         match item:
             case Batch():
                 return StepResult(self.streams[item.stream].step(item))

@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon import joining, reservoir
+from daemon.placing import GREATEST, LOWEST
 from daemon.series import QUEUED, READY, SeriesTable
 from daemon.settings import StreamSettings
 from daemon.slots import SlotClock
 from daemon.statistics import NEVER, Parameters
-from models.bundle import Bundle, Scorer, Scores
+from models import gate
+from models.bundle import Bundle, BundleError, Scorer, Scores
 from models.features import calendar
+from models.gate import GateRule, GateSample, Verdict
 from models.training import TrainingRequest
 
 FRESH_SERIES = 256  # series that a first training sees
@@ -32,6 +35,15 @@ class Trainer(Protocol):
         """The finished training: a `Bundle`, or anything else when it failed. Waits for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The gate's verdict on a training's bundle."""
+
+    stream: str
+    request_id: str
+    verdict: Verdict
+
+
 @dataclass
 class Learner:
     """The model in service and what is being trained.
@@ -42,7 +54,9 @@ class Learner:
         next_training: Slot of the next fine-tuning, None when none is planned.
         version: Promotions so far.
         sample_rate: One window in so many goes into the reservoir; set where something is due, so that no cut matters.
+        seen_to: Newest slot that a training saw which held nothing back: the gate judges by later windows only.
         outcomes: Trainings by outcome.
+        judged: Verdicts since `take_judged`; part of a step's result, not of the state.
     """
 
     stream: str
@@ -61,6 +75,8 @@ class Learner:
     version: int = 0
     promoted_slot: int | None = None
     sample_rate: int = 1
+    seen_to: int = NEVER
+    judged: list[Judged] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
 
     # -- schedule ------------------------------------------------------------------------------------------------
@@ -113,23 +129,77 @@ class Learner:
         self.trainer.submit(request, self.settings.model.time_limit)
 
     def apply(self, slot: int) -> None:
-        """Take the pending training's result: a bundle is promoted, a failure leaves things as they are."""
+        """Take the pending training's result: a bundle that passes the gate serves, else things stay as they are.
+
+        The gate works here, in the step, and not in the training: its held-back windows are then those of this slot,
+        so they need not be kept in the state between T and T + apply_after, and the verdict follows from the state and
+        the bundle alone in every run, whatever trained it. It costs less than the training's own 20 steps.
+        """
         assert self.pending is not None
         request, self.pending = self.pending, None
         every = self.settings.model.retrain_every
         self.next_training = request.slot + every if every else None
         result = self.trainer.result(request.id)
         if isinstance(result, Bundle):
-            self.outcomes["promoted"] += 1
-            self.promote(result, slot)
+            self._admit(result, request, slot)
         else:
             self.outcomes["failed"] += 1
-            if self.champion is None:  # there is nothing to fall back to: try again soon
-                self.next_training = slot + max(1, self.table.warm_up_slots // 8)
+        if self.champion is None:  # there is nothing to fall back to: try again soon
+            self.next_training = slot + max(1, self.table.warm_up_slots // 8)
+
+    def _admit(self, candidate: Bundle, request: TrainingRequest, slot: int) -> None:
+        """Judge a training's bundle, and promote it when it passes."""
+        try:
+            scorer = Scorer(candidate)
+        except BundleError as error:
+            verdict = gate.unusable(error)
+        else:
+            verdict = self._judge(scorer, slot)
+        self.judged.append(Judged(self.stream, request.id, verdict))
+        self.outcomes["promoted" if verdict.passed else "rejected"] += 1
+        if not verdict.passed:
+            return
+        if request.kind == "fresh" and request.trained_to is not None:
+            self.seen_to = request.trained_to // self.settings.interval
+        self._serve(candidate, scorer, slot)
+
+    def _judge(self, candidate: Scorer, slot: int) -> Verdict:
+        rule = self.settings.model.gate
+        champion = self.scorer if rule.enabled else None
+        verdict = gate.judge(
+            champion, candidate, self._gate_sample(slot), GateRule(rule.worse_error, rule.worse_detection)
+        )
+        return verdict if rule.enabled or not verdict.passed else gate.off()
+
+    def _gate_sample(self, slot: int) -> GateSample:
+        """Held-back windows among the reservoir's recent ones that no training saw, evenly spread when too many."""
+        r = self.reservoir
+        seen = int(r.seen[0])
+        index = np.arange(max(0, seen - reservoir.RECENT), seen) % reservoir.RECENT
+        slots = r.slot[index]
+        index = index[gate.held_back(slots, self.table.window, self.settings.seed) & (slots > self.seen_to)]
+        if len(index) > gate.MOST_WINDOWS:
+            index = index[np.linspace(0, len(index) - 1, gate.MOST_WINDOWS).astype(np.int64)]
+        return GateSample(
+            x=r.x[index],
+            observed=r.observed[index],
+            local_s=self.slots.local_s(r.slot[index]),
+            lowest=LOWEST,
+            greatest=GREATEST,
+            seed=(self.settings.seed, slot % 2**64),
+        )
+
+    def take_judged(self) -> list[Judged]:
+        """Verdicts since the last call."""
+        taken, self.judged = self.judged, []
+        return taken
 
     def promote(self, bundle: Bundle, slot: int) -> None:
         """Put a bundle into service."""
-        self.champion, self.scorer = bundle, Scorer(bundle)
+        self._serve(bundle, Scorer(bundle), slot)
+
+    def _serve(self, bundle: Bundle, scorer: Scorer, slot: int) -> None:
+        self.champion, self.scorer = bundle, scorer
         self.version += 1
         self.promoted_slot = slot
 
@@ -148,6 +218,8 @@ class Learner:
                 )
         self.pending = self.next_training = None
         self.promote(bundle, slot)
+        if m.trained_to is not None and (m.kind == "fresh" or m.stream != self.stream):
+            self.seen_to = m.trained_to // self.settings.interval
         if slot != NEVER:  # else a tuning is planned when the first series joins
             self.plan(slot)
 
@@ -176,16 +248,25 @@ class Learner:
 
     def _tune(self, slot: int) -> None:
         """A fine-tuning on the reservoir, unless nothing came since the last."""
-        every = self.settings.model.retrain_every
-        if int(self.reservoir.seen[0]) == self.trained_windows:
+        r = self.reservoir
+        index, recent = self._draw(slot)
+        if int(r.seen[0]) == self.trained_windows or not len(index):
             self.outcomes["skipped"] += 1
-            self.next_training = slot + every
+            self.next_training = slot + self.settings.model.retrain_every
             return
+        if not self.settings.model.gate.enabled:
+            self.seen_to = int(r.slot[index].max())
+        self.start(self._request("tune", slot, r.x[index], r.observed[index], r.slot[index], recent), slot)
+
+    def _draw(self, slot: int) -> tuple[npt.NDArray[np.int64], int]:
+        """Windows to tune on, the recent ones last, and how many those are; none that the gate will judge by."""
         ready = int(np.count_nonzero(self.table.rows["status"] == READY))
         span = reservoir.RECENT_SLOTS * max(1, min(ready, reservoir.PER_SLOT))
         index, recent = reservoir.draw(self.reservoir, span, (self.settings.seed, slot))
-        r = self.reservoir
-        self.start(self._request("tune", slot, r.x[index], r.observed[index], r.slot[index], recent), slot)
+        if not self.settings.model.gate.enabled:
+            return index, recent
+        keep = ~gate.held_back(self.reservoir.slot[index], self.table.window, self.settings.seed)
+        return index[keep], int(np.count_nonzero(keep[len(index) - recent :]))
 
     def _request(
         self,
@@ -284,6 +365,7 @@ class Learner:
             "version": self.version,
             "promoted_slot": self.promoted_slot,
             "sample_rate": self.sample_rate,
+            "seen_to": self.seen_to,
             "outcomes": self.outcomes,
         }
         arrays: dict[str, npt.NDArray[Any]] = {}
@@ -298,7 +380,7 @@ class Learner:
         self.apply_at, self.next_training = meta["apply_at"], meta["next_training"]
         self.trained_windows, self.version = meta["trained_windows"], meta["version"]
         self.promoted_slot, self.outcomes = meta["promoted_slot"], meta["outcomes"]
-        self.sample_rate = meta["sample_rate"]
+        self.sample_rate, self.seen_to = meta["sample_rate"], meta["seen_to"]
         if "champion" in arrays:
             self.champion = Bundle.from_bytes(arrays["champion"].tobytes())
             self.scorer = Scorer(self.champion)

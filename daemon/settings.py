@@ -116,6 +116,18 @@ class FormatSettings(Section):
         return self
 
 
+class GateSettings(Section):
+    enabled: bool = _live(True, "Whether a retrained model must pass the gate; `false`: whatever is finite serves.")
+    worse_error: float = _live(
+        0.10,
+        "Share by which a retrained model's error on held-back windows may exceed that of the one in service.",
+        ge=0,
+    )
+    worse_detection: float = _live(
+        0.03, "How much less of the area under the ROC curve it may have on injected anomalies.", ge=0, le=1
+    )
+
+
 class ModelSettings(Section):
     architecture: Literal["masked-autoencoder"] = _state("masked-autoencoder", "Network that scores the stream.")
     window: int = _state(32, "Slots in a window.", ge=8, le=512)
@@ -126,6 +138,8 @@ class ModelSettings(Section):
         8, "Slots between the snapshot a training sees and the slot its result takes effect.", ge=1
     )
     time_limit: Duration = _live(600, "A training that takes longer has failed.", ge=1)
+    gate: GateSettings = _live(GateSettings(), "What a retrained model must hold against the one in service.")
+    keep: int = _live(10, "Model files kept, the newest; the one in service always is.", ge=1, le=10_000)
     bundle: Path | None = _retrain(None, "Trained bundle (.pt) to start from instead of training at the warm-up's end.")
 
     @model_validator(mode="after")

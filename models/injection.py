@@ -164,7 +164,10 @@ def _trend(x: Floats, start: int, end: int, strength: float, size: Floats, rng: 
 
 def _flatline(x: Floats, start: int, end: int, strength: float, size: Floats, rng: np.random.Generator) -> Floats:
     part = x[start:end]
-    stuck = np.array([_last(before, after) for before, after in zip(x[:start].T, part.T, strict=True)])  # (F,)
+    if start and not np.isnan(x[start - 1]).any():
+        stuck = x[start - 1]  # (F,)
+    else:
+        stuck = np.array([_last(before, after) for before, after in zip(x[:start].T, part.T, strict=True)])
     away = np.nan_to_num(np.abs(part - stuck)) >= strength * size  # (L, F)
     slots = np.arange(len(part))[:, None]
     last = np.where(away.any(axis=0), away.argmax(axis=0), len(part) - 1)  # (F,)
@@ -186,7 +189,8 @@ def _noise_burst(x: Floats, start: int, end: int, strength: float, size: Floats,
 
 
 def _missing_day(x: Floats, start: int, end: int, strength: float, size: Floats, rng: np.random.Generator) -> Floats:
-    return _towards(x[start:end], np.nanquantile(x, _LOW_QUANTILE, axis=0), strength, size)
+    quantile = np.nanquantile if np.isnan(x).any() else np.quantile  # the former goes column by column
+    return _towards(x[start:end], quantile(x, _LOW_QUANTILE, axis=0), strength, size)
 
 
 def _towards(part: Floats, goal: Floats, strength: float, size: Floats) -> Floats:

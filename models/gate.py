@@ -1,0 +1,231 @@
+"""The promotion gate: a retrained network serves only if it is not worse than the one in service.
+
+Both score the same windows, which no training saw: as they are, and each with one of every kind of injected anomaly
+near its newest slot. Worse means: its error on the clean ones is greater by more than `worse_error`, or it tells the
+anomalous from the clean ones less well by more than `worse_detection`. The first catches a network that unlearned what
+is normal, the second one that learned to call everything normal. What is not finite never passes.
+
+The verdict is a pure function of two networks and a sample: the same everywhere the scores have the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from models.bundle import BundleError, Scorer
+from models.features import calendar
+from models.injection import KINDS, inject, spread
+
+LEAST_WINDOWS = 16  # held back; with fewer there is nothing to judge by
+MOST_WINDOWS = 128
+HELD_BACK = 8  # one stretch in so many
+STRENGTH = 3.0  # spreads
+PLACES = 4  # lengths of an anomaly, from an eighth to half a window
+_KEPT = 0.9  # share of held-back windows, those of least error, that the error is the mean of: a few are anomalous
+
+
+@dataclass(frozen=True, eq=False)
+class GateSample:
+    """Held-back windows.
+
+    Attributes:
+        x: Scaled windows, gaps filled with the last value, shape (N, W, F), float32.
+        observed: False where a slot is a gap, shape (N, W), bool.
+        local_s: Local time of each window's newest slot, seconds since 1970-01-01 00:00 local, shape (N,), int64.
+        lowest, greatest: Range that scaled values are clipped to; anomalies are too.
+        seed: Seed of the injected anomalies.
+    """
+
+    x: npt.NDArray[np.float32]
+    observed: npt.NDArray[np.bool_]
+    local_s: npt.NDArray[np.int64]
+    lowest: float
+    greatest: float
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GateRule:
+    """How much worse is too much.
+
+    Attributes:
+        worse_error: Share by which the candidate's held-back error may exceed the champion's.
+        worse_detection: By how much its area under the ROC curve may be below the champion's.
+    """
+
+    worse_error: float
+    worse_detection: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate decided and why.
+
+    Attributes:
+        passed: Whether the candidate may serve.
+        reason: It passed: `passed`, `first`, `few_windows`, `off`; it did not: `worse_error`, `worse_detection`,
+            `not_finite`, `unusable`.
+        text: The reason in words, with its numbers.
+        numbers: `windows`, then for `champion` and `candidate` each `_error` (mean of the sum of newest and root mean
+            squared error, units of the scaled windows) and `_detection` (area under the ROC curve, 0 to 1), over all
+            kinds and, as `_detection_KIND`, for each. Empty where nothing was scored.
+    """
+
+    passed: bool
+    reason: str
+    text: str
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+def judge(champion: Scorer | None, candidate: Scorer, sample: GateSample, rule: GateRule) -> Verdict:
+    """Whether `candidate` may take the place of `champion`.
+
+    It takes scorers, not bundles, because the engine has the one and needs the other anyway; making one costs as much
+    as half of all the scoring here. Of weights that are not finite no scorer can be made: `unusable`.
+
+    Args:
+        champion: The network in service; None before the first, whose successor needs only to be finite.
+        candidate: The network that a training made.
+        sample: Windows that no training saw.
+        rule: How much worse is too much.
+    """
+    count = len(sample.x)
+    if champion is None:
+        return _finite_only(candidate, sample, "first", "the stream's first model")
+    if count < LEAST_WINDOWS:
+        return _finite_only(candidate, sample, "few_windows", f"only {count} held-back windows to judge it by")
+    anomalous = injected(sample)
+    numbers: dict[str, float] = {"windows": float(count)}
+    for name, scorer in (("champion", champion), ("candidate", candidate)):
+        numbers |= {f"{name}_{key}": value for key, value in _measure(scorer, sample, anomalous).items()}
+    return _decide(numbers, rule)
+
+
+def unusable(error: BundleError) -> Verdict:
+    """The verdict on a bundle of which no scorer can be made."""
+    return Verdict(False, "not_finite" if "not finite" in str(error) else "unusable", str(error))
+
+
+def off() -> Verdict:
+    """The verdict where the gate is turned off and the bundle is finite."""
+    return Verdict(True, "off", "the gate is off")
+
+
+def held_back(slots: npt.NDArray[np.int64], window: int, seed: int) -> npt.NDArray[np.bool_]:
+    """Which windows no tuning may see: of every `HELD_BACK` stretches of one window's length, one drawn by a hash.
+
+    By stretches, because the windows of neighbouring slots are nearly equal; by their slots and nothing else, so that
+    every training of a stream leaves out the same windows, and neither network has an advantage on them.
+
+    Args:
+        slots: Newest slot of each window, shape (N,).
+        window: Slots in a window.
+        seed: The stream's seed.
+    """
+    stretch = slots // window
+    drawn = _hashes(stretch // HELD_BACK, seed) % np.uint64(HELD_BACK)
+    return np.asarray((stretch % HELD_BACK).astype(np.uint64) == drawn)
+
+
+def _hashes(values: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.uint64]:
+    """64 bits that look random for each value (splitmix64, Steele et al. 2014, doi:10.1145/2660193.2660195)."""
+    z = values.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed * 0xD1B54A32D192ED03 % 2**64)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))
+
+
+def _decide(n: dict[str, float], rule: GateRule) -> Verdict:
+    if not np.isfinite(list(n.values())).all():
+        return Verdict(False, "not_finite", "an error on held-back windows is not finite", _jsonable(n))
+    error, was = n["candidate_error"], n["champion_error"]
+    if error > was * (1 + rule.worse_error):
+        by = 100 * (error / was - 1) if was else float("inf")
+        text = f"its error on held-back windows is {error:.5f}, {by:.1f} % above the {was:.5f} of the model in service"
+        return Verdict(False, "worse_error", text, n)
+    found, before = n["candidate_detection"], n["champion_detection"]
+    if found < before - rule.worse_detection:
+        text = f"it tells injected anomalies apart with an area of {found:.4f}, the model in service with {before:.4f}"
+        return Verdict(False, "worse_detection", text, n)
+    return Verdict(True, "passed", f"error {was:.5f} to {error:.5f}, detection {before:.4f} to {found:.4f}", n)
+
+
+def _jsonable(numbers: dict[str, float]) -> dict[str, float]:
+    """Those numbers that JSON has."""
+    return {key: value for key, value in numbers.items() if np.isfinite(value)}
+
+
+def _finite_only(scorer: Scorer, sample: GateSample, reason: str, text: str) -> Verdict:
+    errors = _errors(scorer, sample, sample.x) if len(sample.x) else np.zeros(0)
+    if not np.isfinite(errors).all():
+        return Verdict(False, "not_finite", "an error on held-back windows is not finite")
+    return Verdict(True, reason, text)
+
+
+def injected(sample: GateSample) -> npt.NDArray[np.float32]:
+    """The sample's windows once with each kind of anomaly, shape (KINDS, N, W, F).
+
+    A window's spread is that of its neighbouring values' differences, at least the median of all windows'. The
+    anomaly reaches to the newest slot, as when it is first seen; four lengths take turns over the windows. A spike or
+    dip is in one of the newest four slots.
+    """
+    n, window, width = sample.x.shape
+    out = np.empty((len(KINDS), n, window, width), np.float32)
+    series = sample.x.transpose(1, 0, 2).astype(np.float64)  # (W, N, F): each window a variable of one short series
+    unit = spread(series)  # (N, F)
+    unit = np.maximum(unit, np.median(unit, axis=0))
+    for place in range(PLACES):
+        rows = slice(place, None, PLACES)
+        part, size = series[:, rows].reshape(window, -1), unit[rows].reshape(-1)
+        for i, kind in enumerate(KINDS):
+            length = 1 + place if kind in ("spike", "dip") else max(2, window * (place + 1) // (2 * PLACES))
+            made = inject(
+                part, kind, STRENGTH, (*sample.seed, i, place), start=window - length, length=length, unit=size
+            )
+            out[i, rows] = made.values.reshape(window, -1, width).transpose(1, 0, 2)
+    return np.clip(out, sample.lowest, sample.greatest, out=out)
+
+
+def _errors(scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The error of windows in the sample's order, repeated as often as `x` is longer, shape (M,)."""
+    times = len(x) // len(sample.x)
+    m = scorer.manifest
+    instants = calendar(sample.local_s, m.daily, m.weekly)
+    scores = scorer.score(x, np.tile(sample.observed, (times, 1)), np.tile(instants, (times, 1)))
+    return scores.newest.astype(np.float64) + scores.rms
+
+
+def _measure(scorer: Scorer, sample: GateSample, anomalous: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Error and detection of one network; NaN where a score is not finite."""
+    clean = _errors(scorer, sample, sample.x)
+    found = _errors(scorer, sample, anomalous.reshape(-1, *sample.x.shape[1:]))
+    if not (np.isfinite(clean).all() and np.isfinite(found).all()):
+        return {"error": float("nan")}
+    numbers = {"error": float(np.sort(clean)[: max(1, int(_KEPT * len(clean)))].mean())}
+    numbers["detection"] = separation(clean, found)
+    for kind, part in zip(KINDS, found.reshape(len(KINDS), -1), strict=True):
+        numbers[f"detection_{kind}"] = separation(clean, part)
+    return numbers
+
+
+def separation(clean: npt.NDArray[np.float64], anomalous: npt.NDArray[np.float64]) -> float:
+    """Area under the ROC curve: how often an anomalous window's error is above a clean one's, a tie counting half.
+
+    Args:
+        clean, anomalous: Errors, shapes (N,) and (M,), finite.
+
+    Returns:
+        1 when every anomalous window is above every clean one, 0.5 when the error says nothing.
+
+    Source:
+        Mann and Whitney 1947, doi:10.1214/aoms/1177730491.
+
+    >>> separation(np.array([1.0, 2, 3]), np.array([2.0, 4]))
+    0.75
+    """
+    ordered = np.sort(clean)
+    below = np.searchsorted(ordered, anomalous, "left") + np.searchsorted(ordered, anomalous, "right")
+    return float(below.sum()) / (2 * len(clean) * len(anomalous))

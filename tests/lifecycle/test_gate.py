@@ -1,0 +1,169 @@
+"""The gate: what helps passes, what harms is refused with its numbers, and both learned on other windows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from models import gate
+from models.bundle import Bundle, BundleError, Scorer
+from models.gate import GateRule, GateSample, held_back, injected, judge, separation
+from models.injection import KINDS
+from models.training import TrainingRequest, train
+
+RULE = GateRule(worse_error=0.10, worse_detection=0.03)
+WINDOW, SLOTS = 16, 700
+
+
+def request(seed: int = 0) -> TrainingRequest:
+    """A tuning of nothing yet, on windows of a daily season with a little noise."""
+    rng = np.random.default_rng(seed)
+    values = 0.5 + 0.4 * np.sin(2 * np.pi * np.arange(SLOTS + WINDOW) / 48) + 0.03 * rng.standard_normal(SLOTS + WINDOW)
+    x = np.lib.stride_tricks.sliding_window_view(values.astype(np.float32), WINDOW)[:SLOTS, :, None].copy()
+    return TrainingRequest(
+        stream="s",
+        slot=SLOTS,
+        seed=seed,
+        kind="fresh",
+        architecture="masked-autoencoder",
+        window=WINDOW,
+        width=1,
+        masked=2,
+        copies=2,
+        interval_s=1800,
+        daily=False,
+        weekly=False,
+        trained_from=None,
+        trained_to=None,
+        parent=None,
+        x=x,
+        observed=np.ones(x.shape[:2], np.bool_),
+        calendar=np.zeros((len(x), 4), np.float32),
+        recent=400,
+    )
+
+
+@cache
+def champion() -> Bundle:
+    """A network that knows the season."""
+    return train(request())
+
+
+def tuned(x: np.ndarray | None = None) -> Scorer:
+    """The champion after a tuning on the same windows, or on `x`."""
+    asked = replace(request(), kind="tune", parent=champion())
+    return Scorer(train(asked if x is None else replace(asked, x=x.astype(np.float32))))
+
+
+def sample(count: int = 128) -> GateSample:
+    """Windows of other noise than the training's."""
+    other = request(seed=1)
+    at = np.linspace(0, SLOTS - 1, count).astype(int)
+    return GateSample(other.x[at], other.observed[at], at.astype(np.int64) * 1800, -3.0, 4.0, (0, SLOTS))
+
+
+def test_a_tuning_on_good_data_passes() -> None:
+    """Its numbers say how both did; the champion tells anomalies apart, so detection is worth comparing."""
+    verdict = judge(Scorer(champion()), tuned(), sample(), RULE)
+    assert (verdict.passed, verdict.reason) == (True, "passed")
+    n = verdict.numbers
+    assert n["windows"] == 128
+    assert n["champion_detection"] > 0.75
+    assert {f"candidate_detection_{kind}" for kind in KINDS} < set(n)
+
+
+def test_a_verdict_is_a_pure_function() -> None:
+    """The same networks and windows give the same numbers, bit for bit."""
+    first, second = (judge(Scorer(champion()), tuned(), sample(), RULE) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("poison", ["garbage", "half_garbage", "shifted", "constant", "shuffled", "taught_fault"])
+def test_a_poisoned_training_is_refused(poison: str) -> None:
+    """Twenty steps on windows that are not the series' own, and the gate says no."""
+    rng, x = np.random.default_rng(0), request().x.copy()
+    if poison == "garbage":
+        x = rng.uniform(-3, 4, x.shape)
+    elif poison == "half_garbage":
+        x[::2] = rng.uniform(-3, 4, x[::2].shape)
+    elif poison == "shifted":
+        x += 0.4
+    elif poison == "constant":
+        x[:] = 0
+    elif poison == "shuffled":
+        rng.shuffle(x, axis=1)
+    else:
+        x[::2, -4:] -= 0.4
+    verdict = judge(Scorer(champion()), tuned(x), sample(), RULE)
+    assert not verdict.passed
+    assert verdict.reason in ("worse_error", "worse_detection")
+    assert verdict.numbers["candidate_error"] > verdict.numbers["champion_error"]
+
+
+def test_a_network_that_calls_everything_normal_is_refused_for_its_detection() -> None:
+    """Better on clean windows, blind to anomalies: the error alone would let it pass."""
+    numbers = {"windows": 128.0, "champion_error": 0.05, "candidate_error": 0.04}
+    numbers |= {"champion_detection": 0.80, "candidate_detection": 0.76}
+    verdict = gate._decide(numbers, RULE)
+    assert (verdict.passed, verdict.reason) == (False, "worse_detection")
+    assert "0.7600" in verdict.text
+    assert gate._decide(numbers | {"candidate_detection": 0.775}, RULE).passed
+
+
+def test_what_is_not_finite_never_passes() -> None:
+    """Neither a weight nor an error, with a champion or without, with windows or without."""
+    bad = replace(champion(), weights={n: w * np.float32(np.nan) for n, w in champion().weights.items()})
+    with pytest.raises(BundleError, match="not finite") as caught:
+        Scorer(bad)
+    assert (gate.unusable(caught.value).passed, gate.unusable(caught.value).reason) == (False, "not_finite")
+    huge = Scorer(replace(champion(), weights={n: w * np.float32(1e30) for n, w in champion().weights.items()}))
+    for before in (Scorer(champion()), None):
+        verdict = judge(before, huge, sample(), RULE)
+        assert (verdict.passed, verdict.reason) == (False, "not_finite")
+        assert all(np.isfinite(list(verdict.numbers.values())))
+
+
+def test_the_first_model_and_one_without_windows_pass_when_finite() -> None:
+    """There is nothing to compare with, or nothing to compare on."""
+    assert judge(None, tuned(), sample(), RULE).reason == "first"
+    few = judge(Scorer(champion()), tuned(np.zeros((SLOTS, WINDOW, 1))), sample(15), RULE)
+    assert (few.passed, few.reason) == (True, "few_windows")
+    assert judge(Scorer(champion()), tuned(), sample(0), RULE).passed
+
+
+def test_held_back_is_one_stretch_in_eight() -> None:
+    """Whole stretches of a window's length, one of every eight, drawn differently for each seed; before 1970 too."""
+    slots = np.arange(-4096, 4096)
+    held = held_back(slots, WINDOW, 3)
+    stretches = held.reshape(-1, WINDOW)
+    assert (stretches.all(axis=1) | ~stretches.any(axis=1)).all()
+    assert (stretches[:, 0].reshape(-1, 8).sum(axis=1) == 1).all()
+    assert len(set(np.flatnonzero(stretches[:, 0]) % 8)) == 8, "no time of day is held back for ever"
+    assert not np.array_equal(held, held_back(slots, WINDOW, 4))
+    assert np.array_equal(held[100:200], held_back(slots[100:200], WINDOW, 3)), "a slot's answer is its own"
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_injected_windows_keep_their_past(width: int) -> None:
+    """Every kind changes the newest half at most, within the range of scaled values, for one variable or more."""
+    s = sample()
+    s = replace(s, x=np.repeat(s.x, width, axis=2))
+    x = injected(s)
+    assert x.shape == (len(KINDS), 128, WINDOW, width)
+    assert np.array_equal(x[:, :, : WINDOW // 2], np.broadcast_to(s.x, x.shape)[:, :, : WINDOW // 2])
+    assert x.min() >= -3
+    assert x.max() <= 4
+    changed = (x != s.x).any(axis=(2, 3)).mean(axis=1)
+    assert (changed > 0.9).all(), dict(zip(KINDS, changed, strict=True))
+
+
+def test_separation_is_the_area_under_the_roc_curve() -> None:
+    """The share of pairs in the right order, ties counting half."""
+    rng = np.random.default_rng(0)
+    clean, anomalous = rng.integers(0, 20, 50).astype(float), rng.integers(5, 25, 70).astype(float)
+    pairs = (anomalous[:, None] > clean) + 0.5 * (anomalous[:, None] == clean)
+    assert separation(clean, anomalous) == pytest.approx(pairs.mean())
+    assert separation(clean, clean) == 0.5

@@ -19,14 +19,14 @@ from typing import Protocol
 from adapters.base import Position
 from daemon import config
 from daemon.config import NeedsNewStateError
-from daemon.engine import Engine, essential
+from daemon.engine import Engine, StepResult, essential
 from daemon.events import Event
-from daemon.inputs import Batch, Command, Configured, Input, Promoted
+from daemon.inputs import Batch, Command, Configured, Input, Promoted, PromotionReason
 from daemon.settings import Settings
-from daemon.store import ModelChecksum, Store
+from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, Store
 from daemon.trainer import Trainer
 from daemon.training_worker import TrainingFailed
-from models.bundle import Bundle, BundleError, read_bundle
+from models.bundle import Bundle, BundleError, Scorer, read_bundle
 from models.training import TrainingRequest
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class RememberingTrainer:
         recorded = self._recorded(request_id)
         if recorded is not None:
             return recorded
-        if self._store.outcome(request_id) is not None:  # recorded, but its file is damaged: train it again
+        if self._store.outcome(request_id) is not None:  # recorded, but its file is gone or damaged: train it again
             self._begin(request, time_limit_s)
         outcome = self._wait(request_id)
         self._record(request, outcome)
@@ -114,6 +114,8 @@ class RememberingTrainer:
             return TrainingFailed(record.reason or "error", record.detail or "")  # type: ignore[arg-type]
         try:
             return Bundle.from_file_bytes(self._store.read_model_of(request_id), record.sha256)
+        except ModelUnknown:
+            return None  # no longer kept
         except (ModelChecksum, BundleError, OSError) as error:
             log.error("model file damaged, training it again", extra={"request": request_id, "error": str(error)})
             return None
@@ -129,7 +131,7 @@ class RememberingTrainer:
             outcome.to_file_bytes(),
             digest=outcome.digest,
             manifest=asdict(outcome.manifest),
-            outcome="promoted",
+            outcome="candidate",  # until the engine's gate has judged it, within the same step
         )
 
 
@@ -169,8 +171,7 @@ class DurableEngine:
             break
         start, total = self.seq, self.store.last_seq - self.seq
         for seq, item in self.store.entries(start):
-            self.store.record_events(self.engine.step(item).events)
-            self.seq = seq
+            self.store.record_events(self._step(seq, item).events)
             progress(seq - start, total)
         return total
 
@@ -215,20 +216,78 @@ class DurableEngine:
         events: list[Event] = []
         for seq, item in zip(numbers, items, strict=True):
             began = time.monotonic()
-            events += self.engine.step(item).events
-            self.seq = seq
+            events += self._step(seq, item).events
             if isinstance(item, Batch):
                 self._observe("scoring", time.monotonic() - began, item.stream)
         self.store.record_events(events)
         return events
+
+    def _step(self, seq: int, item: Input) -> StepResult:
+        """Apply an entry of the journal, and record what that means for the models; repeating it records the same."""
+        before = self._champion(item.stream) if isinstance(item, Promoted) else None
+        result = self.engine.step(item)
+        self.seq = seq
+        for judged in result.judged:
+            verdict = asdict(judged.verdict)
+            if not judged.verdict.passed:
+                log.warning("model refused by the gate", extra={"request": judged.request_id, **verdict})
+            status = "promoted" if judged.verdict.passed else "rejected"
+            self.store.judge_model(judged.request_id, status, seq, verdict)
+            keep = self.engine.streams[judged.stream].settings.model.keep
+            self.store.retain_models(judged.stream, keep, self._champion(judged.stream))
+        if isinstance(item, Promoted):
+            now = self._champion(item.stream)
+            if now is not None:
+                gone = before if item.reason == "rollback" and before != now else None
+                self.store.serve_model(item.stream, now, seq, gone)
+        return result
+
+    def _champion(self, stream: str) -> str | None:
+        """Digest of the bundle in service."""
+        bundle = self.engine.streams[stream].learner.champion
+        return None if bundle is None else bundle.digest
+
+    def promote(self, stream: str, version: int, now_ms: int) -> ModelRecord:
+        """Put a recorded model into service, through the journal; its statistics stay the stream's.
+
+        Raises:
+            ModelUnknown: There is no such version, or its file is no longer kept.
+            ModelChecksum: Its file is damaged.
+            BundleError: It does not fit the stream; nothing was journaled.
+        """
+        return self._serve(stream, version, "promote", now_ms)
+
+    def roll_back(self, stream: str, now_ms: int) -> ModelRecord:
+        """Put the last promoted version before the one in service back, through the journal; raises as `promote`."""
+        records, champion = self.store.models(stream), self._champion(stream)
+        serving = [r.version for r in records if r.digest is not None and r.digest == champion and r.version]
+        if not serving:
+            raise ModelUnknown(
+                f"the model in service of {stream} is not one of its versions; promote one by its number"
+            )
+        earlier = [r.version for r in records if r.status == "promoted" and r.version and r.version < serving[-1]]
+        if not earlier:
+            raise ModelUnknown(f"{stream} has no promoted version before {serving[-1]}, the one in service")
+        return self._serve(stream, max(earlier), "rollback", now_ms)
+
+    def _serve(self, stream: str, version: int, reason: PromotionReason, now_ms: int) -> ModelRecord:
+        data = self.store.read_model(stream, version)
+        bundle = Bundle.from_file_bytes(data)
+        try:
+            self.engine.streams[stream].learner.check(bundle)
+        except ValueError as error:
+            raise BundleError(str(error)) from error
+        Scorer(bundle)  # raises here, not in the step: what is journaled must be applicable
+        self.apply([Promoted(stream, bundle.to_bytes(), now_ms, reason)], {}, now_ms)
+        return next(record for record in self.store.models(stream) if record.version == version)
 
     def warm_up(self, streams: Iterable[str], now_ms: int) -> int:
         """End the warm-up of streams with the history there is; returns how many series became ready."""
         joined = 0
         for stream in streams:
             command = Command("warm_up", stream, now_ms)
-            (self.seq,) = self.store.append([command], {}, now_ms)
-            result = self.engine.step(command)
+            (seq,) = self.store.append([command], {}, now_ms)
+            result = self._step(seq, command)
             self.store.record_events(result.events)
             joined += result.joined
         return joined

@@ -79,16 +79,21 @@ class Command:
     received_at_ms: int = 0
 
 
+PromotionReason = Literal["bundle", "promote", "rollback"]
+
+
 @dataclass(frozen=True, slots=True)
 class Promoted:
     """A model from outside (the configured bundle, an operator's choice) takes over a stream at once.
 
-    `content` is the bundle's canonical form, `models.bundle.Bundle.to_bytes`.
+    `content` is the bundle's canonical form, `models.bundle.Bundle.to_bytes`. `reason` tells the record of models what
+    to say of the one it replaces; the engine does the same for each.
     """
 
     stream: str
     content: bytes
     received_at_ms: int = 0
+    reason: PromotionReason = "bundle"
 
 
 Input = Configured | Batch | Tick | Command | Promoted
@@ -105,7 +110,8 @@ def encode(item: Input) -> tuple[str, bytes, bytes]:
             header = {"at": item.received_at_ms, "kind": item.kind, "stream": item.stream}
             return "command", orjson.dumps(header), b""
         case Promoted():
-            return "promoted", orjson.dumps({"at": item.received_at_ms, "stream": item.stream}), item.content
+            header = {"at": item.received_at_ms, "reason": item.reason, "stream": item.stream}
+            return "promoted", orjson.dumps(header), item.content
         case Batch():
             folded = bool(item.fold_s.any())
             head = {
@@ -135,7 +141,7 @@ def decode(kind: str, header: bytes, blob: bytes) -> Input:
     if kind == "command":
         return Command(head["kind"], head["stream"], head["at"])
     if kind == "promoted":
-        return Promoted(head["stream"], blob, head["at"])
+        return Promoted(head["stream"], blob, head["at"], head.get("reason", "bundle"))
     if kind != "batch":
         raise ValueError(f"journal entry of unknown kind {kind!r}")
     return _decode_batch(head, blob)

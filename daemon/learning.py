@@ -194,17 +194,14 @@ class Learner:
         taken, self.judged = self.judged, []
         return taken
 
-    def promote(self, bundle: Bundle, slot: int) -> None:
-        """Put a bundle into service."""
-        self._serve(bundle, Scorer(bundle), slot)
-
     def _serve(self, bundle: Bundle, scorer: Scorer, slot: int) -> None:
+        """Put a bundle into service."""
         self.champion, self.scorer = bundle, scorer
         self.version += 1
         self.promoted_slot = slot
 
-    def adopt(self, bundle: Bundle, slot: int) -> None:
-        """Take a model from outside into service at once.
+    def check(self, bundle: Bundle) -> None:
+        """Whether a model from outside could serve here.
 
         Raises:
             ValueError: It was made for another shape or interval.
@@ -216,8 +213,17 @@ class Learner:
                 raise ValueError(
                     f"bundle {bundle.digest[:12]} has {key} {getattr(m, key)}, stream {self.stream} {value}"
                 )
+
+    def adopt(self, bundle: Bundle, slot: int) -> None:
+        """Take a model from outside into service at once; a training under way is dropped, statistics are kept.
+
+        Raises:
+            ValueError: See `check`.
+        """
+        self.check(bundle)
+        m = bundle.manifest
         self.pending = self.next_training = None
-        self.promote(bundle, slot)
+        self._serve(bundle, Scorer(bundle), slot)
         if m.trained_to is not None and (m.kind == "fresh" or m.stream != self.stream):
             self.seen_to = m.trained_to // self.settings.interval
         if slot != NEVER:  # else a tuning is planned when the first series joins

@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: `check`, `init`, `events`, `status`, `models`."""
+"""Commands that look and change nothing: `check`, `init`, `events`, `status`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
 from daemon.config import effective, load
@@ -21,9 +19,7 @@ from daemon.showing import event_line
 from daemon.words import instant, plural
 
 events_app = typer.Typer(no_args_is_help=True, help="Recorded events.")
-models_app = typer.Typer(no_args_is_help=True, help="Models and what became of trainings.")
 app.add_typer(events_app, name="events")
-app.add_typer(models_app, name="models")
 
 
 @app.command()
@@ -104,41 +100,6 @@ def events_list(
             typer.echo(event_line(event))
         if not found:
             typer.echo("no events", err=True)
-
-
-@models_app.command("list")
-def models_list(
-    config: Config = None,
-    state: Annotated[Path | None, typer.Option(help="State directory; default: the configuration's.")] = None,
-    as_json: Json = False,
-) -> None:
-    """List models, and trainings that made none."""
-    from dataclasses import asdict
-
-    from daemon.store import open_reader
-
-    with errors():
-        directory = state or load(find_config(config)).state_dir
-        with open_reader(directory) as reader:
-            records = reader.models()
-        if as_json:
-            typer.echo(orjson.dumps([asdict(record) for record in records]).decode())
-            return
-        table = Table("stream", "version", "outcome", "kind", "trained to", "loss", "digest")
-        for r in records:
-            m = r.manifest or {}
-            loss = f"{m['loss']:.5f}" if "loss" in m else (r.reason or "")
-            version = "" if r.version is None else str(r.version)
-            table.add_row(
-                r.stream,
-                version,
-                r.status,
-                m.get("kind", ""),
-                instant(m.get("trained_to")),
-                loss,
-                (r.digest or "")[:12],
-            )
-        Console().print(table)
 
 
 @app.command()

@@ -26,11 +26,13 @@ class ModelRecord:
         request_id: The training's deterministic id.
         stream: Stream it was for.
         version: 1, 2, ... within the stream; None when there is no file.
-        status: The outcome: `promoted`, `rejected`, or `failed` (no file).
+        status: `candidate` until its step is done, then `promoted` (it serves, or did), `rejected` by the gate,
+            `rolled_back` by the operator, or `failed` (no file).
         digest: Digest of the bundle's content, as the caller gave it.
         sha256: SHA-256 of the file, hexadecimal.
-        file: Name of the file inside `models/`.
-        manifest: The bundle's manifest.
+        file: Name of the file inside `models/`; None once a version is no longer kept.
+        manifest: The bundle's manifest; beside it `gate`, the verdict, and `served_seq`, the last journal entry that
+            brought it into service.
         reason: Why it failed, one word.
         detail: Why it failed, in full.
         seq: Last journal entry when this was recorded.
@@ -116,6 +118,8 @@ def version(database: Database, stream: str, number: int) -> ModelRecord:
 
 def read(directory: Path, record: ModelRecord) -> bytes:
     """The file of `record`. Raises ModelChecksum when its bytes are not those recorded, ModelUnknown without a file."""
+    if record.file is None and record.version is not None:
+        raise ModelUnknown(f"{record.stream} version {record.version} is no longer kept; set model.keep higher")
     if record.file is None:
         raise ModelUnknown(f"training {record.request_id} of {record.stream} made no model ({record.reason})")
     path = directory / record.file
@@ -129,6 +133,30 @@ def read(directory: Path, record: ModelRecord) -> bytes:
             "restore the file, or roll back to another version"
         )
     return found
+
+
+def annotate(database: Database, request_id: str, status: str, **facts: Any) -> None:
+    """Change the status of a training that made a model, and add facts beside its manifest."""
+    record = outcome(database, request_id)
+    if record is not None and record.version is not None:
+        manifest = json.dumps(record.manifest | facts, sort_keys=True)
+        database.many(
+            "UPDATE models SET status = ?, manifest = ? WHERE request_id = ?", [(status, manifest, request_id)]
+        )
+
+
+def retain(database: Database, directory: Path, stream: str, keep: int, spare: str | None, through: int) -> None:
+    """Delete a stream's model files but for the newest `keep`; the records stay, without a file.
+
+    Args:
+        spare: Digest of a bundle whose file stays in any case.
+        through: Only files recorded up to this journal entry go: recovery may ask for later ones.
+    """
+    with_file = [r for r in records(database, stream) if r.file is not None]
+    for record in with_file[: max(0, len(with_file) - keep)]:
+        if record.digest != spare and record.seq <= through and record.file is not None:
+            (directory / record.file).unlink(missing_ok=True)  # first, so that a crash between repeats it
+            database.many("UPDATE models SET file = NULL WHERE request_id = ?", [(record.request_id,)])
 
 
 def _known(record: ModelRecord | None, name: str) -> ModelRecord:

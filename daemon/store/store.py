@@ -207,6 +207,29 @@ class Store(StoreView):
         record = self._training(stream, request_id, "failed", reason=reason, detail=detail)
         model_store.put_failure(self._database, self._reached, record)
 
+    def judge_model(self, request_id: str, status: str, seq: int, verdict: dict[str, Any]) -> None:
+        """Record the gate's verdict on a model; `seq` is the journal entry whose step came to it."""
+        served = {"served_seq": seq} if status == "promoted" else {}
+        model_store.annotate(self._database, request_id, status, gate=verdict, **served)
+
+    def serve_model(self, stream: str, digest: str, seq: int, rolled_back: str | None = None) -> None:
+        """Record that entry `seq` brought a model into service, and which one it took out of it for good.
+
+        Args:
+            digest: Digest of the bundle that serves now; one that no training here made is not recorded.
+            rolled_back: Digest of the bundle that is rolled back; None where nothing is said about the last one.
+        """
+        for record in model_store.records(self._database, stream):
+            if record.digest is not None and record.digest == digest:
+                model_store.annotate(self._database, record.request_id, "promoted", served_seq=seq)
+            elif record.digest is not None and record.digest == rolled_back:
+                model_store.annotate(self._database, record.request_id, "rolled_back")
+
+    def retain_models(self, stream: str, keep: int, spare: str | None) -> None:
+        """Keep the files of a stream's newest `keep` models and of `spare`; none goes that a checkpoint may need."""
+        kept = self._files.sequences()
+        model_store.retain(self._database, self._models, stream, keep, spare, min(kept, default=0))
+
     def prune(self, keep_s: float, max_bytes: int, now_ms: int) -> None:
         """Drop entries older than `keep_s` or beyond `max_bytes`, and checkpoints that old; see docs/state.md.
 

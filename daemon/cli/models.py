@@ -1,0 +1,141 @@
+"""`tidegauge models`: what became of trainings, and which of their models serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
+from daemon.cli.replaying import choose_stream
+from daemon.config import load
+from daemon.showing import progress
+from daemon.words import instant
+
+if TYPE_CHECKING:
+    from daemon.durable import DurableEngine
+    from daemon.store import ModelRecord
+
+Command = Callable[["DurableEngine", str, int], "ModelRecord"]
+"""Takes an engine, a stream and the wall clock, epoch milliseconds; returns the record of what serves now."""
+
+models_app = typer.Typer(no_args_is_help=True, help="Models, what became of trainings, and going back to one.")
+app.add_typer(models_app, name="models")
+
+
+@models_app.command("list")
+def models_list(
+    config: Config = None,
+    state: Annotated[Path | None, typer.Option(help="State directory; default: the configuration's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List models with what the gate said, and trainings that made none; `*` marks the one in service."""
+    from dataclasses import asdict
+
+    from daemon.store import open_reader
+
+    with errors():
+        directory = state or load(find_config(config)).state_dir
+        with open_reader(directory) as reader:
+            records = reader.models()
+        serving = in_service(records)
+        if as_json:
+            shown = [asdict(r) | {"serving": r.request_id in serving} for r in records]
+            typer.echo(orjson.dumps(shown).decode())
+            return
+        table = Table(
+            "stream", "version", "outcome", "kind", "trained to", "loss", "held-back error", "detection", "why"
+        )
+        for record in records:
+            table.add_row(*_cells(record, record.request_id in serving))
+        Console().print(table)
+
+
+def in_service(records: list[ModelRecord]) -> set[str]:
+    """Trainings whose models serve now: of each stream the one last brought into service, of one step the newest."""
+    last: dict[str, ModelRecord] = {}
+    for record in records:
+        if record.status == "promoted" and _served(record) >= _served(last.get(record.stream)):
+            last[record.stream] = record
+    return {record.request_id for record in last.values()}
+
+
+def _served(record: ModelRecord | None) -> int:
+    return int(record.manifest.get("served_seq", 0)) if record is not None else 0
+
+
+def _cells(r: ModelRecord, serves: bool) -> list[str]:
+    """A row of the table."""
+    m: dict[str, Any] = r.manifest
+    verdict: dict[str, Any] = m.get("gate", {})
+    numbers: dict[str, float] = verdict.get("numbers", {})
+
+    def change(what: str, digits: int) -> str:
+        pair = [numbers.get(f"{who}_{what}") for who in ("champion", "candidate")]
+        return " -> ".join(f"{n:.{digits}f}" for n in pair if n is not None)
+
+    version = "" if r.version is None else f"{r.version}{'*' if serves else ''}"
+    why = r.reason or verdict.get("reason", "")
+    return [
+        r.stream,
+        version,
+        r.status.replace("_", " "),
+        m.get("kind", ""),
+        instant(m.get("trained_to")),
+        f"{m['loss']:.5f}" if "loss" in m else "",
+        change("error", 5),
+        change("detection", 3),
+        "" if why == "passed" else why.replace("_", " "),
+    ]
+
+
+@models_app.command("promote")
+def models_promote(
+    version: Annotated[int, typer.Argument(help="Version, as `models list` shows it.", min=1)],
+    config: Config = None,
+    stream: Stream = None,
+    as_json: Json = False,
+) -> None:
+    """Put a model of any outcome into service; what the series learned is kept. The daemon must not be running."""
+    _change(config, stream, as_json, lambda durable, name, now_ms: durable.promote(name, version, now_ms))
+
+
+@models_app.command("rollback")
+def models_rollback(config: Config = None, stream: Stream = None, as_json: Json = False) -> None:
+    """Put the promoted version before the one in service back. The daemon must not be running."""
+    _change(config, stream, as_json, lambda durable, name, now_ms: durable.roll_back(name, now_ms))
+
+
+def _change(config: Path | None, stream: str | None, as_json: bool, command: Command) -> None:
+    """Recover, apply a command through the journal, and write a checkpoint."""
+    from daemon.durable import DurableEngine
+    from daemon.pipeline import wall_ms
+    from daemon.store import Store, StoreLocked, open_reader
+    from daemon.trainer import InlineTrainer
+
+    with errors():
+        settings = load(find_config(config))
+        name = choose_stream(settings, stream)
+        open_reader(settings.state_dir).close()  # opening for writing would make a state where there is none
+        try:
+            store = Store.open(settings.state_dir)
+        except StoreLocked as error:
+            fail(f"{error}; this command works on the state of a daemon that is stopped")
+        with store:
+            durable = DurableEngine(store, InlineTrainer())
+            with progress("recovering", as_json) as step:
+                durable.recover(step)
+            if name not in durable.engine.streams:
+                fail(f"{settings.state_dir} holds no state of stream {name} yet, so it has no models")
+            record = command(durable, name, wall_ms())
+            durable.checkpoint()
+    if as_json:
+        result = {"stream": name, "version": record.version, "digest": record.digest}
+        typer.echo(orjson.dumps(result).decode())
+    else:
+        typer.echo(f"{name}: version {record.version} serves from the next reading on")

@@ -154,12 +154,13 @@ def _epoch_s(stamp: str) -> float:
 
 def detect(file: CorpusFile, seed: int, with_baselines: bool) -> list[Detection]:
     """Run the engine, and the baselines when asked for, over one file."""
+    rows = read_rows(file.path)
+
     import torch
 
     from models.baselines import baselines
 
     torch.set_num_threads(1)
-    rows = read_rows(file.path)
     labels = nab.label_rows(rows.at.astype(np.float64), file.windows)
     ours, interval_s = _run_engine(file, rows, seed)
     results = [(OURS, *ours)]

@@ -70,7 +70,7 @@ def nab(
         try:
             files = bench_nab.read_corpus(directory, file)
             seeds = sorted(set(seed))
-            with progress(f"{len(files)} files, {plural(len(seeds), 'seed')}", as_json) as step:
+            with progress(f"{plural(len(files), 'file')}, {plural(len(seeds), 'seed')}", as_json) as step:
                 found = bench_nab.run(files, seeds, baselines, jobs, step)
         except bench_nab.CorpusError as error:
             fail(str(error))
@@ -95,7 +95,7 @@ def _figure(mean: float | None, spread: float | None = None, digits: int = 1) ->
 
 def _table(title: str, *columns: str, text: int = 1) -> Table:
     """A table whose first `text` columns are words and whose others are figures."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", min_width=len(title) + 4)
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i < text else "right", no_wrap=True)
     return table
@@ -104,9 +104,9 @@ def _table(title: str, *columns: str, text: int = 1) -> Table:
 def _score_table(summary: dict[str, Any]) -> Table:
     from daemon.bench_nab import rules
 
-    title = (
-        f"NAB score: {summary['files']} files, {summary['windows']} windows, {plural(len(summary['seeds']), 'seed')}"
-    )
+    counts = f"{plural(summary['files'], 'file')}, {plural(summary['windows'], 'window')}"
+    title = f"NAB score: {counts}, {'seed' if len(summary['seeds']) == 1 else 'seeds'} "
+    title += ", ".join(map(str, summary["seeds"]))
     table = _table(title, "detector", "alarms", "standard", "low FP", "low FN", text=2)
     for name, detector in summary["detectors"].items():
         for rule, words in rules():

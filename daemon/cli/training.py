@@ -25,6 +25,7 @@ def train(
     from daemon.durable import DurableEngine
     from daemon.pipeline import wall_ms
     from daemon.replay import replay
+    from daemon.series import READY
     from daemon.store import Store
     from daemon.trainer import InlineTrainer
 
@@ -40,13 +41,14 @@ def train(
                 report = replay(history, settings, name, trainer, durable=durable, now_ms=wall_ms(), progress=step)
             if not as_json:
                 typer.echo(f"{report.readings} readings; training", err=True)
-            joined = durable.warm_up([name], wall_ms())
+            durable.warm_up([name], wall_ms())
             durable.checkpoint()
-            ready = len(durable.engine.streams[name].table)
+            table = durable.engine.streams[name].table
+            ready, series = int((table.rows["status"] == READY).sum()), len(table)
     if not report.readings:
         fail(f"{history}: no reading was accepted, rejected were {report.rejected}")
     if as_json:
-        result = {"readings": report.readings, "rejected": report.rejected, "joined": joined, "series": ready}
+        result = {"readings": report.readings, "rejected": report.rejected, "ready": ready, "series": series}
         typer.echo(orjson.dumps(result).decode())
     else:
-        typer.echo(f"{joined} of {ready} series became ready from {report.readings} readings in {settings.state_dir}")
+        typer.echo(f"{ready} of {series} series are ready after {report.readings} readings in {settings.state_dir}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,19 +39,21 @@ def _settings(
     if config is not None:
         name = choose_stream(load(config), stream)
         return load(config, {f"streams.{name}.{k}": v for k, v in ({"clock": "event"} | overrides).items()}), name
-    name = stream or file.stem.replace(".", "_")
+    name = stream or re.sub(r"[^A-Za-z0-9_-]", "_", file.stem)[:64]
     values: dict[str, Any] = {"clock": "event"} | {k: v for k, v in overrides.items() if "." not in k}
     for key, value in overrides.items():
         if "." in key:
             section, own = key.split(".")
             values.setdefault(section, {})[own] = value
-    settings = from_effective({"version": 1, "streams": {name: values}})
     if infer:
+        # the rest of the options may be right only under the interval there is
+        reading = {key: value for key, value in values.items() if key in ("format", "timezone")}
+        settings = from_effective({"version": 1, "streams": {name: reading}})
         interval = infer_interval(file, make_format(settings.streams[name], settings.limits))
         if interval is not None:
             typer.echo(f"interval: {interval} s, inferred from {file.name}", err=True)
-            settings = from_effective({"version": 1, "streams": {name: values | {"interval": f"{interval}s"}}})
-    return settings, name
+            values["interval"] = f"{interval}s"
+    return from_effective({"version": 1, "streams": {name: values}}), name
 
 
 @app.command()
@@ -113,7 +116,8 @@ def _checked(
     except ValidationError as error:
         for detail in error.errors():
             key = ".".join(str(part) for part in detail["loc"][2:])
-            typer.echo(f"command line: {key} {detail['msg'].removeprefix('Value error, ')}", err=True)
+            text = f"{key} {detail['msg'].removeprefix('Value error, ')}".strip()
+            typer.echo(f"command line: {text}", err=True)
         raise typer.Exit(2) from None
 
 

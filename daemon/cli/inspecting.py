@@ -80,6 +80,7 @@ def events_list(
     from daemon.store import open_reader
 
     with errors():
+        since_s, until_s = _epoch(since), _epoch(until)
         directory = state or load(find_config(config)).state_dir
         with open_reader(directory) as reader:
             found = [
@@ -87,8 +88,8 @@ def events_list(
                 for _, event in reader.events(
                     stream=stream,
                     series=series,
-                    since=_epoch(since),
-                    until=_epoch(until),
+                    since=since_s,
+                    until=until_s,
                     latest_only=not revisions,
                     limit=limit,
                 )
@@ -132,9 +133,10 @@ def status(
 def _digest(directory: Path) -> str:
     """SHA-256 of the state that a start would recover."""
     from daemon.durable import DurableEngine
-    from daemon.store import Store
+    from daemon.store import Store, open_reader
     from daemon.trainer import InlineTrainer
 
+    open_reader(directory).close()  # opening for writing would make a state where there is none
     with Store.open(directory) as store:
         durable = DurableEngine(store, InlineTrainer())
         durable.recover()

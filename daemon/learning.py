@@ -93,18 +93,21 @@ class Learner:
             dues.append(closed + 1)
         return min(dues, default=None)
 
-    def plan(self, slot: int) -> None:
-        """Plan the next fine-tuning of a model in service, or none, as the settings say."""
+    def plan(self, slot: int, anew: bool = False) -> None:
+        """Plan the next fine-tuning of a model in service, or none; `anew` when the settings have changed."""
         every = self.settings.model.retrain_every
         if self.champion is None or self.pending is not None:
             return
         if not every:
             self.next_training = None
-        elif self.next_training is None or self.next_training > slot + every:
+        elif self.next_training is None or (anew and self.next_training > slot + every):
             self.next_training = slot + every
 
-    def act(self, slot: int) -> None:
-        """Do what is due at `slot`: first the result of a training, then series joining, then the next training."""
+    def act(self, slot: int, upto: int) -> None:
+        """Do what is due at `slot`: first the result of a training, then series joining, then the next training.
+
+        No reading comes before slot `upto` is closed too.
+        """
         self.sample_rate = max(1, len(self.table) // reservoir.PER_SLOT)
         if self.pending is not None and slot >= self.apply_at:
             self.apply(slot)
@@ -115,7 +118,7 @@ class Learner:
         self.join_some(slot)
         self.plan(slot)
         if self.pending is None and self.next_training is not None and slot >= self.next_training:
-            self._tune(slot)
+            self._tune(slot, upto)
 
     def _may_start(self, slot: int) -> bool:
         return self.next_training is None or slot >= self.next_training
@@ -252,13 +255,15 @@ class Learner:
             x, observed, slots = x[keep], observed[keep], slots[keep]
         return self._request("fresh", slot, x, observed, slots, recent=0)
 
-    def _tune(self, slot: int) -> None:
-        """A fine-tuning on the reservoir, unless nothing came since the last."""
+    def _tune(self, slot: int, upto: int) -> None:
+        """A fine-tuning on the reservoir; all up to slot `upto` are skipped when nothing came since the last."""
         r = self.reservoir
         index, recent = self._draw(slot)
         if int(r.seen[0]) == self.trained_windows or not len(index):
-            self.outcomes["skipped"] += 1
-            self.next_training = slot + self.settings.model.retrain_every
+            every = self.settings.model.retrain_every
+            skipped = (upto - slot) // every + 1
+            self.outcomes["skipped"] += skipped
+            self.next_training = slot + skipped * every
             return
         if not self.settings.model.gate.enabled:
             self.seen_to = int(r.slot[index].max())

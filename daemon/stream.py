@@ -92,7 +92,7 @@ class Stream:
         self.retire_after = -(-settings.retire_after // settings.interval)
         self.mode = MODES[settings.aggregate]
         if replan and self.greatest != NEVER:
-            self.learner.plan(self._closed_by_now())
+            self.learner.plan(self._closed_by_now(), anew=True)
 
     # -- inputs --------------------------------------------------------------------------------------------------
 
@@ -373,7 +373,7 @@ class Stream:
                 break
             self.closed = slot
             joining.queue(self.table, joining.mature(self.table, slot, upto))
-            self.learner.act(slot)
+            self.learner.act(slot, upto)
             if slot >= self.next_retiring:
                 events += self._retire(slot)
         self.closed = upto

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from daemon.engine import Engine
-from daemon.inputs import Command, Configured, Promoted
+from daemon.inputs import Batch, Command, Configured, Promoted
 from tests.engine.making import (
     FIRST,
     INTERVAL,
@@ -185,3 +186,19 @@ def test_a_warm_up_command_whose_training_fails_is_tried_again() -> None:
     assert the(made).learner.outcomes["failed"] == 1
     feed(made, noise(range(20, 40)))
     assert row_of(made, "a")["status"] == 3
+
+
+def test_a_year_without_readings_is_passed_over_at_once() -> None:
+    """Trainings due in a time jump are skipped together and counted: at one-second slots there are millions of them."""
+    made = engine(interval=1, warm_up=60, model={"retrain_every": 8})
+    first, year = 1_000_000_000, 365 * 86400
+
+    def put(stamps: list[int]) -> None:
+        n = len(stamps)
+        values = np.random.default_rng(0).random((n, 1))
+        at_ms = np.array(stamps, np.int64) * 1000
+        made.step(Batch(STREAM, 0, ["a"], np.zeros(n, np.int32), at_ms, np.zeros(n, np.int32), values))
+
+    put([first + i for i in range(100)])
+    put([first + year])
+    assert the(made).learner.outcomes["skipped"] == pytest.approx(year / 8, abs=20)

@@ -233,14 +233,18 @@ class DurableEngine:
                 log.warning("model refused by the gate", extra={"request": judged.request_id, **verdict})
             status = "promoted" if judged.verdict.passed else "rejected"
             self.store.judge_model(judged.request_id, status, seq, verdict)
-            keep = self.engine.streams[judged.stream].settings.model.keep
-            self.store.retain_models(judged.stream, keep, self._champion(judged.stream))
+            self._retain(judged.stream)
         if isinstance(item, Promoted):
             now = self._champion(item.stream)
             if now is not None:
                 gone = before if item.reason == "rollback" and before != now else None
                 self.store.serve_model(item.stream, now, seq, gone)
         return result
+
+    def _retain(self, stream: str) -> None:
+        """Delete model files that `model.keep` and recovery no longer ask for."""
+        keep = self.engine.streams[stream].settings.model.keep
+        self.store.retain_models(stream, keep, self._champion(stream))
 
     def _champion(self, stream: str) -> str | None:
         """Digest of the bundle in service."""
@@ -295,6 +299,8 @@ class DurableEngine:
     def checkpoint(self) -> None:
         """Write the state to disk. Raises StoreError when that fails; earlier checkpoints are as they were."""
         self.store.write_checkpoint(self.seq, self.engine.dump())
+        for stream in self.engine.streams:
+            self._retain(stream)
 
     def digest(self) -> str:
         """SHA-256 of the engine's dump: equal states, equal digests."""

@@ -80,7 +80,8 @@ def _cells(r: ModelRecord, serves: bool) -> list[str]:
         return " -> ".join(f"{n:.{digits}f}" for n in pair if n is not None)
 
     version = "" if r.version is None else f"{r.version}{'*' if serves else ''}"
-    why = r.reason or verdict.get("reason", "")
+    gone = r.version is not None and r.file is None
+    why = "no longer kept" if gone else r.reason or verdict.get("reason", "")
     return [
         r.stream,
         version,

@@ -155,7 +155,10 @@ def retain(database: Database, directory: Path, stream: str, keep: int, spare: s
     with_file = [r for r in records(database, stream) if r.file is not None]
     for record in with_file[: max(0, len(with_file) - keep)]:
         if record.digest != spare and record.seq <= through and record.file is not None:
-            (directory / record.file).unlink(missing_ok=True)  # first, so that a crash between repeats it
+            try:
+                (directory / record.file).unlink(missing_ok=True)  # first, so that a crash between repeats it
+            except OSError:
+                continue  # it is tried again; a file too many harms nothing
             database.many("UPDATE models SET file = NULL WHERE request_id = ?", [(record.request_id,)])
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from daemon.metrics import Picture, version
 from daemon.page_assets import SCRIPT, STYLE
 from daemon.snapshot import StreamSnapshot
-from daemon.summary import REASON_WORDS, instant, plural, state_words
+from daemon.summary import state_words
+from daemon.words import REASON_WORDS, instant, plural
 
 SERIES_SHOWN = 25
 EVENTS_SHOWN = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,7 @@ import numpy as np
 from daemon.metrics import Picture, version
 from daemon.series_metrics import is_scored
 from daemon.snapshot import StreamSnapshot
-
-REASON_WORDS = {
-    "model": "the model did not expect it",
-    "novelty": "outside everything seen before",
-    "limit": "outside the configured physical range",
-    "flatline": "constant for far longer than ever before",
-    "gap": "no readings",
-    "drift": "its behaviour has changed",
-}
-"""Reasons in plain words."""
+from daemon.words import instant, plural
 
 
 def status(picture: Picture) -> dict[str, Any]:
@@ -130,15 +120,3 @@ def _series(stream: StreamSnapshot, row: int, scored: bool) -> dict[str, Any]:
         "threshold": stream.threshold,
         "reconstruction_error": float(s.error[row]) if scored else None,
     }
-
-
-def instant(at: float | None) -> str:
-    """An instant for people: `2026-07-25 17:20 UTC`."""
-    if at is None or not -62_135_596_800 <= at < 253_402_300_800:
-        return "never"
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 event`, `2 events`; `series` is both."""
-    return f"{count:,} {noun}" if count == 1 or noun.endswith("s") else f"{count:,} {noun}s"

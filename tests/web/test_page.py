@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon import page, page_assets, summary
+from daemon import page, page_assets, summary, words
 from daemon.metrics import Picture
 from daemon.summary import state_words
 from tests.conftest import need
@@ -99,7 +99,7 @@ def test_every_reason_has_words() -> None:
     """No reason an event may have is shown as its code."""
     from daemon.events import REASONS
 
-    assert set(summary.REASON_WORDS) == set(REASONS)
+    assert set(words.REASON_WORDS) == set(REASONS)
 
 
 def test_the_state_of_a_stream_in_words() -> None:

@@ -124,7 +124,7 @@ class GateSettings(Section):
         ge=0,
     )
     worse_detection: float = _live(
-        0.03, "How much less of the area under the ROC curve it may have on injected anomalies.", ge=0, le=1
+        0.05, "How much less of the area under the ROC curve it may have on injected anomalies.", ge=0, le=1
     )
 
 

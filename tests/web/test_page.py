@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon import page, page_assets, summary, words
+from daemon import page, page_assets, summary
 from daemon.metrics import Picture
 from daemon.summary import state_words
+from daemon.words import REASON_WORDS
 from tests.conftest import need
 from tests.web.making import NOW, columns, event, picture, stream
 from tests.web.serving import ask, server
@@ -99,7 +100,7 @@ def test_every_reason_has_words() -> None:
     """No reason an event may have is shown as its code."""
     from daemon.events import REASONS
 
-    assert set(words.REASON_WORDS) == set(REASONS)
+    assert set(REASON_WORDS) == set(REASONS)
 
 
 def test_the_state_of_a_stream_in_words() -> None:

@@ -4,6 +4,8 @@ Each case's input is generated here; its configuration is written by hand. The r
 
     tidegauge train --from NORMAL --config CONFIG_WITHOUT_BUNDLE     # the bundle is then STATE/models/STREAM-0001.pt
     tidegauge replay CASE/input.csv --config CASE/config.yaml --record CASE/expected.jsonl
+
+The second line alone records a case again, after the engine was changed on purpose and the difference was looked at.
 """
 
 from __future__ import annotations

@@ -16,7 +16,15 @@ from daemon.words import REASON_WORDS, instant
 
 PLAIN_EVERY_S = 5.0
 
+WIDE = 150
+"""Columns of a table that no terminal shows: whoever reads the text next has room for whole words."""
+
 Step = Callable[[int, int], None]
+
+
+def table_console() -> Console:
+    """Where tables go: standard output, as wide as its terminal, or `WIDE` where it is none."""
+    return Console(width=None if sys.stdout.isatty() else WIDE)
 
 
 @contextmanager

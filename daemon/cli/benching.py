@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from daemon.cli.app import Json, app, errors, fail
-from daemon.showing import progress
+from daemon.showing import progress, table_console
 from daemon.words import plural
 
 SEED_COLUMNS = ("detector", "seed", "standard", "low FP", "low FN", "windows", "false")
@@ -80,7 +78,7 @@ def nab(
     if as_json:
         typer.echo(orjson.dumps(summary).decode())
         return
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = table_console()
     if verbose:
         console.print(_file_table(summary))
     for table in (_score_table(summary), _seed_table(summary), _ranking_table(summary)):

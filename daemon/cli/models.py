@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
 from daemon.cli.replaying import choose_stream
 from daemon.config import load
-from daemon.showing import progress
+from daemon.showing import progress, table_console
 from daemon.words import instant
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def models_list(
         )
         for record in records:
             table.add_row(*_cells(record, record.request_id in serving))
-        Console().print(table)
+        table_console().print(table)
 
 
 def in_service(records: list[ModelRecord]) -> set[str]:

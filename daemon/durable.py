@@ -22,6 +22,7 @@ from daemon.config import NeedsNewStateError
 from daemon.engine import Engine, StepResult, essential
 from daemon.events import Event
 from daemon.inputs import Batch, Command, Configured, Input, Promoted, PromotionReason
+from daemon.loading import load, start_over
 from daemon.settings import Settings
 from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, Store
 from daemon.trainer import Trainer
@@ -157,23 +158,25 @@ class DurableEngine:
         self.seq = 0
 
     def recover(self, progress: Progress = lambda done, total: None) -> int:
-        """Load the last sound checkpoint and repeat the journal since; returns the number of entries repeated."""
-        while (found := self.store.load_checkpoint()) is not None:
-            seq, data = found
-            engine = Engine(self.trainer)
-            try:
-                engine.load(data)
-            except (ValueError, KeyError, TypeError) as error:
-                log.error("checkpoint cannot be loaded", extra={"seq": seq, "error": str(error)})
-                self.store.reject_checkpoint(seq, str(error))
-                continue
-            self.engine, self.seq = engine, seq
-            break
-        start, total = self.seq, self.store.last_seq - self.seq
-        for seq, item in self.store.entries(start):
-            self.store.record_events(self._step(seq, item).events)
-            progress(seq - start, total)
-        return total
+        """Load the last sound checkpoint and repeat the journal since; returns the number of entries repeated.
+
+        A state of another version is rebuilt from the journal (`daemon.loading`).
+        """
+        loaded = load(self.store, self.trainer)
+        self.engine, self.seq = loaded.engine, loaded.seq
+        start, said = self.seq, self.store.said_through
+        try:
+            for seq, item in self.store.entries(start):
+                events = self._step(seq, item).events
+                if seq > said:
+                    self.store.record_events(events)
+                progress(seq - start, self.store.last_seq - start)
+        except (ValueError, KeyError, TypeError, BundleError) as error:
+            if self.seq >= said:
+                raise
+            fresh = start_over(self.store, self.trainer, error)
+            self.engine, self.seq = fresh.engine, fresh.seq
+        return self.seq - start
 
     def configure(self, settings: Settings, now_ms: int) -> None:
         """Bring the engine under `settings`: journal them when they differ, and put configured bundles into service.

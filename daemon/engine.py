@@ -25,6 +25,14 @@ from models.bundle import Bundle
 STATE_VERSION = 1
 
 
+class StateVersionError(ValueError):
+    """A dump has another layout than this program's. `version` is its version, `config` the one it was made under."""
+
+    def __init__(self, version: Any, config: dict[str, Any]) -> None:
+        super().__init__(f"state has version {version}, this program reads version {STATE_VERSION}")
+        self.version, self.config = version, config
+
+
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """What an input caused.
@@ -119,11 +127,12 @@ class Engine:
         """Continue from a dump; the engine must be new.
 
         Raises:
-            ValueError: The bytes are no dump, or one of another version.
+            StateVersionError: It is a dump of another version.
+            ValueError: The bytes are no dump.
         """
         meta, arrays = unpack(data)
         if meta.get("version") != STATE_VERSION:
-            raise ValueError(f"state has version {meta.get('version')}, this program reads version {STATE_VERSION}")
+            raise StateVersionError(meta.get("version"), meta.get("config") or {})
         self._configure(meta["config"])
         for i, (name, stream) in enumerate(sorted(self.streams.items())):
             own = {n.split("/", 1)[1]: a for n, a in arrays.items() if n.split("/", 1)[0] == str(i)}

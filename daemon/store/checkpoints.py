@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -14,7 +15,7 @@ from typing import Any
 
 from daemon.store.errors import CheckpointDamaged
 from daemon.store.faults import Reached, nowhere
-from daemon.store.files import quarantine, write_whole
+from daemon.store.files import quarantine, sync_directory, write_whole
 
 DIRECTORY = "checkpoints"
 
@@ -101,9 +102,14 @@ class Checkpoints:
         header = json.loads(bytes(body[:header_bytes]))
         return Checkpoint(seq, at_ms, header["versions"], header["carried"], bytes(body[header_bytes:]))
 
-    def newest_sound(self, low: int, high: int | None) -> Checkpoint | None:
-        """Newest sound one from `low` to `high`; newer ones and damaged ones on the way are quarantined."""
+    def newest_sound(self, low: int, high: int | None, before: int | None = None) -> Checkpoint | None:
+        """Newest sound one from `low` to `high`; newer ones and damaged ones on the way are quarantined.
+
+        Those of `before` and later are passed over.
+        """
         for seq in self.sequences():
+            if before is not None and seq >= before:
+                continue
             if high is not None and seq > high:
                 self.set_aside(seq, f"it is of entry {seq}, but the journal ends with {high}")
             elif seq >= low:
@@ -118,6 +124,20 @@ class Checkpoints:
         moved = quarantine(self.path(seq))
         self.quarantined += 1
         log.error("checkpoint quarantined", extra={"file": str(self.path(seq)), "moved_to": str(moved), "why": why})
+
+    def keep_copies(self, version: Any) -> None:
+        """Give every checkpoint a second name, which says what version of the state is in it."""
+        for seq in self.sequences():
+            path = self.path(seq)
+            with contextlib.suppress(FileExistsError):
+                path.with_name(f"{path.name}.version-{version}").hardlink_to(path)
+        sync_directory(self.directory)
+
+    def drop_others(self, kept: int | None) -> None:
+        """Remove all checkpoints but that of entry `kept`."""
+        for seq in self.sequences():
+            if seq != kept:
+                self.path(seq).unlink(missing_ok=True)
 
     def retain(self, since_ms: int | None = None, since_seq: int = 0) -> None:
         """Keep the newest two, and of each day from `since_ms` on the last one that is not before entry `since_seq`."""

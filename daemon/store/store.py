@@ -152,15 +152,18 @@ class Store(StoreView):
 
         return write
 
-    def load_checkpoint(self) -> tuple[int, bytes] | None:
+    def load_checkpoint(self, before: int | None = None) -> tuple[int, bytes] | None:
         """`(seq, data)` of the newest sound checkpoint that the journal continues; None: begin with the empty state.
 
         Damaged checkpoints are quarantined. When the journal continues none of those left, the newest of them
         serves although entries are lost in between; when none is left, entries up to now no longer count.
+
+        Args:
+            before: Only those of earlier entries that the journal continues; without one, None changes nothing.
         """
         floor, base, last = journal.bounds(self._database)
-        found = self._files.newest_sound(max(floor, base), last)
-        if found is None and floor > base:
+        found = self._files.newest_sound(max(floor, base), last, before)
+        if found is None and floor > base and before is None:
             found = self._bridge(base, floor, last)
         if found is None:
             return None
@@ -179,6 +182,33 @@ class Store(StoreView):
         log.error("entries lost, going on from an earlier checkpoint", extra={"seq": found.seq, "lost_to": floor})
         self._files.write(floor, found.at_ms, found.versions, found.carried, found.data)
         return replace(found, seq=floor)
+
+    @property
+    def journal_is_whole(self) -> bool:
+        """Whether the journal goes back to the empty state."""
+        floor, base, _ = journal.bounds(self._database)
+        return floor <= base
+
+    def replace_checkpoints(self, version: Any, data: bytes | None) -> None:
+        """Put the state before the oldest entry, if any, in place of all checkpoints, which stay as `*.version-N`."""
+        floor = self.first_seq - 1
+        self._files.keep_copies(version)
+        if data is not None:
+            self.write_checkpoint(floor, data)
+        self._files.drop_others(None if data is None else floor)
+
+    @property
+    def said_through(self) -> int:
+        """Entry up to which what entries cause is recorded already; 0 when it is what a repetition finds."""
+        return int(self._database.value("SELECT value FROM meta WHERE name = 'said'") or 0)
+
+    def set_said_through(self, seq: int) -> None:
+        """Declare that what entries up to `seq` caused was said by another version, so that it is not said again."""
+        self._database.rows("INSERT OR REPLACE INTO meta VALUES ('said', ?)", [seq])
+
+    def start_over(self) -> None:
+        """Declare that the state after the newest entry is the empty state."""
+        journal.set_base(self._database, self._last)
 
     def reject_checkpoint(self, seq: int, why: str) -> None:
         """Quarantine a sound checkpoint that the engine cannot load; `load_checkpoint` then gives an earlier one."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from daemon import variables
 from daemon.compiled import compiled
 from daemon.placing import Entries
 from daemon.series import READY, Arrays
@@ -45,7 +46,7 @@ POLICY = np.dtype(
 class Scored(NamedTuple):
     """What the networks said of each window, K of them."""
 
-    newest: npt.NDArray[np.float32]  # (K,)
+    newest: npt.NDArray[np.float32]  # (K, F)
     rms: npt.NDArray[np.float32]  # (K,)
     expected: npt.NDArray[np.float32]  # (K, F), scaled
 
@@ -59,11 +60,12 @@ class Decisions(NamedTuple):
     ended: npt.NDArray[np.int64]  # last anomalous slot of the series' episode so far
     rarity: npt.NDArray[np.float64]
     rank: npt.NDArray[np.float64]
-    around: npt.NDArray[np.float64]  # scaled distance of the bounds from the expected value
+    around: npt.NDArray[np.float64]  # (E, F) scaled distance of the bounds from the expected value
+    surprise: npt.NDArray[np.float64]  # (E, F) error of each variable in multiples of its usual one
 
     @classmethod
-    def room(cls, n: int) -> Decisions:
-        """Room for `n` of them."""
+    def room(cls, n: int, width: int) -> Decisions:
+        """Room for `n` of them, of `width` variables."""
         return cls(
             code=np.empty(n, np.int8),
             reasons=np.empty(n, np.uint8),
@@ -71,7 +73,8 @@ class Decisions(NamedTuple):
             ended=np.empty(n, np.int64),
             rarity=np.empty(n),
             rank=np.empty(n),
-            around=np.empty(n),
+            around=np.zeros((n, width)),
+            surprise=np.zeros((n, width)),
         )
 
 
@@ -115,22 +118,27 @@ def _constant_run(s: Any, constant: bool) -> int:
 
 @compiled
 def _rarity(
-    a: Arrays, p: Parameters, row: int, k: int, newest_x: Any, scored: Scored, hour: int
-) -> tuple[float, float, float]:
-    """Expected value, bounds and statistics of a scored reading: `(rank, rarity, around)`."""
+    a: Arrays, p: Parameters, row: int, k: int, newest_x: Any, scored: Scored, hour: int, around: Any, surprise: Any
+) -> tuple[float, float]:
+    """Expected value, bounds (`around`, written) and statistics of a scored reading: `(rank, rarity)`."""
     s = a.rows[row]
     width = len(newest_x)
-    around = BOUNDS * usual_error(s.statistics.newest_hours, hour)
+    usual = a.usual[row]
+    newest = variables.combine(scored.newest[k], usual, surprise)
+    whole = variables.window_error(newest, scored.rms[k], width)
+    level = variables.mean(usual)
+    usual_now = BOUNDS * usual_error(s.statistics.newest_hours, hour)
     deviation = 0.0
     for f in range(width):
         middle = scored.expected[k, f]
         a.expected[row, f] = a.origin[row, f] + a.scale[row, f] * middle
-        a.lower[row, f] = a.origin[row, f] + a.scale[row, f] * (middle - around)
-        a.upper[row, f] = a.origin[row, f] + a.scale[row, f] * (middle + around)
+        around[f] = usual_now * (usual[f] / level if level > 0.0 else 1.0)
+        a.lower[row, f] = a.origin[row, f] + a.scale[row, f] * (middle - around[f])
+        a.upper[row, f] = a.origin[row, f] + a.scale[row, f] * (middle + around[f])
         deviation += newest_x[f] - a.median[row, f]
     s.error = scored.rms[k]
-    rank, rarity = advance(s.statistics, p, scored.newest[k], scored.rms[k], deviation / width, hour, s.stagger)
-    return rank, rarity, around
+    variables.learn(scored.newest[k], usual)
+    return advance(s.statistics, p, newest, whole, deviation / width, hour, s.stagger)
 
 
 @compiled
@@ -208,9 +216,9 @@ def decide(
         s = a.rows[row]
         policy = policies[s.policy]
         reasons = _broken_rules(a, row, e.value[i], policy, s.readings <= 1)
-        rank, rarity, around = 0.0, 0.0, 0.0
+        rank, rarity = 0.0, 0.0
         if k >= 0:
-            rank, rarity, around = _rarity(a, p, row, k, e.x[k, -1], scored, hours[k])
+            rank, rarity = _rarity(a, p, row, k, e.x[k, -1], scored, hours[k], out.around[i], out.surprise[i])
             if rarity >= policy.threshold:
                 reasons |= MODEL
             if reasons & (MODEL | NOVELTY) and not _matters(a, row, e.value[i], policy):
@@ -223,6 +231,6 @@ def decide(
             if reasons >> bit & 1:
                 s.anomalies[bit] += 1
         out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, rarity, policy)
-        out.reasons[i], out.rarity[i], out.rank[i], out.around[i] = reasons, rarity, rank, around
+        out.reasons[i], out.rarity[i], out.rank[i] = reasons, rarity, rank
         out.ended[i] = s.ended
     return unscored

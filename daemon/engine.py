@@ -22,7 +22,7 @@ from daemon.stream import Stream
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class StateVersionError(ValueError):

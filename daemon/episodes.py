@@ -13,8 +13,9 @@ from daemon.events import REASONS, Event, event_id
 from daemon.placing import Entries
 from daemon.series import SeriesTable
 from daemon.slots import SlotClock
+from daemon.variables import POWER
 
-CONTRIBUTIONS = 5  # slots named in an event
+CONTRIBUTIONS = 5  # slots, and variables, named in an event
 
 
 def named(bits: int) -> tuple[str, ...]:
@@ -27,10 +28,11 @@ def _numbers(row: npt.NDArray[Any]) -> tuple[float, ...]:
 
 
 class Episodes:
-    """The open episodes of one stream, by row."""
+    """The open episodes of one stream, by row; `names` are those of the variables."""
 
     def __init__(self, stream: str, table: SeriesTable, slots: SlotClock) -> None:
         self.stream, self.table, self.slots = stream, table, slots
+        self.names: tuple[str, ...] = ()
         self.open: dict[int, Event] = {}
 
     def take(
@@ -98,6 +100,7 @@ class Episodes:
             "lower": _numbers(expected - around),
             "upper": _numbers(expected + around),
             "contributions": self._contributions(int(e.slot[i]), slot_errors[k]),
+            "variables": self._variables(decisions.surprise[i]),
         }
 
     def _contributions(self, slot: int, errors: npt.NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
@@ -110,6 +113,15 @@ class Episodes:
         return tuple(
             {"at": self.slots.at(first + j), "share": float(errors[j]) / total} for j in order if errors[j] > 0
         )
+
+    def _variables(self, surprise: npt.NDArray[np.float64]) -> tuple[dict[str, Any], ...]:
+        """The variables that contributed most to the slot's error, greatest first; none where there is only one."""
+        if len(surprise) == 1:
+            return ()
+        weight = (surprise / max(float(surprise.max()), 1e-300)) ** POWER  # as `variables.combine` adds them up
+        total = float(weight.sum())
+        order = np.argsort(-weight, kind="stable")[:CONTRIBUTIONS].tolist()
+        return tuple({"variable": self.names[f], "share": float(weight[f]) / total} for f in order if weight[f] > 0)
 
     def _opened(self, row: int, slot: int, seen: dict[str, Any]) -> Event:
         label = self.table.labels[row]

@@ -36,6 +36,7 @@ class Event:
         lower: Lower bound of what is usual there.
         upper: Upper bound.
         contributions: Slots of the window that contributed most: `{"at": epoch s, "share": 0..1}`, greatest first.
+        variables: Of readings with several, those that contributed most there: `{"variable": name, "share": 0..1}`.
         members: For an event of the whole stream: how many series, and the first labels.
     """
 
@@ -58,6 +59,7 @@ class Event:
     lower: tuple[float, ...] | None
     upper: tuple[float, ...] | None
     contributions: tuple[dict[str, Any], ...] = ()
+    variables: tuple[dict[str, Any], ...] = ()
     members: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -67,7 +69,7 @@ class Event:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Event:
         """The event that `to_json` wrote. Raises TypeError when a key is unknown or missing."""
-        tuples = ("reasons", "value", "expected", "lower", "upper", "contributions")
+        tuples = ("reasons", "value", "expected", "lower", "upper", "contributions", "variables")
         fields: dict[str, Any] = {k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()}
         return cls(**fields)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from daemon import variables
 from daemon.compiled import compiled
 from daemon.placing import GREATEST, LOWEST, MOST_MISSING, fill_window
 from daemon.reservoir import Reservoir, add, is_sampled
@@ -128,18 +129,27 @@ def windows(a: Arrays, row: int) -> Windows:
 def _seed(a: Arrays, row: int, p: Parameters, x: Any, newest: Any, rms: Any, hours: Any) -> None:
     """Run the statistics over the warm-up's own errors."""
     s = a.rows[row]
-    total_newest, total_rms = 0.0, 0.0
-    for i in range(len(newest)):
-        total_newest += newest[i]
-        total_rms += rms[i]
-    n = max(len(newest), 1)
-    begin(s.statistics, total_newest / n, total_rms / n)
     width = x.shape[2]
-    for i in range(len(newest)):
+    usual, surprise = a.usual[row], np.empty(width)
+    usual[:] = 0.0
+    n = len(newest)
+    for i in range(n):
+        for f in range(width):
+            usual[f] += newest[i, f] / n
+    total_newest, total_whole = 0.0, 0.0
+    for i in range(n):
+        combined = variables.combine(newest[i], usual, surprise)
+        total_newest += combined
+        total_whole += variables.window_error(combined, rms[i], width)
+    begin(s.statistics, total_newest / max(n, 1), total_whole / max(n, 1))
+    for i in range(n):
         deviation = 0.0
         for f in range(width):
             deviation += x[i, -1, f] - a.median[row, f]
-        advance(s.statistics, p, newest[i], rms[i], deviation / width, hours[i], s.stagger)
+        combined = variables.combine(newest[i], usual, surprise)
+        variables.learn(newest[i], usual)
+        whole = variables.window_error(combined, rms[i], width)
+        advance(s.statistics, p, combined, whole, deviation / width, hours[i], s.stagger)
 
 
 @compiled
@@ -167,7 +177,7 @@ def join(
         row: The series, scaled by `windows`.
         p: Parameters of the statistics.
         w: Its windows.
-        newest: Error of each window's newest entry, shape (M,).
+        newest: Error of each window's newest entry, by variable, shape (M, F).
         rms: Root mean squared error of each window, shape (M,).
         hours: Local hour of each window's newest slot, shape (M,).
         r: Reservoir that sampled windows are added to.

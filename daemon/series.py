@@ -65,6 +65,7 @@ class Arrays(NamedTuple):
     median: npt.NDArray[np.float64]  # (S, F) the warm-up's median, scaled
     low: npt.NDArray[np.float64]  # (S, F) smallest value seen
     high: npt.NDArray[np.float64]  # (S, F) greatest value seen
+    usual: npt.NDArray[np.float64]  # (S, F) usual error of each variable, scaled
     expected: npt.NDArray[np.float32]  # (S, F)
     lower: npt.NDArray[np.float32]  # (S, F)
     upper: npt.NDArray[np.float32]  # (S, F)
@@ -107,6 +108,7 @@ class SeriesTable:
             low=np.zeros((s, f)),
             high=np.zeros((s, f)),
             pending=np.zeros((s, f)),
+            usual=np.zeros((s, f)),
             expected=np.zeros((s, f), np.float32),
             lower=np.zeros((s, f), np.float32),
             upper=np.zeros((s, f), np.float32),

@@ -77,9 +77,14 @@ class FormatSettings(Section):
     decimal: Literal[".", ","] = _live(".", "Decimal separator of CSV numbers.")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of a reading's variables."""
+        return (self.value,) if isinstance(self.value, str) else tuple(self.value)
+
+    @property
     def width(self) -> int:
         """Number of variables of a reading."""
-        return 1 if isinstance(self.value, str) else len(self.value)
+        return len(self.names)
 
     @field_validator("value", mode="before")
     @classmethod

@@ -72,6 +72,8 @@ def event_line(event: Event) -> str:
         line += f"  value {_numbers(event.value)}, expected {_numbers(event.expected)}"
     elif event.value is not None:
         line += f"  value {_numbers(event.value)}"
+    if event.variables:
+        line += f"  most by {event.variables[0]['variable']}"
     if event.rarity:
         line += f"  score {event.score:.2f}"
     return line if event.notify or event.state == "closed" else line + "  (held back)"

@@ -87,6 +87,7 @@ class Stream:
         replan = settings.model.retrain_every != self.learner.settings.model.retrain_every
         self.settings = self.learner.settings = settings
         self.policies = policies(settings.alerts, settings.interval)
+        self.episodes.names = settings.format.names
         for label, row in self.table.row_of.items():
             self.table.arrays.rows["policy"][row] = policy_of(settings.alerts, label)
         self.retire_after = -(-settings.retire_after // settings.interval)
@@ -332,10 +333,11 @@ class Stream:
         scores, hours = scored
         width = self.table.width
         if scores is None:
-            columns = Scored(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros((0, width), np.float32))
+            none = np.zeros((0, width), np.float32)
+            columns = Scored(none, np.zeros(0, np.float32), none)
         else:
             columns = Scored(scores.newest, scores.rms, scores.expected)
-        out = Decisions.room(entries)
+        out = Decisions.room(entries, width)
         self.counters.unscored += decide(
             self.table.arrays, self.parameters, self.policies, e, entries, columns, hours, out
         )

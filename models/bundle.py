@@ -163,7 +163,7 @@ class Scores(NamedTuple):
     """Scores of N windows, in units of `x`; see MaskedEnsemble.forward."""
 
     expected: Floats  # (N, F)
-    newest: Floats  # (N,)
+    newest: Floats  # (N, F)
     rms: Floats  # (N,)
     slot_error: Floats  # (N, W)
 
@@ -196,7 +196,7 @@ class Scorer:
         shapes = (x.shape[1:], observed.shape, calendar.shape)
         if shapes != ((window, width), (count, window), (count, CALENDAR)):
             raise ValueError(f"the bundle takes windows of ({window}, {width}) for each row, not {shapes}")
-        shape = ((count, width), (count,), (count,), (count, window))
+        shape = ((count, width), (count, width), (count,), (count, window))
         scores = Scores(*(np.empty(s, np.float32) for s in shape))
         start = 0
         for size in _cuts(count):

@@ -195,7 +195,8 @@ def _errors(scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32]) -> n
     m = scorer.manifest
     instants = calendar(sample.local_s, m.daily, m.weekly)
     scores = scorer.score(x, np.tile(sample.observed, (times, 1)), np.tile(instants, (times, 1)))
-    return scores.newest.astype(np.float64) + scores.rms
+    newest: npt.NDArray[np.float64] = scores.newest.astype(np.float64).mean(-1)
+    return newest + scores.rms
 
 
 def _measure(scorer: Scorer, sample: GateSample, anomalous: npt.NDArray[np.float32]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from models.bundle import Bundle, Manifest, one_thread
 
 MAX_STEPS = 4000  # optimiser steps of a fresh training, whatever the number of windows
 _EPOCHS = 40
+_JOINT_EPOCHS = 120  # where there are several variables, whose relations are learned beside their shapes
 _BATCH = 64
 _RATE, _LATE_RATE = 2e-3, 6e-4
 _TUNE_STEPS = 20
@@ -204,10 +205,11 @@ def train(request: TrainingRequest, progress: Progress | None = None) -> Bundle:
 
 
 def _fresh_batches(request: TrainingRequest) -> tuple[int, Batches]:
-    """40 epochs or as many as `MAX_STEPS` allow; each copy goes through the rows in its own order."""
+    """40 epochs, 120 of several variables, at most `MAX_STEPS` steps; each copy has its own order of rows."""
     count = len(request.x)
     epoch_steps = -(-count // _BATCH)
-    total = min(max(1, min(_EPOCHS, MAX_STEPS // epoch_steps)) * epoch_steps, MAX_STEPS)
+    epochs = _EPOCHS if request.width == 1 else _JOINT_EPOCHS
+    total = min(max(1, min(epochs, MAX_STEPS // epoch_steps)) * epoch_steps, MAX_STEPS)
 
     def batches() -> Batches:
         rng = np.random.default_rng(request.seed)

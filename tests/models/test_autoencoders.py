@@ -3,47 +3,77 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.autoencoders import NetworkConfig, build
+from models.autoencoders import MaskedEnsemble, NetworkConfig, build, hidden_variables
 
 CONFIG = NetworkConfig(window=12, width=2, masked=3, copies=3)
+ONE = NetworkConfig(window=12, width=1, masked=3, copies=3)
 
 
-def batch(rows: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def batch(rows: int = 5, width: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     observed = torch.rand(rows, 12, generator=generator) < 0.8
-    return torch.randn(rows, 12, 2, generator=generator), observed, torch.randn(rows, 4, generator=generator)
+    return torch.randn(rows, 12, width, generator=generator), observed, torch.randn(rows, 4, generator=generator)
 
 
-def test_outputs_follow_their_definitions() -> None:
+@pytest.mark.parametrize("config", [ONE, CONFIG, NetworkConfig(12, 7, 3, 5)], ids=["one", "two", "seven"])
+def test_outputs_follow_their_definitions(config: NetworkConfig) -> None:
     """Each output equals its definition, written out copy by copy and window by window."""
-    net = build("masked-autoencoder", CONFIG, seed=7)
-    x, observed, calendar = batch()
+    net = build("masked-autoencoder", config, seed=7)
+    guessed = hidden_variables(config).bool()
+    x, observed, calendar = batch(width=config.width)
     with torch.no_grad():
         expected, newest, rms, slot_error = net(x, observed, calendar)
-        hidden = x.clone()
-        hidden[:, -3:] = 0
-        inputs = torch.cat([hidden.flatten(1), calendar], 1)
         for row in range(len(x)):
-            copies = []
-            for k in range(3):
-                h = inputs[row]
-                for i, layer in enumerate(net.layers):
-                    h = h @ layer.weight[k] + layer.bias[k, 0]
-                    h = h if i in (2, 5) else h.relu()
-                copies.append(h.view(12, 2))
-            x_hat = torch.stack(copies)
+            x_hat = torch.stack([_copy(net, k, guessed[k], x[row], calendar[row]) for k in range(config.copies)])
             square = (x_hat - x[row]) ** 2
             seen = observed[row]
-            torch.testing.assert_close(expected[row], x_hat[:, -1].mean(0))
-            torch.testing.assert_close(newest[row], (x_hat[:, -1] - x[row, -1]).abs().mean())
+            for f in range(config.width):
+                said = x_hat[guessed[:, f], -1, f]
+                torch.testing.assert_close(expected[row, f], said.mean())
+                torch.testing.assert_close(newest[row, f], (said - x[row, -1, f]).abs().mean())
             torch.testing.assert_close(rms[row], torch.stack([s[seen].mean().sqrt() for s in square]).mean())
             torch.testing.assert_close(slot_error[row], square.mean((0, 2)) * seen)
 
 
+def _copy(net: MaskedEnsemble, k: int, guessed: torch.Tensor, x: torch.Tensor, calendar: torch.Tensor) -> torch.Tensor:
+    """What copy `k` makes of one window, shape (W, F)."""
+    seen = x.clone()
+    seen[-3:, guessed] = 0
+    h = torch.cat([seen.flatten(), calendar])
+    for i, layer in enumerate(net.layers):
+        if i == 3 and x.shape[1] > 1:
+            h = torch.cat([h, seen[-1]])
+        h = h @ layer.weight[k] + layer.bias[k, 0]
+        h = h if i in (2, 5) else h.relu()
+    return h.view(*x.shape)
+
+
+@pytest.mark.parametrize(("copies", "width"), [(6, 8), (6, 2), (1, 8), (2, 3), (4, 1), (5, 1000)])
+def test_every_variable_is_guessed(copies: int, width: int) -> None:
+    """Each variable is hidden from at least one copy; of several, no copy guesses more than half unless it is alone."""
+    guessed = hidden_variables(NetworkConfig(12, width, 3, copies))
+    assert guessed.shape == (copies, width)
+    assert (guessed.sum(0) >= 1).all()
+    if width > 1 and copies > 1:
+        assert (guessed.sum(1) <= (width + 1) // 2).all()
+
+
+def test_a_variable_is_not_its_own_evidence() -> None:
+    """Changing one variable's newest slot leaves what is expected of it as it was, and moves what is of the others."""
+    net = build("masked-autoencoder", NetworkConfig(12, 4, 3, 6))
+    x, observed, calendar = batch(width=4)
+    changed = x.clone()
+    changed[:, -3:, 1] += 5
+    with torch.no_grad():
+        before, after = net(x, observed, calendar)[0], net(changed, observed, calendar)[0]
+    assert torch.equal(before[:, 1], after[:, 1])
+    assert (before[:, [0, 2, 3]] != after[:, [0, 2, 3]]).all()
+
+
 def test_the_newest_slots_are_not_seen() -> None:
     """Changing the hidden slots leaves the expected value as it was; changing the one before them does not."""
-    net = build("masked-autoencoder", CONFIG)
-    x, observed, calendar = batch()
+    net = build("masked-autoencoder", ONE)
+    x, observed, calendar = batch(width=1)
     changed = x.clone()
     changed[:, -3:] += 5
     with torch.no_grad():
@@ -54,8 +84,8 @@ def test_the_newest_slots_are_not_seen() -> None:
 
 def test_loss_weighs_masked_slots_and_leaves_gaps_out() -> None:
     """The loss is the sum over copies of the mean squared error, weight 4 on masked slots, mean weight 1, gaps 0."""
-    net = build("masked-autoencoder", CONFIG)
-    parts = [torch.stack([part] * 3) for part in batch()]
+    net = build("masked-autoencoder", ONE)
+    parts = [torch.stack([part] * 3) for part in batch(width=1)]
     x, observed, calendar = parts
     with torch.no_grad():
         x_hat = net.reconstruct(net.inputs(x, calendar))

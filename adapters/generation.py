@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.base import Chunk, Position
+from adapters.content import Compressed, Content, Plain
 from adapters.identity import Window
 from adapters.lines import Cut, LineCutter
 
+GZIP = ".gz"
 _DROP_BLOCKS = 64
 """Blocks of a line that is being dropped, read in one go; they cost time but no memory."""
 
@@ -19,12 +21,14 @@ _DROP_BLOCKS = 64
 class Opened:
     """An open file of which is not known yet whether it was read before."""
 
-    fd: int
+    content: Content
     name: str
     device: int
     inode: int
     lost_partial: bool = False
     """A partial line went away with what the file held before."""
+    copy_of: str | None = None
+    """Place of the generation whose rotated copy this is; it is left alone while that one is followed."""
 
     @classmethod
     def at(cls, name: str) -> Opened | None:
@@ -38,11 +42,21 @@ class Opened:
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
             return None
-        return cls(fd, name, status.st_dev, status.st_ino)
+        content = Compressed(fd) if name.endswith(GZIP) else Plain(fd)
+        return cls(content, name, status.st_dev, status.st_ino)
+
+    def renewed(self, lost_partial: bool) -> Opened:
+        """The same file with a descriptor of its own, because its content was replaced."""
+        assert isinstance(self.content, Plain)
+        return Opened(Plain(os.dup(self.content.fd)), self.name, self.device, self.inode, lost_partial)
 
     def lag_bytes(self) -> int:
         """Bytes of the file, none of which was read."""
-        return os.fstat(self.fd).st_size
+        return 0 if self.copy_of else self.content.size()
+
+    def close(self) -> None:
+        """Release the descriptor."""
+        self.content.close()
 
 
 class Generation:
@@ -79,7 +93,12 @@ class Generation:
     @property
     def label(self) -> str:
         """Series label of rows that carry none."""
-        return Path(self.path).stem
+        return Path(self.path.removesuffix(GZIP)).stem
+
+    @property
+    def complete(self) -> bool:
+        """Whether all was read of a file that cannot grow."""
+        return self.opened.content.complete and not self.unread
 
     @property
     def unread(self) -> bool:
@@ -107,7 +126,12 @@ class Generation:
             cut = self._cutter.take()
             if cut is None and not self._cutter.dropping and self._size <= self._read_at:
                 break
-        return None if cut is None else self._chunk(cut)
+        if cut is None and self.complete:  # it has no late writes to wait for
+            cut = self._cutter.abandon()
+        chunk = None if cut is None else self._chunk(cut)
+        if self.complete:
+            self.opened.close()
+        return chunk
 
     def abandon(self) -> Chunk | None:
         """Give up the partial last line, as a chunk of nothing but its rejection; None when there is none."""
@@ -122,21 +146,10 @@ class Generation:
 
     def _fill(self, limit_bytes: int, now: float) -> bool:
         """Read a block and look again whether the file is the one it was; False when nothing was added."""
-        block = os.pread(self.opened.fd, limit_bytes, self._read_at)
-        self._size = os.fstat(self.opened.fd).st_size
-        same = self.window.holds(self.opened.fd)
-        if same is None and self._doubts == 0:  # a stale size, or a truncation: the next look decides
-            self._doubts = 1
-            return False
-        if not same:
-            self.ended = True
-            self.lost_partial = self._cutter.ahead > 0
-            self._cutter.clear()
-            return False
-        self._doubts = 0
-        if os.pread(self.opened.fd, len(self._edge), self._read_at - len(self._edge)) != self._edge:
-            self._cutter.clear()  # the partial line was taken back; what is there now is read afresh
-            self._edge = b""
+        content = self.opened.content
+        block = content.read(limit_bytes, self._read_at)
+        self._size = content.size()
+        if not content.fixed and not self._same(content):
             return False
         if not block:
             return False
@@ -146,11 +159,29 @@ class Generation:
         self._edge = self._edge[-self._cutter.ahead :]
         return True
 
+    def _same(self, content: Content) -> bool:
+        """Whether the block just read continues what was read before."""
+        same = self.window.holds(content)
+        if same is None and self._doubts == 0:  # a stale size, or a truncation: the next look decides
+            self._doubts = 1
+            return False
+        if not same:
+            self.ended = True
+            self.lost_partial = self._cutter.ahead > 0
+            self._cutter.clear()
+            return False
+        self._doubts = 0
+        if content.read(len(self._edge), self._read_at - len(self._edge)) != self._edge:
+            self._cutter.clear()  # the partial line was taken back; what is there now is read afresh
+            self._edge = b""
+            return False
+        return True
+
     def _chunk(self, cut: Cut) -> Chunk:
         before, tail_drop = self.window, cut.consumed - len(cut.data)
         after = before.moved(cut.data)
         if tail_drop:
-            after = after.jumped(self.opened.fd, tail_drop)
+            after = after.jumped(self.opened.content, tail_drop)
         self.window = after
         self._edge = self._edge[-self._cutter.ahead :] if self._cutter.ahead else b""
 
@@ -162,9 +193,19 @@ class Generation:
 
     def position(self, window: Window, header: str | None) -> Position:
         """The position after `window`; the keys are described in `FileTail`."""
-        whence = {"path": self.path, "device": self.opened.device, "inode": self.opened.inode}
-        return {**whence, **window.position(), "header": header}
+        opened = self.opened
+        position = {"path": self.path, "device": opened.device, "inode": opened.inode, **window.position()}
+        content = opened.content
+        if content.complete and window.offset == content.size():
+            position["packed"] = packed(content)
+        return {**position, "header": header}
 
     def close(self) -> None:
         """Release the descriptor."""
-        os.close(self.opened.fd)
+        self.opened.close()
+
+
+def packed(content: Content) -> list[int]:
+    """Length and time of change of a compressed file: equal ones need not be decompressed to be known again."""
+    status = content.status()
+    return [status.st_size, status.st_mtime_ns]

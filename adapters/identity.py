@@ -6,12 +6,12 @@ bytes before the offset. A position stores their lengths and hashes; device and 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 from adapters.base import Position
+from adapters.content import Content
 
 HEAD_BYTES = 1024
 TAIL_BYTES = 256
@@ -45,18 +45,19 @@ class Window:
         tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self.tail + data)[-TAIL_BYTES:]
         return Window(self.offset + len(data), head_at, head, tail)
 
-    def jumped(self, fd: int, length: int) -> Window:
+    def jumped(self, content: Content, length: int) -> Window:
         """The window after `length` bytes that were dropped, read back from the file."""
         offset = self.offset + length
         head_at = self.head_at if self.offset else offset
-        head = os.pread(fd, min(HEAD_BYTES, offset - head_at), head_at)
+        full = len(self.head) == HEAD_BYTES
+        head = self.head if full else content.read(min(HEAD_BYTES, offset - head_at), head_at)
         tail_at = max(0, offset - TAIL_BYTES)
-        return Window(offset, head_at, head, os.pread(fd, offset - tail_at, tail_at))
+        return Window(offset, head_at, head, content.read(offset - tail_at, tail_at))
 
-    def holds(self, fd: int) -> bool | None:
+    def holds(self, content: Content) -> bool | None:
         """Whether the file still has these bytes; None when it is too short to tell."""
-        head = os.pread(fd, len(self.head), self.head_at)
-        tail = os.pread(fd, len(self.tail), self.offset - len(self.tail))
+        head = content.read(len(self.head), self.head_at)
+        tail = content.read(len(self.tail), self.offset - len(self.tail))
         if head == self.head and tail == self.tail:
             return True
         short = len(head) < len(self.head) or len(tail) < len(self.tail)
@@ -74,16 +75,22 @@ class Window:
         }
 
     @classmethod
-    def find(cls, fd: int, position: Position) -> Window | None:
+    def find(cls, content: Content, position: Position) -> Window | None:
         """The window of `position` in a file; None when it is not the file that was read, or ends before the offset."""
         offset, tail_bytes = int(position["offset"]), int(position["tail_bytes"])
-        head = os.pread(fd, int(position["head_bytes"]), int(position["head_at"]))
-        tail = os.pread(fd, tail_bytes, offset - tail_bytes)
-        if len(head) != position["head_bytes"] or len(tail) != tail_bytes:
+        head = head_of(content, position)
+        if head is None:
             return None
-        if _hash(head) != position["head"] or _hash(tail) != position["tail"]:
+        tail = content.read(tail_bytes, offset - tail_bytes)
+        if len(tail) != tail_bytes or _hash(tail) != position["tail"]:
             return None
         return cls(offset, int(position["head_at"]), head, tail)
+
+
+def head_of(content: Content, position: Position) -> bytes | None:
+    """The head that `position` names, None when the file begins otherwise."""
+    head = content.read(int(position["head_bytes"]), int(position["head_at"]))
+    return head if len(head) == position["head_bytes"] and _hash(head) == position["head"] else None
 
 
 def valid(position: Any) -> bool:

@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from adapters.base import Position
-from adapters.generation import Opened
-from adapters.identity import Window
+from adapters.content import Compressed
+from adapters.generation import GZIP, Opened, packed
+from adapters.identity import Window, head_of
 
-_COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+_COMPRESSED = (".xz", ".bz2", ".zst")
 _SIBLINGS = 1000
 _LATER = 16
 _BACK_OFF_S = 60.0
-_ROTATED = re.compile(r"[.\-_][0-9][0-9T:._\-]*")
+_FORGIVEN_S = 600.0
+_ROTATED = re.compile(r"([.\-_][0-9][0-9T:._\-]*)?(\.gz)?")
 """What logrotate and its like append to a name."""
 
 Likely = Callable[[Opened, Position], bool]
@@ -43,6 +45,7 @@ class Names:
         names = sorted(map(str, Path(anchor).glob(self._pattern[len(anchor) :]))) if magic else [self._pattern]
         plain = [name for name in names if not name.endswith(_COMPRESSED)]
         self.compressed = len(names) - len(plain)
+        plain = [name for name in plain if not (name.endswith(GZIP) and os.path.lexists(name.removesuffix(GZIP)))]
         keys = {}
         for name in plain:
             try:
@@ -55,19 +58,23 @@ class Names:
 
     def open(self, name: str, now: float) -> Opened | None:
         """Open a file; None when that fails, is not to be tried yet, or it is no regular file."""
-        failures, again_at = self._refused.get(name, (0, now))
-        if again_at > now:
+        if self._refused.get(name, (0, now))[1] > now:
             return None
         try:
             opened = Opened.at(name)
         except FileNotFoundError:
             return None
         except OSError:
-            self._refused[name] = (failures + 1, now + min(_BACK_OFF_S, self._pause_s * 2 ** min(failures, 10)))
-            self.unreadable += 1
+            self.refuse(name, now)
             return None
-        self._refused.pop(name, None)
         return opened
+
+    def refuse(self, name: str, now: float) -> None:
+        """Count a file that could not be opened or read, and leave it alone for a while."""
+        failures, again_at = self._refused.get(name, (0, now))
+        failures = 0 if now - again_at > _FORGIVEN_S else failures
+        self._refused[name] = (failures + 1, now + min(_BACK_OFF_S, self._pause_s * 2 ** min(failures, 10)))
+        self.unreadable += 1
 
 
 def siblings(path: str) -> Iterator[Opened]:
@@ -83,9 +90,9 @@ def siblings(path: str) -> Iterator[Opened]:
 
 def later(path: str, found: Opened) -> list[Opened]:
     """Rotated files of `path` that were changed after `found`, oldest first, as if they still had that name."""
-    since, base, files = os.fstat(found.fd).st_mtime_ns, Path(path).name, []
-    for changed, name in sorted(_beside(path, base)):
-        if changed > since and _ROTATED.fullmatch(Path(name).name[len(base) :]):
+    since, files = found.content.status().st_mtime_ns, []
+    for changed, name in sorted(_beside(path, Path(path).name)):
+        if changed > since and is_rotated(path, name):
             try:
                 opened = Opened.at(name)
             except OSError:
@@ -96,17 +103,26 @@ def later(path: str, found: Opened) -> list[Opened]:
     return files[-_LATER:]
 
 
+def is_rotated(path: str, name: str) -> bool:
+    """Whether `name` is what `path` may be called after a rotation, compressed or not."""
+    return name != path and name.startswith(path) and _ROTATED.fullmatch(name[len(path) :]) is not None
+
+
 def _beside(path: str, start: str) -> list[tuple[int, str]]:
-    """Time of change (nanoseconds) and name of the plain files in the directory of `path` that begin with `start`."""
-    found = []
+    """Time of change (nanoseconds) and name of the files in the directory of `path` that begin with `start`.
+
+    A compressed file beside its original is left out: it is being made.
+    """
+    found = {}
     try:
         with os.scandir(Path(path).parent) as entries:
             for entry in entries:
                 if entry.name.startswith(start) and entry.path != path and not entry.name.endswith(_COMPRESSED):
-                    found.append((entry.stat().st_mtime_ns, entry.path))
+                    found[entry.path] = entry.stat().st_mtime_ns
     except OSError:
         return []
-    return found
+    made = {name for name in found if name.endswith(GZIP) and name.removesuffix(GZIP) in found}
+    return [(changed, name) for name, changed in found.items() if name not in made]
 
 
 def window_of(opened: Opened, position: Position) -> Window | None:
@@ -115,10 +131,25 @@ def window_of(opened: Opened, position: Position) -> Window | None:
         near = bool(position["offset"]) and same_inode(opened, position)
         if opened.lost_partial or not (near or same_path(opened, position)):
             return None
+    content = opened.content
     try:
-        return Window.find(opened.fd, position)
+        if isinstance(content, Compressed) and position.get("packed") == packed(content):
+            head, end = head_of(content, position), int(position["offset"])
+            content.skip_to_end(end)
+            return None if head is None else Window(end, int(position["head_at"]), head)
+        return Window.find(content, position)
     except OSError:  # it cannot be read now; whoever reads it next will say so
         return None
+
+
+def is_copy(opened: Opened, path: str, window: Window) -> bool:
+    """Whether a file is a rotated copy of what is followed as `path`: named so, and with the same head."""
+    if not window.head or not is_rotated(path, opened.name):
+        return False
+    try:
+        return opened.content.read(len(window.head), window.head_at) == window.head
+    except OSError:
+        return False
 
 
 def same_inode(opened: Opened, position: Position) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections import Counter, deque
@@ -12,7 +11,7 @@ from pathlib import Path
 from adapters.base import Chunk, Position
 from adapters.generation import Generation, Opened
 from adapters.identity import Window, valid
-from adapters.names import Likely, Names, anything, later, same_file, same_path, siblings, window_of
+from adapters.names import Likely, Names, anything, is_copy, later, same_file, same_path, siblings, window_of
 
 _WAITING = 10_000
 _QUEUED = 16
@@ -33,7 +32,11 @@ class FileTail:
 
     so that after a restart the same content is found again under any name in its directory that starts with its stem.
     Of one path, generations are read one after the other: the old to its end and a grace time, then the new.
-    The label of rows without one is the stem of PATH. Compressed files are passed over and counted.
+    The label of rows without one is the stem of PATH.
+
+    A file ending in `.gz` is decompressed while it is read, once, and known by the head of what is inside; its position
+    has `packed` besides (`generation.packed`). Offsets count decompressed bytes. Files compressed otherwise are passed
+    over and counted. A rotated copy of a file that is followed, compressed or not, waits until that one has ended.
 
     Args:
         name: Name of the source, unique within its stream.
@@ -66,7 +69,7 @@ class FileTail:
         self._drained: set[str] = set()
         self._forgotten: list[str] = []
         self._numbers: Counter[str] = Counter()
-        self._counts = Counter(dict.fromkeys(("rotations", "truncations", "unreadable"), 0))
+        self._counts = Counter(dict.fromkeys(("rotations", "truncations"), 0))
         self._next_scan = 0.0
         self._turn = 0
 
@@ -128,7 +131,7 @@ class FileTail:
             "files": float(len(entries)),
             "rotations": float(self._counts["rotations"]),
             "truncations": float(self._counts["truncations"]),
-            "unreadable": float(self._counts["unreadable"] + self._names.unreadable),
+            "unreadable": float(self._names.unreadable),
             "compressed": float(self._names.compressed),
         }
 
@@ -136,7 +139,7 @@ class FileTail:
         """Release every descriptor."""
         for lane in self._lanes.values():
             for entry in lane:
-                _close(entry)
+                entry.close()
         self._lanes.clear()
 
     # Names
@@ -195,7 +198,7 @@ class FileTail:
             try:
                 if isinstance(entry, Opened):
                     chunk = self._identify(lane)
-                    if chunk is not None:
+                    if chunk is not None or lane[0] is entry:
                         return chunk
                     continue
                 if entry.place in skip:
@@ -205,7 +208,7 @@ class FileTail:
                     return chunk
                 chunk = None if entry.ended else entry.abandon()
             except OSError:
-                self._counts["unreadable"] += 1
+                self._names.refuse(entry.opened.name if isinstance(entry, Generation) else entry.name, now)
                 self._retire(lane, finished=False)
                 return None
             self._retire(lane, finished=True)
@@ -219,25 +222,40 @@ class FileTail:
             return True
         if generation.leaving_at is None or generation.unread:
             return False
+        if generation.complete:
+            return True
         return now - generation.grown_at >= self._grace_s or now - generation.leaving_at >= 10 * self._grace_s
 
     def _retire(self, lane: deque[Generation | Opened], *, finished: bool) -> None:
         """Put the first entry of a lane aside; a generation's position waits in case its content comes back."""
         generation = lane.popleft()
         if isinstance(generation, Opened):
-            _close(generation)
+            generation.close()
             return
         self._waiting[generation.place] = generation.position(generation.window, generation.header)
         if finished and generation.ended:
             self._counts["truncations"] += 1
-            opened = generation.opened
-            fd = os.dup(opened.fd)
-            lane.appendleft(Opened(fd, opened.name, opened.device, opened.inode, generation.lost_partial))
+            lane.appendleft(generation.opened.renewed(generation.lost_partial))
         elif finished:
             self._drained.add(generation.place)
         generation.close()
+        self._resume_copy(generation.place)
         for place in list(self._waiting)[:-_WAITING]:
             self._forget(place)
+
+    def _resume_copy(self, place: str) -> None:
+        """Go on in the rotated copy of a generation that has ended, if there is one."""
+        for lane in self._lanes.values():
+            if lane and isinstance(opened := lane[0], Opened) and opened.copy_of == place and place in self._waiting:
+                lane[0] = self._recognise(opened, anything, only=place) or opened
+
+    def _waits_as_copy(self, opened: Opened) -> bool:
+        """Whether a file is a copy of what is read under another name, so that nothing in it is new."""
+        if opened.copy_of is None:
+            live = [lane[0] for lane in self._lanes.values() if lane and isinstance(lane[0], Generation)]
+            found = (one.place for one in live if is_copy(opened, one.path, one.window))
+            opened.copy_of = next(found, None)
+        return opened.copy_of is not None
 
     def _identify(self, lane: deque[Generation | Opened]) -> Chunk | None:
         """Replace an opened file at the head of a lane by the generation it is, or by one that must come before it."""
@@ -247,7 +265,7 @@ class FileTail:
         if found is not None:
             lane[0] = found
             return None
-        if self._queue_siblings(opened.name, lane):
+        if self._waits_as_copy(opened) or self._queue_siblings(opened.name, lane):
             return None
         for place in [place for place, position in self._waiting.items() if position["path"] == opened.name]:
             self._forget(place)
@@ -285,7 +303,7 @@ class FileTail:
             if known is not None:  # it has a position of its own
                 known.leaving_at = known.grown_at = found.leaving_at
             if _key(opened) in followed:
-                os.close(opened.fd)
+                opened.close()
             else:
                 lane.insert(position, known or opened)
         return True
@@ -301,7 +319,7 @@ class FileTail:
             found = None if _key(opened) in followed else self._recognise(opened, anything, only=place)
             if found is not None:
                 return found
-            os.close(opened.fd)
+            opened.close()
         return None
 
     def _forget(self, place: str) -> None:
@@ -313,10 +331,3 @@ class FileTail:
 def _key(entry: Generation | Opened) -> tuple[int, int]:
     opened = entry.opened if isinstance(entry, Generation) else entry
     return opened.device, opened.inode
-
-
-def _close(entry: Generation | Opened) -> None:
-    if isinstance(entry, Generation):
-        entry.close()
-    else:
-        os.close(entry.fd)

@@ -84,7 +84,12 @@ SOURCE_METRICS: tuple[Spec, ...] = (
     Spec("source_lag_bytes", "gauge", _SOURCE, "Bytes known to be there and not yet read."),
     Spec("source_position_bytes", "gauge", _SOURCE, "Bytes read of the file being followed."),
     Spec("source_files", "gauge", _SOURCE, "Files followed."),
-    Spec("source_files_ignored", "gauge", _SOURCE, "Files that match but are compressed, so are not followed."),
+    Spec(
+        "source_files_ignored",
+        "gauge",
+        _SOURCE,
+        "Files that match but are compressed otherwise than by gzip, so are not read.",
+    ),
     Spec("source_connections", "gauge", ("source", "state"), "Connections by state."),
     Spec("source_incidents_total", "counter", ("source", "kind"), "Rotations, truncations, failed reads and the like."),
 )

@@ -3,84 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from adapters.base import Position
-from adapters.tail import FileTail
-
-LINES = [f"a,{k},{k * 7}\n".encode() for k in range(1, 400)]
-
-
-class Reader:
-    """Reads a tail as the service does: keeps positions by place, and lets the test move the clock."""
-
-    def __init__(self, pattern: Path, *, line_bytes: int = 1 << 20) -> None:
-        self.pattern = pattern
-        self.line_bytes = line_bytes
-        self.now = 0.0
-        self.positions: dict[str, Position] = {}
-        self.text: dict[str, bytes] = {}
-        self.order: list[str] = []
-        self.discarded: dict[str, int] = {}
-        self.start()
-
-    def start(self) -> None:
-        """Open, or open again from what was stored, as JSON would keep it."""
-        self.tail = FileTail(
-            "src", self.pattern, line_bytes=self.line_bytes, scan_every_s=0, monotonic=lambda: self.now
-        )
-        self.tail.open(self.positions)
-
-    def restart(self, between: Callable[[], object] = lambda: None) -> None:
-        self.tail.close()
-        between()
-        self.start()
-
-    def read(self, *, limit_bytes: int = 1 << 20, polls: int = 4) -> bytes:
-        """Poll a few times; what was new."""
-        new = b""
-        for _ in range(polls):
-            for chunk in self.tail.poll(limit_bytes):
-                assert chunk.data == b"" or chunk.data.endswith(b"\n")
-                self.text[chunk.place] = self.text.get(chunk.place, b"") + chunk.data
-                self.positions[chunk.place] = chunk.position_at(len(chunk.data), None)
-                self.order += [chunk.place] if chunk.place not in self.order else []
-                for reason, count in chunk.discarded.items():
-                    self.discarded[reason] = self.discarded.get(reason, 0) + count
-                new += chunk.data
-            for place in self.tail.forgotten():
-                self.positions.pop(place, None)
-        return new
-
-    def wait(self, seconds: float = 10) -> bytes:
-        """Let time pass, then poll."""
-        self.now += seconds
-        return self.read()
-
-    @property
-    def all(self) -> bytes:
-        return b"".join(self.text[place] for place in self.order)
+from tests.adapters.reading import LINES, Reader, append, descriptors, lines
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "meter.csv"
-
-
-def append(path: Path, data: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(data)
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def lines(start: int, stop: int) -> bytes:
-    return b"".join(LINES[start:stop])
 
 
 def test_row_1_rename_and_create(path: Path) -> None:
@@ -375,7 +307,7 @@ def test_rename_within_the_glob(tmp_path: Path) -> None:
     append(path, lines(200, 210))
     append(tmp_path / "meter.csv.1", lines(100, 101))
     assert sorted(reader.read().splitlines()) == sorted((lines(100, 101) + lines(200, 210)).splitlines())
-    (tmp_path / "meter.csv.2.gz").write_bytes(b"\x1f\x8b")
+    (tmp_path / "meter.csv.2.xz").write_bytes(b"\xfd7zXZ")
     reader.restart()
     assert reader.read() == b""
     assert reader.tail.status()["compressed"] == 1

@@ -7,12 +7,31 @@ from pathlib import Path
 
 import pytest
 
+from adapters.content import Plain
+from adapters.csv_format import CsvFormat
 from tests.adapters.reading import LINES, Reader, append, descriptors, lines
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "meter.csv"
+
+
+def parsed(reader: Reader) -> tuple[list[tuple[str, float]], dict[str, int]]:
+    """What CSV makes of what is new: label and value of each reading, and rejections by reason."""
+    fmt = CsvFormat(time="timestamp", value=["value"], series="series")
+    headers: dict[str, str | None] = {}
+    accepted, rejected = [], {}
+    for _ in range(4):
+        for chunk in reader.tail.poll(1 << 20):
+            readings, header = fmt.parse(chunk.data, chunk.label, headers.get(chunk.place, chunk.header))
+            headers[chunk.place] = header
+            reader.positions[chunk.place] = chunk.position_at(len(chunk.data), header)
+            accepted += [
+                (readings.labels[c], float(v[0])) for c, v in zip(readings.codes, readings.values, strict=True)
+            ]
+            rejected |= readings.rejected()
+    return accepted, rejected
 
 
 def test_row_1_rename_and_create(path: Path) -> None:
@@ -215,6 +234,15 @@ def test_row_10_nul_run(path: Path) -> None:
     assert (reader.all, reader.discarded) == (lines(0, 4), {"binary": 1})
 
 
+def test_row_11_marks_line_ends_and_bad_bytes(path: Path) -> None:
+    """A byte order mark and carriage returns are no part of any value; a line that is not UTF-8 costs only itself."""
+    append(path, b"\xef\xbb\xbftimestamp,series,value\r\n2026-03-01T00:00Z,a,1\r\n")
+    append(path, b"2026-03-01T00:00Z,caf\xe9,2\r\n2026-03-01T00:00Z,b,3\n\xff\xfe\n2026-03-01T00:30Z,a,4\r\n")
+    accepted, rejected = parsed(Reader(path))
+    assert accepted == [("a", 1.0), ("b", 3.0), ("a", 4.0)]
+    assert rejected == {"encoding": 2}
+
+
 @pytest.mark.parametrize("restart", [True, False])
 def test_row_12_long_lines(path: Path, restart: bool) -> None:
     """Lines beyond the limit are dropped and counted, once also over a restart; those at the limit are read."""
@@ -254,6 +282,53 @@ def test_row_13_shared_headers_stay_apart(tmp_path: Path) -> None:
     reader.read()
     assert [text.splitlines()[-1][:1] for _, text in sorted(reader.text.items())] == [b"a", b"b", b"c"]
     assert len(reader.text) == 3
+
+
+@pytest.mark.parametrize("way", ["rename", "copytruncate"])
+@pytest.mark.parametrize("restart", [True, False])
+def test_row_13_header_repeated_after_rotation(path: Path, way: str, restart: bool) -> None:
+    """Each generation begins with its own header, which is never a rejected reading, even with other columns."""
+    append(path, b"timestamp,series,value\n2026-03-01T00:00Z,a,1\n2026-03-01T00:30Z,a,2\n")
+    reader = Reader(path)
+    before = parsed(reader)
+
+    def rotate() -> None:
+        old = path.with_name("meter.csv.1")
+        if way == "rename":
+            path.rename(old)
+        else:
+            old.write_bytes(path.read_bytes())
+        path.write_bytes(b"series,value,timestamp\na,3,2026-03-01T01:00Z\n")
+
+    if restart:
+        reader.restart(rotate)
+    else:
+        rotate()
+    for _ in range(3):
+        after = parsed(reader)
+        reader.now += 10
+        before = (before[0] + after[0], before[1] | after[1])
+    assert before == ([("a", 1.0), ("a", 2.0), ("a", 3.0)], {})
+
+
+def test_row_14_stale_size(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that seems shorter once is not taken for truncated; seen twice, or with other bytes, it is."""
+    append(path, lines(0, 50))
+    reader = Reader(path)
+    reader.read()
+    real, seen = Plain.read, [len(lines(0, 30))]
+    monkeypatch.setattr(Plain, "read", lambda content, length, at: real(content, length, at)[: max(0, seen[0] - at)])
+    assert reader.read(polls=1) == b""
+    seen[0] = 1 << 30
+    append(path, lines(50, 52))
+    assert reader.read() == lines(50, 52)
+    assert reader.tail.status()["truncations"] == 0
+    seen[0] = len(lines(0, 30))
+    assert reader.read() == lines(0, 30), "two looks agree: it is another content, though it looks like the old one"
+    assert reader.tail.status()["truncations"] == 1
+    seen[0] = 1 << 30
+    path.write_bytes(lines(200, 205))
+    assert reader.read(polls=2) == lines(200, 205), "other bytes need no second look"
 
 
 def test_rotated_while_stopped(path: Path) -> None:

@@ -15,9 +15,11 @@ from daemon.settings import StreamSettings
 from daemon.slots import SlotClock
 from daemon.statistics import NEVER, Parameters
 from models import gate
+from models.architectures import LABELLED
 from models.bundle import Bundle, BundleError, Scorer, Scores
 from models.features import calendar
 from models.gate import GateRule, GateSample, Verdict
+from models.network import Option
 from models.training import TrainingRequest
 
 FRESH_SERIES = 256  # series that a first training sees
@@ -98,7 +100,7 @@ class Learner:
         every = self.settings.model.retrain_every
         if self.champion is None or self.pending is not None:
             return
-        if not every:
+        if not every or self.champion.manifest.architecture in LABELLED:
             self.next_training = None
         elif self.next_training is None or (anew and self.next_training > slot + every):
             self.next_training = slot + every
@@ -291,9 +293,11 @@ class Learner:
         model, span_s = self.settings.model, self.settings.warm_up
         daily, weekly = span_s >= 2 * 86400, span_s >= 14 * 86400
         architecture, masked, copies = str(model.architecture), model.masked, model.copies
+        options: dict[str, Option] = {}
         if kind == "tune" and self.champion is not None:  # a tuning keeps the shape of what it continues
             m = self.champion.manifest
             daily, weekly, architecture, masked, copies = m.daily, m.weekly, m.architecture, m.masked, m.copies
+            options = m.options
         return TrainingRequest(
             stream=self.stream,
             slot=slot,
@@ -304,6 +308,7 @@ class Learner:
             width=self.table.width,
             masked=masked,
             copies=copies,
+            options=options,
             interval_s=self.settings.interval,
             daily=daily,
             weekly=weekly,

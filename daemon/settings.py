@@ -134,9 +134,19 @@ class GateSettings(Section):
 
 
 class ModelSettings(Section):
-    architecture: Literal["masked-autoencoder"] = _state("masked-autoencoder", "Network that scores the stream.")
+    architecture: Literal["masked-autoencoder", "manufacturing", "dense-3", "dense-4", "lstm", "transformer"] = _state(
+        "masked-autoencoder",
+        "Network that scores the stream. `manufacturing`, `dense-3` and `dense-4` look at one "
+        "reading, the others at the window.",
+    )
     window: int = _state(32, "Slots in a window.", ge=8, le=512)
-    masked: int = _retrain(4, "Newest slots of the window hidden from the network, which must guess them.", ge=1, le=64)
+    masked: int = _retrain(
+        4,
+        "Newest slots of the window hidden from the network, which must guess them; only of `masked-autoencoder` and "
+        "`transformer`.",
+        ge=1,
+        le=64,
+    )
     copies: int = _retrain(6, "Independent copies of the network, averaged.", ge=1, le=64)
     retrain_every: int = _live(200, "Slots between two fine-tunings; 0 never trains after the first.", ge=0)
     apply_after: int = _live(

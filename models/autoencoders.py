@@ -1,6 +1,6 @@
-"""The project's own network: several small masked autoencoders, evaluated as one batched product.
+"""Autoencoders of linear layers, several copies evaluated as one batched product.
 
-Shapes: B windows, W slots, F variables, K copies, I = W * F + 4 inputs.
+Shapes: B windows, W slots, F variables, K copies, C columns of a reading (its F values, perhaps with its calendar).
 """
 
 from __future__ import annotations
@@ -10,35 +10,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-CALENDAR = 4  # columns of features.calendar
+from models.network import CALENDAR, Network, NetworkConfig, unused_outputs
+
 _HIDDEN = (64, 32, 2, 32, 64)
 _BOTTLENECK = 2  # index of the layer that ends in the bottleneck
 _MASKED_WEIGHT = 4.0  # of what is hidden, in training; what is seen weighs 1
 _JOINT_WEIGHT = 16.0  # the same where there are several variables, of which a copy guesses only some
 _GROUPS = 3  # of variables, guessed by different copies
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """What fixes the shapes of a network.
-
-    Attributes:
-        window: Slots in a window (W).
-        width: Variables of a reading (F).
-        masked: Newest slots that are hidden from the network.
-        copies: Independent copies that are averaged (K).
-    """
-
-    window: int = 32
-    width: int = 1
-    masked: int = 4
-    copies: int = 6
-
-    def __post_init__(self) -> None:
-        if min(self.window, self.width, self.masked, self.copies) < 1 or self.masked >= self.window:
-            raise ValueError(f"no network has {self}: all must be at least 1, and masked below window")
 
 
 def hidden_variables(config: NetworkConfig) -> Tensor:
@@ -67,31 +48,35 @@ class StackedLinear(nn.Module):
         self.weight = nn.Parameter((torch.rand(copies, inputs, outputs, generator=generator) * 2 - 1) * bound)
         self.bias = nn.Parameter((torch.rand(copies, 1, outputs, generator=generator) * 2 - 1) * bound)
         self.relu = relu
+        self.outputs, self.unused = outputs, unused_outputs(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.baddbmm(self.bias, x, self.weight)  # (K, B, inputs) -> (K, B, outputs)
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if self.unused:
+            weight, bias = F.pad(weight, (0, self.unused)), F.pad(bias, (0, self.unused))
+        x = torch.baddbmm(bias, x, weight)  # (K, B, inputs) -> (K, B, outputs + unused)
+        if self.unused:
+            x = x[..., : self.outputs].contiguous()
         return torch.relu(x) if self.relu else x
 
 
-class MaskedEnsemble(nn.Module):
-    """K copies of I-64-32-2-32-64-(W*F), ReLU but for the bottleneck and the output.
+class MaskedEnsemble(Network):
+    """The project's own: K copies of I-64-32-2-32-64-(W*F), ReLU but for the bottleneck and the output.
 
     The newest `masked` slots are hidden on input, so that the reconstruction of the last slot is what the network
     expects there, and its error is not the newest reading copied through. Of several variables each copy guesses a
     third (`hidden_variables`), and the others of the last slot also enter the decoder, beside the bottleneck: that is
     too narrow for what two weeks of readings can teach of how F variables hang together.
 
-    Reductions run over the last, contiguous axis only: over a leading axis the bits depend on the batch.
-
     Source:
         `recipe.py` of the project's experiments; masking after Devlin et al. 2019, arXiv:1810.04805.
     """
 
     def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        self.window, self.width, self.masked, self.copies = config.window, config.width, config.masked, config.copies
         outputs = config.window * config.width
+        super().__init__(config, config.copies * (outputs + CALENDAR))
+        generator = torch.Generator().manual_seed(seed)
         self.beside = config.width if config.width > 1 else 0  # of one variable, the newest slot shows nothing
         sizes = (outputs + CALENDAR, *_HIDDEN, outputs)
         self.layers = nn.ModuleList(
@@ -120,71 +105,74 @@ class MaskedEnsemble(nn.Module):
         seen = (x * self.visible).flatten(-2)  # (K, B, W * F)
         return torch.cat([seen, calendar.expand(seen.shape[0], -1, -1)], -1)  # (K, B, I)
 
-    def reconstruct(self, inputs: Tensor) -> Tensor:
-        """The window as each copy would have it, from `inputs` of shape (K, B, I)."""
-        x = inputs
+    def target(self, x: Tensor, calendar: Tensor) -> Tensor:
+        """The window."""
+        return x
+
+    def reconstruct(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
+        """The window as each copy would have it."""
+        inputs = self.inputs(x, calendar)  # (K, B, I)
+        h = inputs
         newest = (self.window - 1) * self.width
         for i, layer in enumerate(self.layers):
             if i == 3:  # the decoder
-                x = torch.cat([x, inputs[..., newest : newest + self.beside]], -1)  # (K, B, 2 + F)
-            x = layer(x)  # (K, B, inputs) -> (K, B, outputs)
-        return x.view(self.copies, -1, self.window, self.width)  # (K, B, W, F)
+                h = torch.cat([h, inputs[..., newest : newest + self.beside]], -1)  # (K, B, 2 + F)
+            h = layer(h)  # (K, B, inputs) -> (K, B, outputs)
+        return h.view(self.copies, -1, self.window, self.width)  # (K, B, W, F)
 
-    def forward(self, x: Tensor, observed: Tensor, calendar: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Scores of each window, averaged over the copies.
-
-        Args:
-            x: Scaled windows, a gap filled with the last value, shape (B, W, F), float32.
-            observed: False where a slot is a gap, shape (B, W), bool.
-            calendar: Calendar of the window's last slot, shape (B, 4), float32.
-
-        Returns:
-            expected: Reconstruction of the last slot by the copies that guess it, shape (B, F).
-            newest: Mean absolute error of each variable of the last slot, over the copies that guess it, shape (B, F).
-            rms: Mean over copies of the root mean squared error over observed slots, shape (B,).
-            slot_error: Mean squared error of each slot, 0 at gaps, shape (B, W).
-        """
-        x_hat = self.reconstruct(self.inputs(x, calendar))  # (K, B, W, F)
-        error = x_hat - x  # (K, B, W, F)
-        expected = (x_hat[:, :, -1].permute(1, 2, 0).contiguous() * self.share).sum(-1)  # (B, F)
-        newest = (error[:, :, -1].abs().permute(1, 2, 0).contiguous() * self.share).sum(-1)  # (B, F)
-        squared = error.square() * observed.unsqueeze(-1)  # (K, B, W, F)
-        count = (observed.sum(-1) * self.width).clamp(min=1)  # (B,)
-        copy_rms = (squared.flatten(2).sum(-1) / count).sqrt()  # (K, B)
-        rms = copy_rms.permute(1, 0).contiguous().mean(-1)  # (B,)
-        slot_error = squared.permute(1, 2, 0, 3).contiguous().flatten(2).mean(-1)  # (B, W)
-        return expected, newest, rms, slot_error
-
-    def loss(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
-        """Training loss: weighted mean squared error of each copy on its own batch, summed over the copies.
-
-        What a copy must guess weighs 4 times what it sees, 16 times where there are several variables; the weights'
-        mean is 1, and a gap weighs 0.
-
-        Args:
-            x: A batch for each copy, shape (K, B, W, F), float32.
-            observed: False where a slot is a gap, shape (K, B, W), bool.
-            calendar: Calendar of each window's last slot, shape (K, B, 4), float32.
-
-        Returns:
-            The loss, a scalar.
-        """
-        weight = self.weight * observed.unsqueeze(-1)  # (K, B, W, F)
-        x_hat = self.reconstruct(self.inputs(x, calendar))  # (K, B, W, F)
-        return ((x_hat - x).square() * weight).mean((1, 2, 3)).sum()
+    def weigh(self, target: Tensor) -> Tensor:
+        """What a copy must guess weighs 4 times what it sees, 16 times where there are several variables."""
+        return self.weight
 
 
-def build(architecture: str, config: NetworkConfig, seed: int = 0) -> MaskedEnsemble:
-    """A freshly initialised network.
+@dataclass(frozen=True)
+class DenseConfig:
+    """Layers of a `DenseEnsemble`.
 
-    Args:
-        architecture: Its name in the configuration.
-        config: Its shapes.
-        seed: Seed of the initial weights; the global generator is not touched.
-
-    Raises:
-        ValueError: No architecture has this name.
+    Attributes:
+        hidden: Outputs of the encoder's layers, the last the bottleneck; the decoder mirrors them.
+        calendar: Whether a reading's calendar is among its columns.
     """
-    if architecture == "masked-autoencoder":
-        return MaskedEnsemble(config, seed)
-    raise ValueError(f"architecture {architecture!r} is not known; use masked-autoencoder")
+
+    hidden: tuple[int, ...]
+    calendar: bool
+
+
+DENSE = {
+    "manufacturing": DenseConfig((512, 32), calendar=False),
+    "dense-3": DenseConfig((64, 32, 2), calendar=True),
+    "dense-4": DenseConfig((64, 32, 16, 2), calendar=True),
+}
+
+
+class DenseEnsemble(Network):
+    """K copies of an autoencoder of one reading: C-hidden-C, ReLU but for the linear bottleneck and the sigmoid output.
+
+    It looks at the window's newest slot only. Its columns are the values, of which the warm-up's range is 0 to 1, and
+    with `calendar` the sines and cosines moved from -1..1 to 0..1.
+    """
+
+    def __init__(self, config: NetworkConfig, layers: DenseConfig, seed: int = 0) -> None:
+        columns = config.width + (CALENDAR if layers.calendar else 0)
+        sizes = (columns, *layers.hidden, *layers.hidden[-2::-1], columns)
+        super().__init__(config, config.copies * max(sizes))
+        generator = torch.Generator().manual_seed(seed)
+        self.calendar = layers.calendar
+        linear = (len(layers.hidden) - 1, len(sizes) - 2)  # the bottleneck and the output
+        self.layers = nn.ModuleList(
+            StackedLinear(config.copies, a, b, i not in linear, generator) for i, (a, b) in enumerate(pairwise(sizes))
+        )
+
+    def target(self, x: Tensor, calendar: Tensor) -> Tensor:
+        """The newest reading, perhaps with its calendar."""
+        newest = x[..., -1:, :]  # (..., 1, F)
+        if self.calendar:
+            return torch.cat([newest, (calendar.unsqueeze(-2) + 1) / 2], -1)  # (..., 1, F + 4)
+        return newest
+
+    def reconstruct(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
+        """The newest reading as each copy would have it."""
+        h = self.target(x, calendar).squeeze(-2).expand(self.copies, -1, -1)  # (K, B, C)
+        for layer in self.layers:
+            h = layer(h)  # (K, B, inputs) -> (K, B, outputs)
+        return h.sigmoid().unsqueeze(-2)  # (K, B, 1, C)

@@ -12,7 +12,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,16 +22,29 @@ import numpy.typing as npt
 import orjson
 import torch
 
+from models.architectures import build
 from models.archive import pack, unpack
-from models.autoencoders import CALENDAR, NetworkConfig, build
 from models.errors import BundleError
 from models.manifest import Manifest
+from models.network import CALENDAR, NetworkConfig
 
-__all__ = ["Bundle", "BundleError", "Manifest", "Scorer", "Scores", "one_thread", "read_bundle", "write_bundle"]
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "Manifest",
+    "Scorer",
+    "Scores",
+    "one_thread",
+    "read_bundle",
+    "scripted",
+    "write_bundle",
+]
 
 Floats = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
 _SIZES = (512, 128, 32)  # rows of a padded batch; larger ones take more than twice as long per row (page faults)
+_LARGE_SIZES = (32, 8)  # where intermediate results are large, padding costs more; below 8 rows bits differ
+_LARGE = 1 << 15  # numbers in the largest intermediate result of one window
 _FORMAT = "tidegauge-bundle-1"
 
 
@@ -58,7 +71,7 @@ class Bundle:
         """The canonical content."""
         arrays: Arrays = {f"weights/{name}": array for name, array in self.weights.items()}
         arrays |= {f"optimiser/{name}": array for name, array in self.optimiser.items()}
-        return pack({"format": _FORMAT, "manifest": asdict(self.manifest)}, arrays)
+        return pack({"format": _FORMAT, "manifest": self.manifest.to_json()}, arrays)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Bundle:
@@ -77,12 +90,12 @@ class Bundle:
     def to_file_bytes(self) -> bytes:
         """A `.pt` file: the scripted module, with manifest and optimiser as extra files inside."""
         extra = {
-            "manifest.json": orjson.dumps(asdict(self.manifest), option=orjson.OPT_SORT_KEYS),
+            "manifest.json": orjson.dumps(self.manifest.to_json(), option=orjson.OPT_SORT_KEYS),
             "optimiser.tga": pack({"format": _FORMAT, "digest": self.digest}, self.optimiser),
         }
         file = io.BytesIO()
         with _torch_jit():
-            torch.jit.save(_scripted(self), file, _extra_files=extra)
+            torch.jit.save(scripted(self), file, _extra_files=extra)
         return file.getvalue()
 
     @classmethod
@@ -160,7 +173,7 @@ def read_bundle(path: Path, sha256: str | None = None) -> Bundle:
 
 
 class Scores(NamedTuple):
-    """Scores of N windows, in units of `x`; see MaskedEnsemble.forward."""
+    """Scores of N windows, in units of `x`; see Network.forward."""
 
     expected: Floats  # (N, F)
     newest: Floats  # (N, F)
@@ -178,7 +191,8 @@ class Scorer:
     def __init__(self, bundle: Bundle) -> None:
         one_thread()
         self.manifest = bundle.manifest
-        self._module = _scripted(bundle)
+        self._module = scripted(bundle)
+        self._sizes = _LARGE_SIZES if int(self._module.numbers) > _LARGE else _SIZES
         self.self_test()
 
     def score(self, x: Floats, observed: npt.NDArray[np.bool_], calendar: Floats) -> Scores:
@@ -199,7 +213,7 @@ class Scorer:
         shape = ((count, width), (count, width), (count,), (count, window))
         scores = Scores(*(np.empty(s, np.float32) for s in shape))
         start = 0
-        for size in _cuts(count):
+        for size in _cuts(self._sizes, count):
             rows = slice(start, min(start + size, count))
             for out, part in zip(scores, self._run(size, x[rows], observed[rows], calendar[rows]), strict=True):
                 out[rows] = part.numpy()[: rows.stop - start]
@@ -214,14 +228,15 @@ class Scorer:
         """
         rng = np.random.default_rng(0)
         window, width = self.manifest.window, self.manifest.width
-        x = rng.random((_SIZES[0], window, width), np.float32)
-        observed = rng.random((_SIZES[0], window)) < 0.9
-        calendar = rng.random((_SIZES[0], CALENDAR), np.float32)
-        places = [0, 1, 7, 30, 31, 100, 127, 300, 510, 511]
+        most = self._sizes[0]
+        x = rng.random((most, window, width), np.float32)
+        observed = rng.random((most, window)) < 0.9
+        calendar = rng.random((most, CALENDAR), np.float32)
+        places = [place for place in (0, 1, 7, 30, 31, 100, 127, 300, 510, 511) if place < most]
         x[places], observed[places], calendar[places] = x[0], observed[0], calendar[0]
         seen = [
             tuple(part[at].numpy().tobytes() for part in parts)
-            for size in _SIZES
+            for size in self._sizes
             for parts in [self._run(size, x[:size], observed[:size], calendar[:size])]
             for at in places
             if at < size
@@ -252,10 +267,10 @@ def one_thread() -> None:
         torch.set_num_threads(1)
 
 
-def _cuts(count: int) -> Iterator[int]:
-    """Padded sizes that hold `count` rows, at most half of each empty but for the smallest."""
-    for size in _SIZES:
-        while count > (size // 2 if size > _SIZES[-1] else 0):
+def _cuts(sizes: tuple[int, ...], count: int) -> Iterator[int]:
+    """Padded sizes, greatest first, that hold `count` rows, at most half of each empty but for the smallest."""
+    for size in sizes:
+        while count > (size // 2 if size > sizes[-1] else 0):
             yield size
             count -= size
 
@@ -279,7 +294,7 @@ def _script(architecture: str, config: NetworkConfig) -> torch.jit.ScriptModule:
         return torch.jit.script(build(architecture, config).eval())
 
 
-def _scripted(bundle: Bundle) -> torch.jit.ScriptModule:
+def scripted(bundle: Bundle) -> torch.jit.ScriptModule:
     """A scripted module of its own with the bundle's weights."""
     module = copy.deepcopy(_script(bundle.manifest.architecture, bundle.manifest.network))
     parameters = dict(module.named_parameters())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import Any, Literal
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from models.autoencoders import NetworkConfig
 from models.errors import BundleError
+from models.network import NetworkConfig, Option, options
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,9 @@ class Manifest:
     """What a bundle is and where it comes from.
 
     Attributes:
-        interval_s: Seconds between two slots.
+        architecture: A name in `models.architectures`.
+        window, width, masked, copies, interval_s: As in NetworkConfig.
+        options: What the architecture has beyond these; what is left out has its default.
         daily, weekly: Whether the calendar's columns were in use.
         trained_from, trained_to: Epoch seconds of the first and last slot seen in training; None when unknown.
         windows: How many windows training saw.
@@ -44,11 +46,17 @@ class Manifest:
     parent: str | None
     loss: float
     versions: dict[str, str]
+    options: dict[str, Option] = field(default_factory=dict)
 
     @property
     def network(self) -> NetworkConfig:
         """The shapes of its network."""
-        return NetworkConfig(self.window, self.width, self.masked, self.copies)
+        return NetworkConfig(self.window, self.width, self.masked, self.copies, self.interval_s, options(self.options))
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object; without options that is what it was before there were any, and so is a bundle's digest."""
+        values = asdict(self)
+        return values if self.options else {key: value for key, value in values.items() if key != "options"}
 
     @classmethod
     def from_json(cls, values: Any) -> Manifest:
@@ -57,10 +65,11 @@ class Manifest:
         Raises:
             BundleError: Keys are missing or unknown, or a value has another type.
         """
-        names = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != names:
-            found = set(values) if isinstance(values, dict) else set()
-            raise BundleError(f"manifest lacks {sorted(names - found)} and has unknown {sorted(found - names)}")
+        names = {each.name for each in fields(cls)}
+        found = set(values) if isinstance(values, dict) else set()
+        lacking, unknown = sorted(names - found - {"options"}), sorted(found - names)
+        if lacking or unknown:
+            raise BundleError(f"manifest lacks {lacking} and has unknown {unknown}")
         try:
             return _manifests().validate_json(orjson.dumps(values), strict=True)
         except ValidationError as error:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from models.architectures import build
 from models.archive import pack, unpack
-from models.autoencoders import CALENDAR, MaskedEnsemble, NetworkConfig, build
 from models.bundle import Bundle, Manifest, one_thread
+from models.network import CALENDAR, Network, NetworkConfig, Option, options
 
 MAX_STEPS = 4000  # optimiser steps of a fresh training, whatever the number of windows
 _EPOCHS = 40
@@ -41,7 +42,9 @@ class TrainingRequest:
     Attributes:
         slot: Slot of the stream at which the snapshot was taken.
         kind: `fresh` from random weights, `tune` continuing `parent`.
-        interval_s, daily, weekly: Passed on to the manifest.
+        interval_s: Seconds between two slots.
+        daily, weekly: Passed on to the manifest.
+        options: What the architecture has beyond the shapes, see `NetworkConfig.options`.
         trained_from, trained_to: Epoch seconds of the first and last slot of the rows; None when unknown.
         x: Scaled windows, gaps filled with the last value, shape (N, W, F), float32.
         observed: False where a slot is a gap, shape (N, W), bool.
@@ -71,6 +74,7 @@ class TrainingRequest:
     observed: npt.NDArray[np.bool_]
     calendar: npt.NDArray[np.float32]
     recent: int
+    options: dict[str, Option] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.x)
@@ -89,7 +93,7 @@ class TrainingRequest:
     @property
     def network(self) -> NetworkConfig:
         """The shapes of the network to train."""
-        return NetworkConfig(self.window, self.width, self.masked, self.copies)
+        return NetworkConfig(self.window, self.width, self.masked, self.copies, self.interval_s, options(self.options))
 
     def to_bytes(self) -> bytes:
         """Canonical content."""
@@ -126,7 +130,7 @@ class _Adam:
 
     _B1, _B2, _EPS = 0.9, 0.999, 1e-8
 
-    def __init__(self, model: MaskedEnsemble, state: dict[str, npt.NDArray[Any]] | None) -> None:
+    def __init__(self, model: Network, state: dict[str, npt.NDArray[Any]]) -> None:
         parameters = list(model.parameters())
         self.weights = torch.cat([p.detach().flatten() for p in parameters])  # (P,)
         self.gradient = torch.zeros_like(self.weights)
@@ -138,7 +142,7 @@ class _Adam:
             rows = slice(at, at + p.numel())
             p.data, p.grad = self.weights[rows].view_as(p), self.gradient[rows].view_as(p)
             at = rows.stop
-        if state is not None:
+        if state:  # a bundle from elsewhere may have none: its tuning begins anew
             self._restore(state)
 
     def _restore(self, state: dict[str, npt.NDArray[Any]]) -> None:
@@ -183,11 +187,13 @@ def train(request: TrainingRequest, progress: Progress | None = None) -> Bundle:
     one_thread()
     parent = request.parent if request.kind == "tune" else None
     total, batches = _fresh_batches(request) if parent is None else _tune_batches(request)
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        seed = np.random.default_rng([request.seed, request.slot % 2**64]).integers(2**63)
+        torch.manual_seed(int(seed))  # of dropout
         model = build(request.architecture, request.network, request.seed)
         if parent is not None:
             _load(model, parent)
-        adam = _Adam(model, None if parent is None else parent.optimiser)
+        adam = _Adam(model, parent.optimiser if parent is not None else {})
         arrays = [torch.tensor(getattr(request, name)) for name in _ARRAYS]
         losses = []
         for done, (rows, rate) in enumerate(batches, 1):
@@ -237,7 +243,7 @@ def _tune_batches(request: TrainingRequest) -> tuple[int, Batches]:
     return _TUNE_STEPS, batches()
 
 
-def _load(model: MaskedEnsemble, parent: Bundle) -> None:
+def _load(model: Network, parent: Bundle) -> None:
     """Copies the parent's weights into `model`."""
     for name, p in model.named_parameters():
         weight = parent.weights.get(name)
@@ -253,6 +259,7 @@ def _manifest(request: TrainingRequest, loss: float) -> Manifest:
         width=request.width,
         masked=request.masked,
         copies=request.copies,
+        options=request.options,
         interval_s=request.interval_s,
         daily=request.daily,
         weekly=request.weekly,

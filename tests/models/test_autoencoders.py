@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.autoencoders import MaskedEnsemble, NetworkConfig, build, hidden_variables
+from models.architectures import build
+from models.autoencoders import hidden_variables
+from models.network import Network, NetworkConfig
 
 CONFIG = NetworkConfig(window=12, width=2, masked=3, copies=3)
 ONE = NetworkConfig(window=12, width=1, masked=3, copies=3)
@@ -35,7 +37,7 @@ def test_outputs_follow_their_definitions(config: NetworkConfig) -> None:
             torch.testing.assert_close(slot_error[row], square.mean((0, 2)) * seen)
 
 
-def _copy(net: MaskedEnsemble, k: int, guessed: torch.Tensor, x: torch.Tensor, calendar: torch.Tensor) -> torch.Tensor:
+def _copy(net: Network, k: int, guessed: torch.Tensor, x: torch.Tensor, calendar: torch.Tensor) -> torch.Tensor:
     """What copy `k` makes of one window, shape (W, F)."""
     seen = x.clone()
     seen[-3:, guessed] = 0
@@ -88,7 +90,7 @@ def test_loss_weighs_masked_slots_and_leaves_gaps_out() -> None:
     parts = [torch.stack([part] * 3) for part in batch(width=1)]
     x, observed, calendar = parts
     with torch.no_grad():
-        x_hat = net.reconstruct(net.inputs(x, calendar))
+        x_hat = net.reconstruct(x, observed, calendar)
         weight = torch.tensor([1.0] * 9 + [4.0] * 3) / 1.75
         square = ((x_hat - x) ** 2).mean(-1) * weight * observed
         torch.testing.assert_close(net.loss(x, observed, calendar), square.mean((1, 2)).sum())
@@ -111,7 +113,7 @@ def test_initial_weights_follow_from_the_seed_alone() -> None:
 
 def test_an_impossible_network_is_refused() -> None:
     """A name nobody knows, or a window that is all masked, is an error that says so."""
-    with pytest.raises(ValueError, match="'lstm' is not known"):
-        build("lstm", CONFIG)
+    with pytest.raises(ValueError, match="'gru' is not known; use one of masked-autoencoder"):
+        build("gru", CONFIG)
     with pytest.raises(ValueError, match="masked below window"):
         NetworkConfig(window=4, masked=4)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.autoencoders import build
+from models.architectures import build
 from models.bundle import BundleError, Scorer, Scores
 from tests.models.samples import bundle
 

@@ -1,0 +1,44 @@
+"""Architectures by name: what a configuration or a bundle's manifest calls a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from models.autoencoders import DENSE, DenseEnsemble, MaskedEnsemble
+from models.network import Network, NetworkConfig
+from models.recurrent import LstmConfig, LstmEnsemble
+from models.transformer import TransformerClassifier, TransformerReconstructor
+
+Builder = Callable[[NetworkConfig, int], Network]
+
+_BUILDERS: dict[str, Builder] = {
+    "masked-autoencoder": MaskedEnsemble,
+    "manufacturing": lambda config, seed: DenseEnsemble(config, DENSE["manufacturing"], seed),
+    "dense-3": lambda config, seed: DenseEnsemble(config, DENSE["dense-3"], seed),
+    "dense-4": lambda config, seed: DenseEnsemble(config, DENSE["dense-4"], seed),
+    "lstm": lambda config, seed: LstmEnsemble(config, LstmConfig.of(config), seed),
+    "transformer": TransformerReconstructor,
+    "transformer-classifier": TransformerClassifier,
+}
+_WITH_OPTIONS = {"lstm", "transformer", "transformer-classifier"}
+ARCHITECTURES = tuple(_BUILDERS)
+LABELLED = frozenset({"transformer-classifier"})
+"""Those that learn from labels: a daemon serves their bundles but cannot train them."""
+
+
+def build(architecture: str, config: NetworkConfig, seed: int = 0) -> Network:
+    """A freshly initialised network, in training mode.
+
+    Args:
+        architecture: Its name.
+        config: Its shapes.
+        seed: Seed of the initial weights; the global generator is not touched.
+
+    Raises:
+        ValueError: No architecture has this name, or it has no such option.
+    """
+    if architecture not in _BUILDERS:
+        raise ValueError(f"architecture {architecture!r} is not known; use one of {', '.join(ARCHITECTURES)}")
+    if config.options and architecture not in _WITH_OPTIONS:
+        raise ValueError(f"architecture {architecture} has no options, but was given {dict(config.options)}")
+    return _BUILDERS[architecture](config, seed)

@@ -15,7 +15,7 @@ def test_a_state_of_another_version_is_refused() -> None:
     made = engine()
     meta, arrays = unpack(made.dump())
     other = Engine(PureTrainer())
-    with pytest.raises(ValueError, match="version 99, this program reads version 1"):
+    with pytest.raises(ValueError, match="version 99, this program reads version 2"):
         other.load(pack(meta | {"version": 99}, arrays))
     assert other.streams == {}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -129,6 +129,40 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release every descriptor. Positions handed out stay valid."""
+
+
+class Notice(Protocol):
+    """Where an adapter says what it counted; whoever gives it one limits how often a cause is said."""
+
+    def __call__(self, cause: str, message: str, **fields: object) -> object:
+        """`cause` tells notices apart; `message` is constant, what varies is in `fields`."""
+
+
+def unnoticed(cause: str, message: str, **fields: object) -> None:
+    """A notice that nobody reads."""
+
+
+@runtime_checkable
+class Live(Source, Protocol):
+    """A source of peers that cannot be asked again, so that its positions are counts and nothing resumes from them.
+
+    Each place is one connection, or all datagrams. Its `backlog` is always empty: readings of one peer never wait for
+    those of another, or a peer could hold all others back.
+    """
+
+    @property
+    def address(self) -> str:
+        """Where it listens, for people: `host:port` or a path; "" while it is closed."""
+
+    def committed(self, positions: Mapping[str, Position]) -> None:
+        """The lines up to these positions (place -> position) are durable: tell the peers that want to know."""
+
+    def reload(self) -> None:
+        """Read again the files that the configuration names.
+
+        Raises:
+            OSError: They cannot be read, or are not what they should be; what was read before stays in force.
+        """
 
 
 class Format(Protocol):

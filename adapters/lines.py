@@ -50,6 +50,11 @@ class LineCutter:
         return len(self._buffer) + self._dropped_bytes
 
     @property
+    def held(self) -> int:
+        """Bytes in memory."""
+        return len(self._buffer)
+
+    @property
     def ready(self) -> bool:
         """Whether `take` would give something."""
         return bool(self._dropped) or b"\n" in self._buffer

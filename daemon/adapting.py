@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 
 from adapters.base import Format, Readings, Source
 from adapters.csv_format import CsvFormat
 from adapters.jsonl_format import JsonlFormat
+from adapters.listener import Listener
+from adapters.listener_connection import Deadlines
+from adapters.listener_endpoint import Endpoint
+from adapters.listener_tcp import TcpEndpoint
+from adapters.listener_tls import Certificates
+from adapters.listener_udp import UdpListener
+from adapters.listener_unix import UnixEndpoint
 from adapters.merge import Merged
 from adapters.stdin import StandardInput
 from adapters.tail import FileTail
 from daemon.inputs import Batch
-from daemon.settings import Limits, SourceSettings, StreamSettings
+from daemon.logs import RateLimited
+from daemon.settings import Limits, StreamSettings
+from daemon.source_settings import SourceSettings
+
+log = logging.getLogger(__name__)
 
 
 def make_format(stream: StreamSettings, limits: Limits) -> Format:
@@ -38,8 +50,36 @@ def make_source(name: str, source: SourceSettings, limits: Limits) -> Source:
     """A source, not yet open."""
     if source.type == "stdin":
         return StandardInput(name, sys.stdin.buffer, line_bytes=limits.line_bytes)
+    if source.type == "udp":
+        host, port = source.address
+        notice = RateLimited(log).warning
+        return UdpListener(name, host, port, allow=source.allow, line_bytes=limits.line_bytes, notice=notice)
+    if source.type in ("tcp", "unix"):
+        return _listener(name, source, limits)
     assert source.path is not None
     return FileTail(name, source.path, line_bytes=limits.line_bytes)
+
+
+def _listener(name: str, source: SourceSettings, limits: Limits) -> Listener:
+    return Listener(
+        name,
+        _endpoint(source),
+        line_bytes=limits.line_bytes,
+        max_connections=source.max_connections,
+        deadlines=Deadlines(line_s=source.line_timeout, idle_s=source.idle_timeout),
+        ack=source.ack,
+        notice=RateLimited(log).warning,
+    )
+
+
+def _endpoint(source: SourceSettings) -> Endpoint:
+    if source.type == "unix":
+        assert source.path is not None
+        return UnixEndpoint(source.path, mode=int(source.mode, 8), group=source.group)
+    host, port = source.address
+    tls = source.tls
+    certificates = None if tls.certificate is None else Certificates(tls.certificate, tls.key, tls.client_ca)
+    return TcpEndpoint(host, port, allow=source.allow, certificates=certificates)
 
 
 def to_batch(stream: str, readings: Readings | Merged, rejected: Mapping[str, int], received_at_ms: int) -> Batch:

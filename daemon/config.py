@@ -19,7 +19,9 @@ from pydantic_core import ErrorDetails
 
 from daemon.document import ConfigError, Document, Problem, Where, dotted
 from daemon.schema import NAME, keys, names_at
-from daemon.settings import ConflictError, Settings
+from daemon.sections import ConflictError
+from daemon.settings import FormatSettings, Settings
+from daemon.source_settings import SourceSettings
 from daemon.units import format_duration, format_size
 
 __all__ = ["ConfigError", "Problem", "changes", "effective", "from_effective", "load"]
@@ -40,6 +42,14 @@ _BOUNDS = {
     "less_than_equal": ("le", "above the most allowed, {0}; set {0} or less"),
     "less_than": ("lt", "not below {0}; set less than {0}"),
 }
+
+_OTHERS: dict[str, tuple[str, str]] = {
+    "stdin": ("", "standard input"),
+    "tcp": ("listen", ""),
+    "udp": ("listen", ""),
+    "unix": ("path", ""),
+}
+"""The key that says what a source other than a file reads, or the words for it."""
 
 
 class NeedsNewStateError(Exception):
@@ -213,15 +223,14 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         if stream["model"]["bundle"]:
             stream["model"]["bundle"] = base / stream["model"]["bundle"]
         for source in stream["sources"]:
-            source["path"] = source["path"] and str(base / source["path"])
+            for section, key in ((source, "path"), *((source["tls"], key) for key in source["tls"])):
+                section[key] = section[key] and str(base / section[key])
     return Settings.model_validate(config)
 
 
 def _impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]:
     """Combinations across sections that cannot work."""
-    taken: dict[Path, str] = {}
-    stdin = ""
-    log = settings.events.file
+    readers = _Readers(settings.events.file)
     for name, stream in settings.streams.items():
         root: Where = ("streams", name)
         if serving and not stream.sources:
@@ -234,21 +243,50 @@ def _impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]
                 f"{dotted(where)} is {bundle}, but there is no such file; name a bundle (.pt) or remove the key",
             )
         for index, source in enumerate(stream.sources):
-            where = (*root, "sources", index, "path")
-            here = dotted(where[:-1])
-            if source.path is None:
-                if stdin:
-                    yield where[:-1], f"{here} is standard input, but {stdin} reads it already; keep one of the two"
-                stdin = stdin or here
-                continue
-            if log and _matches(log, source.path):
-                yield (
-                    where,
-                    f"{here}.path is {source.path}, but events.file is written there; move events.file elsewhere",
-                )
-            if other := next((user for path, user in taken.items() if _overlap(path, source.path)), None):
-                yield where, f"{here}.path is {source.path}, but {other} reads it already; keep one of the two"
-            taken.setdefault(Path(source.path), here)
+            yield from readers.clashes((*root, "sources", index), source)
+        if any(source.type == "udp" for source in stream.sources) and _headed(stream.format):
+            where = (*root, "format", "columns")
+            yield where, f"{dotted(where)} is missing, but a datagram has no header line; list the columns, in order"
+
+
+def _headed(form: FormatSettings) -> bool:
+    return form.type == "csv" and form.columns is None
+
+
+class _Readers:
+    """Which source reads what, over all streams.
+
+    Args:
+        log: The file that events are written to.
+    """
+
+    def __init__(self, log: Path | None) -> None:
+        self._log = log
+        self._files: dict[Path, str] = {}
+        self._others: dict[str, str] = {}
+
+    def clashes(self, where: Where, source: SourceSettings) -> Iterator[tuple[Where, str]]:
+        """What makes a source impossible beside those seen before."""
+        here = dotted(where)
+        if source.type == "file" and source.path is not None:
+            yield from self._file((*where, "path"), here, source.path)
+            return
+        key, what = _OTHERS[source.type]
+        named = f"{source.type} {getattr(source, key)}" if key else what
+        if other := self._others.get(named):
+            at, said = (
+                ((*where, key), f"{here}.{key} is {getattr(source, key)}") if key else (where, f"{here} is {what}")
+            )
+            yield at, f"{said}, but {other} {'listens there' if key else 'reads it'} already; keep one of the two"
+        elif not (source.listen or "").endswith(":0"):
+            self._others[named] = here
+
+    def _file(self, where: Where, here: str, path: str) -> Iterator[tuple[Where, str]]:
+        if self._log and _matches(self._log, path):
+            yield where, f"{here}.path is {path}, but events.file is written there; move events.file elsewhere"
+        if other := next((user for taken, user in self._files.items() if _overlap(taken, path)), None):
+            yield where, f"{here}.path is {path}, but {other} reads it already; keep one of the two"
+        self._files.setdefault(Path(path), here)
 
 
 def _is_file(path: Path) -> bool:

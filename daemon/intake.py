@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapters.base import Format, Position, Source
+from adapters.base import Format, Live, Position, Source
 from adapters.merge import EventTimeMerge
 from daemon.adapting import make_format, make_source, to_batch
 from daemon.inputs import Batch
 from daemon.settings import Limits, StreamSettings
+
+log = logging.getLogger(__name__)
 
 POLL_BYTES = 1 << 20  # read from one source at a time
 Positions = Mapping[str, Mapping[str, Position]]
@@ -18,10 +21,17 @@ Positions = Mapping[str, Mapping[str, Position]]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A batch, and where its sources resume once it is durable."""
+    """A batch, and what is said about its sources once it is durable.
+
+    Attributes:
+        batch: The engine's input.
+        positions: Where sources resume; kept with the batch.
+        counts: How far live sources got; told to them by `Intake.committed`.
+    """
 
     batch: Batch
     positions: Positions
+    counts: Positions
 
 
 class Intake:
@@ -39,6 +49,7 @@ class Intake:
         self._merge = EventTimeMerge()
         self._headers: dict[str, str | None] = {}
         self._leaving: set[tuple[str, str]] = set()
+        self._live: dict[str, Live] = {source.name: source for source in sources if isinstance(source, Live)}
 
     @classmethod
     def of(cls, stream: str, settings: StreamSettings, limits: Limits) -> Intake:
@@ -47,9 +58,15 @@ class Intake:
         return cls(stream, sources, make_format(settings, limits))
 
     def open(self, positions: Positions) -> None:
-        """Open every source at the positions that are durable."""
+        """Open every source at the positions that are durable.
+
+        Raises:
+            OSError: A source cannot be opened.
+        """
         for source in self.sources:
             source.open(positions.get(source.name, {}))
+            if isinstance(source, Live):
+                log.info("source listens", extra={"source": source.name, "address": source.address})
 
     def take(self, now_ms: int) -> Taken | None:
         """The next batch, or None when nothing is new. Never blocks, and reads no more than one chunk of each place."""
@@ -67,10 +84,31 @@ class Intake:
         positions: dict[str, dict[str, Position]] = {}
         for place, position in merged.positions.items():
             positions.setdefault(place.split(":", 1)[0], {})[place] = position
-        return Taken(to_batch(self.stream, merged, merged.rejected, now_ms), positions)
+        counts = {name: positions.pop(name) for name in self._live if name in positions}
+        return Taken(to_batch(self.stream, merged, merged.rejected, now_ms), positions, counts)
+
+    def committed(self, taken: Taken) -> None:
+        """What was taken is durable."""
+        for name, places in taken.counts.items():
+            self._live[name].committed(places)
+
+    def reload(self) -> None:
+        """Have live sources read their certificates again.
+
+        Raises:
+            OSError: Those of one cannot be read; it goes on with what it had, the others were read.
+        """
+        failed: OSError | None = None
+        for source in self._live.values():
+            try:
+                source.reload()
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     def forgotten(self) -> list[tuple[str, str]]:
-        """`(source, place)` of places that will never give anything again and of which nothing is held."""
+        """`(source, place)` of places whose positions need not be kept: nothing is held of them, nothing will come."""
         for source in self.sources:
             self._leaving.update((source.name, place) for place in source.forgotten())
         gone = sorted(item for item in self._leaving if item[1] not in self._merge.held())

@@ -29,7 +29,17 @@ _SOURCE_GAUGES = {
     "files": "source_files",
     "compressed": "source_files_ignored",
 }
-_CONNECTIONS = "connections_"
+_SOURCE_COUNTERS = {
+    "lines": "source_lines_total",
+    "accepted": "source_connections_accepted_total",
+    "kernel_drops": "source_kernel_drops_total",
+}
+_SOURCE_BY_KIND = (
+    ("connections_", "source_connections", "state"),
+    ("refused_", "source_refused_total", "reason"),
+    ("closed_", "source_closed_total", "reason"),
+)
+"""Prefix of a status' key -> metric and the label that takes the rest of the key."""
 
 
 @dataclass
@@ -78,7 +88,8 @@ class Picture:
     Attributes:
         streams: Snapshots by stream name.
         sources: Source name (`taxi/0`) -> gauges of `Source.status()`: `up`, `lag_bytes`, `files`, `position_bytes`,
-            `connections_<state>`; every other key counts incidents (`rotations`, `truncations`).
+            `connections_<state>`, `refused_<reason>`, `closed_<reason>`, `accepted`, `lines`, `kernel_drops`; every
+            other key counts incidents (`rotations`, `truncations`).
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
         process: `ready`, `started_at` (epoch seconds), `turns`, `queue_depth`, `skipped` and `failed` (job -> runs).
@@ -189,10 +200,14 @@ def _stream_gauges(f: Mapping[str, Family], s: StreamSnapshot, left_out: int) ->
 def _source(f: Mapping[str, Family], name: str, status: Mapping[str, float]) -> None:
     labels = {"source": name}
     for key, value in status.items():
-        if key in _SOURCE_GAUGES:
-            f[_SOURCE_GAUGES[key]].add(labels, value)
-        elif key.startswith(_CONNECTIONS):
-            f["source_connections"].add({**labels, "state": key.removeprefix(_CONNECTIONS)}, value)
+        own = _SOURCE_GAUGES.get(key) or _SOURCE_COUNTERS.get(key)
+        if own is not None:
+            f[own].add(labels, value)
+            continue
+        for prefix, metric, label in _SOURCE_BY_KIND:
+            if key.startswith(prefix):
+                f[metric].add({**labels, label: key.removeprefix(prefix)}, value)
+                break
         else:
             f["source_incidents_total"].add({**labels, "kind": key}, value)
 

@@ -90,8 +90,18 @@ SOURCE_METRICS: tuple[Spec, ...] = (
         _SOURCE,
         "Files that match but are compressed otherwise than by gzip, so are not read.",
     ),
-    Spec("source_connections", "gauge", ("source", "state"), "Connections by state."),
-    Spec("source_incidents_total", "counter", ("source", "kind"), "Rotations, truncations, failed reads and the like."),
+    Spec("source_connections", "gauge", ("source", "state"), "Connections by state: handshake (TLS), in_line, idle."),
+    Spec("source_connections_accepted_total", "counter", _SOURCE, "Connections that were let in."),
+    Spec("source_refused_total", "counter", ("source", "reason"), "Connections, or datagrams, refused, by reason."),
+    Spec("source_closed_total", "counter", ("source", "reason"), "Connections that ended, by reason."),
+    Spec("source_lines_total", "counter", _SOURCE, "Whole lines received by a listener since the start."),
+    Spec("source_kernel_drops_total", "counter", _SOURCE, "Datagrams the kernel dropped because nobody read in time."),
+    Spec(
+        "source_incidents_total",
+        "counter",
+        ("source", "kind"),
+        "Rotations, truncations, partial lines, failed reads and the like.",
+    ),
 )
 
 PROCESS_METRICS: tuple[Spec, ...] = (

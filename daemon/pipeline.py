@@ -158,11 +158,13 @@ class Pipeline:
     def turn(self) -> bool:
         """One turn; returns whether there was anything to do."""
         worked = self._run_jobs()
-        taken = [batch for intake in self._intakes if (batch := intake.take(wall_ms())) is not None]
+        taken = [(intake, batch) for intake in self._intakes if (batch := intake.take(wall_ms())) is not None]
         if taken:
             worked = True
-            positions = {source: places for each in taken for source, places in each.positions.items()}
-            self._apply([each.batch for each in taken], positions)
+            positions = {source: places for _, each in taken for source, places in each.positions.items()}
+            self._apply([each.batch for _, each in taken], positions)
+            for intake, each in taken:
+                intake.committed(each)
         for intake in self._intakes:
             for source, place in intake.forgotten():
                 self._store.drop_position(source, place)
@@ -211,6 +213,14 @@ class Pipeline:
         """Let the wall clock notice silence."""
         if any(stream.clock == "wall" for stream in self.settings.streams.values()):
             self._apply([Tick(wall_ms())], {})
+
+    def reload_sources(self) -> None:
+        """Have sources read their certificates again; what cannot be read is logged, and the old ones stay."""
+        for intake in self._intakes:
+            try:
+                intake.reload()
+            except OSError as error:
+                log.error("certificates not read again", extra={"stream": intake.stream, "error": str(error)})
 
     def checkpoint(self) -> None:
         """Write the state to disk; a failure is counted and logged, the journal has everything."""

@@ -91,7 +91,7 @@ def written(value: Any, field: FieldInfo) -> str:
         return str(value).lower()
     if unit:
         return {"duration": format_duration, "size": format_size}[unit](value)
-    if isinstance(value, str) and value in {",", "."}:
+    if isinstance(value, str) and (value in {",", "."} or value.isdigit()):
         return f'"{value}"'
     return str(value)
 

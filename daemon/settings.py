@@ -12,57 +12,15 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
+from daemon.addresses import HINT, split_address
+from daemon.sections import ConflictError, Section
+from daemon.sections import live as _live
+from daemon.sections import retrain as _retrain
+from daemon.sections import state as _state
+from daemon.source_settings import SourceSettings
 from daemon.units import Duration, Size, format_duration
-
-
-class ConflictError(ValueError):
-    """Keys that cannot hold together; `key` is relative to the section that raises, "" for the section itself."""
-
-    def __init__(self, key: str, text: str) -> None:
-        super().__init__(f"{key} {text}".lstrip())
-        self.key = key
-        self.text = text
-
-
-def _live(default: Any, description: str, **limits: Any) -> Any:
-    return Field(default, description=description, json_schema_extra={"effect": "live"}, **limits)
-
-
-def _retrain(default: Any, description: str, **limits: Any) -> Any:
-    return Field(default, description=description, json_schema_extra={"effect": "retrain"}, **limits)
-
-
-def _state(default: Any, description: str, **limits: Any) -> Any:
-    return Field(default, description=description, json_schema_extra={"effect": "state"}, **limits)
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_default(cls, data: Any) -> Any:
-        """A section whose keys are all commented out is null in YAML and means its defaults."""
-        return {} if data is None else data
-
-
-class SourceSettings(Section):
-    type: Literal["file", "stdin"] = _live("file", "`file` tails files, `stdin` reads standard input to its end.")
-    path: str | None = _live(None, "File to tail, or a glob such as /var/spool/meters/*.csv; only for `file`.")
-
-    @model_validator(mode="after")
-    def _path_belongs_to_file(self) -> SourceSettings:
-        if self.type == "file" and not self.path:
-            raise ConflictError(
-                "path", "is missing, but a source of type file needs one; add path: /where/readings/are.csv"
-            )
-        if self.type == "stdin" and self.path is not None:
-            raise ConflictError(
-                "path", f"is {self.path}, but a source of type stdin takes none; remove it or set type: file"
-            )
-        return self
 
 
 class FormatSettings(Section):
@@ -311,15 +269,15 @@ class HttpSettings(Section):
     @property
     def address(self) -> tuple[str, int]:
         """Host (without brackets) and port of `listen`."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        found = split_address(self.listen)
+        assert found is not None, "the validator has seen it"
+        return found
 
     @field_validator("listen")
     @classmethod
     def _host_and_port(cls, listen: str) -> str:
-        match = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", listen)
-        if not match or int(match[2]) > 65535:
-            raise ValueError("not an address and a port; write 127.0.0.1:9898, 0.0.0.0:9898 or [::1]:9898")
+        if split_address(listen) is None:
+            raise ValueError(f"not an address and a port; {HINT.format(port=9898)}")
         return listen
 
 

@@ -10,6 +10,15 @@ streams:
       - path: taxi.csv
 """
 
+LISTENER = """\
+version: 1
+streams:
+  taxi:
+    sources:
+      - type: tcp
+        listen: "127.0.0.1:9899"
+"""
+
 DURATION = "write a number and a unit of s, m, h, d or w, such as 30m or 14d"
 KEYS = "version, state_dir, streams, limits, history, checkpoint, events, http, metrics, log"
 
@@ -223,7 +232,45 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     ),
     "standard input with a path": (
         "version: 1\nstreams:\n  taxi:\n    sources:\n      - type: stdin\n        path: x\n",
-        ":6: streams.taxi.sources[0].path is x, but a source of type stdin takes none; remove it or set type: file",
+        ":6: streams.taxi.sources[0].path is x, but a source of type stdin takes none; "
+        "remove it or set type: file or unix",
+    ),
+    "a listener without an address": (
+        "version: 1\nstreams:\n  taxi:\n    sources:\n      - type: tcp\n",
+        ":5: streams.taxi.sources[0].listen is missing, but a source of type tcp needs one; add listen: 127.0.0.1:9899",
+    ),
+    "an address that is none": (
+        LISTENER.replace("127.0.0.1:9899", "9899"),
+        ':6: streams.taxi.sources[0].listen is "9899", not an address and a port; '
+        "write 127.0.0.1:9899, 0.0.0.0:9899 or [::1]:9899",
+    ),
+    "a network that is none": (
+        LISTENER + "        allow: [10.0.0.1/8]\n",
+        ":7: streams.taxi.sources[0].allow is [\"10.0.0.1/8\"], not a list of networks: '10.0.0.1/8' is none; "
+        "write 192.0.2.0/24, 192.0.2.7 or 2001:db8::/32",
+    ),
+    "a mode that is none": (
+        "version: 1\nstreams:\n  taxi:\n    sources:\n      - {type: unix, path: x, mode: rw-}\n",
+        ':5: streams.taxi.sources[0].mode is "rw-", not three octal digits; write 0660 in quotes',
+    ),
+    "limits of connections for a file": (
+        STREAM + "        max_connections: 8\n",
+        ":6: streams.taxi.sources[0].max_connections is set, but a source of type file takes none; "
+        "remove it or set type: tcp or unix",
+    ),
+    "client certificates without TLS": (
+        LISTENER + "        tls:\n          client_ca: ca.pem\n",
+        ":8: streams.taxi.sources[0].tls.client_ca is set, but certificate is not, so there would be no TLS; "
+        "add certificate or remove it",
+    ),
+    "two listeners on one address": (
+        "version: 1\nstreams:\n  a:\n    sources: [&a {type: tcp, listen: 'localhost:1'}, *a]\n",
+        ":4: streams.a.sources[1].listen is localhost:1, but streams.a.sources[0] listens there already; "
+        "keep one of the two",
+    ),
+    "a header line in datagrams": (
+        LISTENER.replace("tcp", "udp"),
+        ":3: streams.taxi.format.columns is missing, but a datagram has no header line; list the columns, in order",
     ),
     "standard input twice": (
         "version: 1\nstreams:\n  a:\n    sources: [{type: stdin}]\n  b:\n    sources: [{type: stdin}]\n",

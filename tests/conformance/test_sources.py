@@ -1,12 +1,17 @@
-"""The contract of `base.Source`, held against every source. A new source joins by a line in `KINDS`."""
+"""The contract of `base.Source`, held against every source. A new source joins by a line in `KINDS`.
+
+A file can be read again from a position. A peer cannot be asked again, but it can be told how far it was read: where a
+source is live, the sender goes on from the positions with which the source was opened.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.base import Chunk, Position, Source
+from adapters.base import Chunk, Live, Position, Source
+from adapters.listener import Listener
+from adapters.listener_tcp import TcpEndpoint
+from adapters.listener_udp import UdpListener
+from adapters.listener_unix import UnixEndpoint
 from adapters.stdin import StandardInput
 from adapters.tail import FileTail
 
@@ -24,10 +33,24 @@ LIMIT = 60
 
 @dataclass
 class Rig:
-    """A kind of source over some content: `source` makes a new one over it, as a restart would."""
+    """A kind of source over some content: `make` makes a new one over it, as a restart would.
 
-    source: Callable[[], Source]
+    Attributes:
+        make: Makes one, not open.
+        places: How many of the contents it reads.
+        send: Sends what comes after the positions to a live source that is open.
+    """
+
+    make: Callable[[], Source]
     places: int
+    send: Callable[[Source, Mapping[str, Position]], None] = lambda source, positions: None
+
+    def open(self, positions: Mapping[str, Position]) -> Source:
+        """A new source, open."""
+        source = self.make()
+        source.open(positions)
+        self.send(source, positions)
+        return source
 
 
 @contextmanager
@@ -56,7 +79,72 @@ def stdin(contents: list[bytes]) -> Iterator[Rig]:
                 file.close()
 
 
-KINDS = {"tail": tail, "stdin": stdin}
+def send_streams(
+    contents: list[bytes], connect: Callable[[str], socket.socket]
+) -> Callable[[Source, Mapping[str, Position]], None]:
+    """Sends each content over a connection of its own; the n-th has the place that ends with its number."""
+
+    def send(source: Source, positions: Mapping[str, Position]) -> None:
+        assert isinstance(source, Live)
+        done = {int(place.rpartition("#")[2]): position["offset"] for place, position in positions.items()}
+        for number, content in enumerate(contents, 1):
+            with connect(source.address) as peer:
+                peer.sendall(content[done.get(number, 0) :])
+
+    return send
+
+
+def connect_tcp(address: str) -> socket.socket:
+    host, port = address.rsplit(":", 1)
+    return socket.create_connection((host, int(port)))
+
+
+def connect_unix(address: str) -> socket.socket:
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    peer.connect(address)
+    return peer
+
+
+@contextmanager
+def tcp(contents: list[bytes]) -> Iterator[Rig]:
+    with ExitStack() as made:
+
+        def make() -> Source:
+            return made.enter_context(closing(Listener("s", TcpEndpoint("127.0.0.1", 0), line_bytes=LIMIT)))
+
+        yield Rig(make, len(contents), send_streams(contents, connect_tcp))
+
+
+@contextmanager
+def unix(contents: list[bytes]) -> Iterator[Rig]:
+    with TemporaryDirectory() as folder, ExitStack() as made:
+
+        def make() -> Source:
+            return made.enter_context(closing(Listener("s", UnixEndpoint(f"{folder}/socket"), line_bytes=LIMIT)))
+
+        yield Rig(make, len(contents), send_streams(contents, connect_unix))
+
+
+@contextmanager
+def udp(contents: list[bytes]) -> Iterator[Rig]:
+    def send(source: Source, positions: Mapping[str, Position]) -> None:
+        assert isinstance(source, UdpListener)
+        host, port = source.address.rsplit(":", 1)
+        done = sum(position["offset"] for position in positions.values())
+        lines = split(contents[0][done:])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            for start in range(0, len(lines), 500):
+                peer.sendto(b"".join(lines[start : start + 500]), (host, int(port)))
+
+    with ExitStack() as made:
+
+        def make() -> Source:
+            return made.enter_context(closing(UdpListener("s", "127.0.0.1", 0, line_bytes=LIMIT)))
+
+        yield Rig(make, 1, send)
+
+
+KINDS = {"tail": tail, "stdin": stdin, "tcp": tcp, "unix": unix, "udp": udp}
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 short_lines = st.sampled_from([b"a,1,2", b"", b"header", b"\r", b"\0\0", b"\xff", b"x" * LIMIT])
@@ -121,8 +209,7 @@ def test_every_line_once(kind: str, lines: list[list[bytes]], limit_bytes: int) 
     """All chunks of a place joined are its complete lines, each once; lines beyond the limit are counted."""
     contents = [whole(part) for part in lines]
     with KINDS[kind](contents) as rig:
-        source = rig.source()
-        source.open({})
+        source = rig.open({})
         got = drain(source, limit_bytes)
         texts, dropped = expected(contents[: rig.places])
         assert sorted(text for text in got.text.values() if text) == texts
@@ -140,8 +227,7 @@ def test_resumes_from_any_position(kind: str, data: st.DataObject) -> None:
     lines = data.draw(st.lists(all_lines, min_size=1, max_size=3))
     contents = [whole(part) for part in lines]
     with KINDS[kind](contents) as rig:
-        first = rig.source()
-        first.open({})
+        first = rig.open({})
         got = drain(first, data.draw(st.sampled_from([1, 40, 1 << 20])))
         first.close()
         positions: dict[str, Position] = {}
@@ -159,25 +245,24 @@ def test_resumes_from_any_position(kind: str, data: st.DataObject) -> None:
             for chunk in left:
                 for reason, count in chunk.discarded.items():
                     dropped[reason] = dropped.get(reason, 0) + count
-        second = rig.source()
-        second.open(positions)
+        second = rig.open(positions)
         again = drain(second)
         second.close()
         assert sorted(t for t in again.text.values() if t) == sorted(t for t in after.values() if t)
         assert again.dropped == dropped
         resumed = [c for c in again.chunks if c.place in positions and positions[c.place]["offset"] > 0]
-        assert all(chunk.header == "h" for chunk in resumed)
+        header = None if isinstance(second, Live) else "h"  # a new connection shows its own
+        assert all(chunk.header == header for chunk in resumed)
 
 
 @every_kind
 def test_skipped_places_are_left_alone(kind: str) -> None:
     """A skipped place gives nothing, and loses nothing."""
     with KINDS[kind]([whole([b"%d" % k for k in range(3000)])]) as rig:
-        source = rig.source()
-        source.open({})
+        source = rig.open({})
         (chunk,) = source.poll(4096)
         assert source.poll(4096, skip={chunk.place}) == []
-        assert chunk.place in source.backlog()
+        assert (chunk.place in source.backlog()) == (not isinstance(source, Live)), "no peer may hold others back"
         assert chunk.data + b"".join(drain(source).text.values()) == whole([b"%d" % k for k in range(3000)])
         source.close()
 
@@ -186,9 +271,10 @@ def test_skipped_places_are_left_alone(kind: str) -> None:
 def test_close_releases_descriptors(kind: str) -> None:
     """Opening, reading and closing leaves no descriptor behind, and positions stay valid."""
     with KINDS[kind]([b"1\n2\n"]) as rig:
-        source = rig.source()
+        source = rig.make()
         before = len(list(Path("/proc/self/fd").iterdir()))
         source.open({})
+        rig.send(source, {})
         (chunk,) = drain(source).chunks
         source.close()
         assert len(list(Path("/proc/self/fd").iterdir())) == before

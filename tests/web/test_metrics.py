@@ -16,6 +16,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from adapters.listener import Listener
+from adapters.listener_endpoint import CLOSINGS, REFUSALS
+from adapters.listener_tcp import TcpEndpoint
+from adapters.listener_udp import UdpListener
 from daemon import metrics_table
 from daemon.exposition import expose
 from daemon.metrics import BUCKETS, Durations, Picture, make_registry
@@ -190,6 +194,15 @@ def test_the_store_and_sources_are_there() -> None:
     assert samples[key("process_resident_memory_bytes")[0].removeprefix("tidegauge_"), frozenset()] > 0
 
 
+def test_a_listener_counts_each_reason_from_the_start() -> None:
+    """A reason that never occurred is there at 0, so that an alert rule on its increase sees the first."""
+    samples = exported(picture(sources={"taxi/0": Listener("taxi/0", TcpEndpoint("127.0.0.1", 0)).status()}))
+    for reason in REFUSALS:
+        assert samples[key("source_refused_total", source="taxi/0", reason=reason)] == 0
+    for reason in CLOSINGS:
+        assert samples[key("source_closed_total", source="taxi/0", reason=reason)] == 0
+
+
 def test_a_hostile_label_comes_back_as_it_was() -> None:
     """Quotes, backslashes and line ends in a label are escaped, so that a parser reads the same label."""
     samples = exported(picture(stream(series=columns([HOSTILE]))))
@@ -248,9 +261,12 @@ def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
     shown = picture(
         stream(series=columns(["a"])),
         stream("new", columns(["x"], status="warming")),
-        sources={"taxi/0": {"up": 1, "lag_bytes": 0, "position_bytes": 9, "files": 1, "compressed": 0, "rotations": 0,
-                            "connections_open": 1}},
-    )  # fmt: skip
+        sources={
+            "taxi/0": {"up": 1, "lag_bytes": 0, "position_bytes": 9, "files": 1, "compressed": 0, "rotations": 0},
+            "taxi/1": Listener("taxi/1", TcpEndpoint("127.0.0.1", 0)).status(),
+            "taxi/2": UdpListener("taxi/2", "127.0.0.1", 0).status(),
+        },
+    )
     text = generate_latest(make_registry(lambda: shown)).decode()
     found: dict[str, tuple[str, set[str]]] = {}
     for family in text_string_to_metric_families(text):

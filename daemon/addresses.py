@@ -1,0 +1,25 @@
+"""Addresses with a port, as the configuration and the command line write them."""
+
+from __future__ import annotations
+
+import re
+
+HINT = "write 127.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+
+
+def split_address(text: str) -> tuple[str, int] | None:
+    """Host (without brackets) and port of `text`; None when it is not an address and a port.
+
+    >>> split_address("[::1]:9898")
+    ('::1', 9898)
+    """
+    match = _ADDRESS.fullmatch(text)
+    if not match or int(match[2]) > 65535:
+        return None
+    return match[1].strip("[]"), int(match[2])
+
+
+def join_address(host: str, port: int) -> str:
+    """The text of a host and a port, an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from models.autoencoders import DENSE, DenseEnsemble, MaskedEnsemble
 from models.network import Network, NetworkConfig
-from models.recurrent import LstmConfig, LstmEnsemble
-from models.transformer import TransformerClassifier, TransformerReconstructor
+from models.recurrent import LstmEnsemble
+from models.tasks import TransformerClassifier, TransformerReconstructor
 
 Builder = Callable[[NetworkConfig, int], Network]
 
@@ -16,7 +16,7 @@ _BUILDERS: dict[str, Builder] = {
     "manufacturing": lambda config, seed: DenseEnsemble(config, DENSE["manufacturing"], seed),
     "dense-3": lambda config, seed: DenseEnsemble(config, DENSE["dense-3"], seed),
     "dense-4": lambda config, seed: DenseEnsemble(config, DENSE["dense-4"], seed),
-    "lstm": lambda config, seed: LstmEnsemble(config, LstmConfig.of(config), seed),
+    "lstm": LstmEnsemble,
     "transformer": TransformerReconstructor,
     "transformer-classifier": TransformerClassifier,
 }

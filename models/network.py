@@ -7,7 +7,7 @@ one, the F values and perhaps the slot's calendar beside them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -54,16 +54,16 @@ def options(values: Mapping[str, Option]) -> tuple[tuple[str, Option], ...]:
     return tuple(sorted(values.items()))
 
 
-def read_options(layers: type[Layers], given: tuple[tuple[str, Option], ...]) -> Layers:
-    """An architecture's own configuration, its defaults where nothing is given.
+def read_options(default: Layers, given: tuple[tuple[str, Option], ...]) -> Layers:
+    """An architecture's own configuration: `default` where nothing is given.
 
     Raises:
         ValueError: An option is unknown or impossible.
     """
-    known = {field.name for field in fields(layers)}
+    known = {field.name for field in fields(default)}
     if unknown := {name for name, _ in given} - known:
         raise ValueError(f"unknown option {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
-    return layers(**dict(given))
+    return replace(default, **dict(given))
 
 
 class Network(nn.Module):
@@ -177,8 +177,8 @@ def calendar_of_slots(calendar: Tensor, slots: int, interval_s: int) -> Tensor:
         Shape (..., W, 4), the oldest slot first.
     """
     back = torch.arange(slots - 1, -1, -1, device=calendar.device) * interval_s  # (W,)
-    period = torch.tensor([86400.0, 604800.0], device=calendar.device)  # (2,) day and week
-    angle = back.unsqueeze(-1) / period * 6.283185307179586  # (W, 2)
+    period = torch.tensor([86400, 604800], device=calendar.device)  # (2,) day and week
+    angle = (back.unsqueeze(-1) % period) / period * 6.283185307179586  # (W, 2)
     sine, cosine = calendar[..., None, 0::2], calendar[..., None, 1::2]  # (..., 1, 2)
     turned_sine = sine * angle.cos() - cosine * angle.sin()  # (..., W, 2)
     turned_cosine = cosine * angle.cos() + sine * angle.sin()  # (..., W, 2)

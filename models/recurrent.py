@@ -25,15 +25,6 @@ class LstmConfig:
     bottleneck: int = 2
     relu: bool = False
 
-    @classmethod
-    def of(cls, config: NetworkConfig) -> LstmConfig:
-        """The layers that `config.options` speak of.
-
-        Raises:
-            ValueError: An option is unknown.
-        """
-        return read_options(cls, config.options)
-
 
 class LstmPair(nn.Module):
     """LSTM(C -> bottleneck), then LSTM(bottleneck -> C), over the slots of a window."""
@@ -59,7 +50,8 @@ class LstmEnsemble(Network):
         Malhotra et al. 2016, arXiv:1607.00148; here each slot is reconstructed from the slots up to it.
     """
 
-    def __init__(self, config: NetworkConfig, layers: LstmConfig, seed: int = 0) -> None:
+    def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
+        layers = read_options(LstmConfig(), config.options)
         columns = config.width + CALENDAR
         super().__init__(config, config.copies * config.window * columns)
         self.interval_s = config.interval_s

@@ -18,19 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import Attention, AttentionConfig, causal, hide
+from models.attention import Attention, AttentionConfig, causal
 from models.embedding import BinEmbedding, ConvolutionEmbedding, Positions
 from models.network import (
     CALENDAR,
-    Network,
     NetworkConfig,
     calendar_of_slots,
     options,
-    read_options,
     unused_outputs,
 )
-
-NORMAL, ANOMALOUS = 0, 1  # the classes (N = 2)
 
 
 @dataclass(frozen=True)
@@ -81,18 +77,7 @@ class TransformerConfig:
 
     def network(self, window: int = 250, width: int = 1, masked: int = 4, interval_s: int = 1800) -> NetworkConfig:
         """The shapes of a network of one copy with these layers, as a bundle's manifest has them."""
-        default = asdict(TransformerConfig())
-        changed = {name: value for name, value in asdict(self).items() if value != default[name]}
-        return NetworkConfig(window, width, masked, 1, interval_s, options(changed))
-
-    @classmethod
-    def of(cls, config: NetworkConfig) -> TransformerConfig:
-        """The layers that `config.options` speak of.
-
-        Raises:
-            ValueError: An option is unknown or impossible.
-        """
-        return read_options(cls, config.options)
+        return NetworkConfig(window, width, masked, 1, interval_s, options(asdict(self)))
 
 
 class FeedForward(nn.Module):
@@ -218,112 +203,3 @@ class Transformer(nn.Module):
             h = self.decoder_norm(h)
         weight, bias = F.pad(self.output.weight, (0, 0, 0, self.unused)), F.pad(self.output.bias, (0, self.unused))
         return F.linear(h, weight, bias)[..., : self.outputs]  # (B, W, outputs)
-
-
-def own_scale(x: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread of each window's visible slots, shapes (..., 1, F); the spread is at least 0.001."""
-    values = x.transpose(-2, -1).contiguous()  # (..., F, W)
-    seen = visible.unsqueeze(-2)  # (..., 1, W)
-    count = seen.sum(-1, keepdim=True).clamp(min=1)  # (..., 1, 1)
-    mean = (values * seen).sum(-1, keepdim=True) / count  # (..., F, 1)
-    square = ((values - mean) * seen).square().sum(-1, keepdim=True) / count  # (..., F, 1)
-    return mean.transpose(-2, -1), square.sqrt().clamp(min=1e-3).transpose(-2, -1)  # (..., 1, F)
-
-
-def _largest(config: TransformerConfig, network: NetworkConfig) -> int:
-    """Size of the largest intermediate result of one window."""
-    return network.window * max(config.heads * network.window, config.feedforward, config.dim)
-
-
-class TransformerReconstructor(Network):
-    """K copies of a Transformer that guess the newest `masked` slots of a window and repeat the others."""
-
-    def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
-        layers = TransformerConfig.of(config)
-        super().__init__(config, _largest(layers, config))
-        self.masked, self.scaled = config.masked, layers.scaled
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.members = nn.ModuleList(Transformer(layers, config, config.width) for _ in range(config.copies))
-
-    def target(self, x: Tensor, calendar: Tensor) -> Tensor:
-        """The window."""
-        return x
-
-    def reconstruct(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
-        """The window as each copy would have it."""
-        shown = torch.arange(self.window, device=x.device) < self.window - self.masked  # (W,)
-        visible = observed & shown  # (L, B, W)
-        if not self.scaled:
-            return self.guess(x, visible, calendar)  # (K, B, W, F)
-        mean, spread = own_scale(x, visible)  # (L, B, 1, F)
-        return self.guess((x - mean) / spread, visible, calendar) * spread + mean  # (K, B, W, F)
-
-    def guess(self, x: Tensor, visible: Tensor, calendar: Tensor) -> Tensor:
-        """Each copy's output, shape (K, B, W, F)."""
-        x = x.expand(self.copies, -1, -1, -1)  # (K, B, W, F)
-        visible, calendar = visible.expand(self.copies, -1, -1), calendar.expand(self.copies, -1, -1)  # (K, B, ...)
-        return torch.stack([member(x[k], visible[k], calendar[k]) for k, member in enumerate(self.members)])
-
-    def weigh(self, target: Tensor) -> Tensor:
-        """A hidden slot weighs 4 times a visible one."""
-        weight = torch.ones(self.window, 1, device=target.device)  # (W, 1)
-        weight[-self.masked :] = 4.0
-        return weight / weight.mean()
-
-
-class TransformerClassifier(Network):
-    """K copies of a Transformer that say whether a window is anomalous.
-
-    As a stream's scorer its errors are surprise, -log p(normal), in nats; it expects nothing, so the expected value is
-    the reading itself. It learns from labels only, which a daemon does not have: it serves as it is, without tunings.
-    """
-
-    def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
-        layers = TransformerConfig.of(config)
-        super().__init__(config, _largest(layers, config))
-        self.scaled, self.greatest = layers.scaled, layers.pooling == "max"
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.members = nn.ModuleList(Transformer(layers, config, 2) for _ in range(config.copies))
-
-    def slot_logits(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
-        """Each class's score at each position, shape (K, B, N, W); arguments as `forward`."""
-        if self.scaled:
-            mean, spread = own_scale(x, observed)
-            x = (x - mean) / spread  # (B, W, F)
-        copies = [member(x, observed, calendar) for member in self.members]
-        return torch.stack(copies).transpose(-2, -1).contiguous()  # (K, B, N, W)
-
-    def pool(self, slots: Tensor, observed: Tensor) -> Tensor:
-        """Each class's score of the window over its observed slots: (K, B, N, W) and (B, W) give (K, B, N)."""
-        seen = observed.unsqueeze(-2)  # (B, 1, W)
-        if self.greatest:
-            return hide(slots, seen).amax(-1)  # (K, B, N)
-        return (slots * seen).sum(-1) / seen.sum(-1).clamp(min=1)  # (K, B, N)
-
-    def logits(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
-        """Each class's score, NORMAL and ANOMALOUS, by each copy, shape (K, B, N); arguments as `forward`."""
-        return self.pool(self.slot_logits(x, observed, calendar), observed)
-
-    def forward(self, x: Tensor, observed: Tensor, calendar: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Scores of each window, averaged over the copies; arguments as `Network.forward`.
-
-        Returns:
-            expected: The last slot's reading, shape (B, F).
-            newest: -log p(normal), the same for each variable, shape (B, F).
-            rms: -log p(normal), shape (B,).
-            slot_error: -log p(normal) by each observed slot's own scores, shape (B, W).
-        """
-        slots = self.slot_logits(x, observed, calendar)  # (K, B, N, W)
-        windows = self.pool(slots, observed)  # (K, B, N)
-        surprise = -windows.log_softmax(-1)[..., 0]  # (K, B)
-        mean = surprise.permute(1, 0).contiguous().mean(-1)  # (B,)
-        each = -slots.transpose(-2, -1).contiguous().log_softmax(-1)[..., 0] * observed  # (K, B, W)
-        slot_error = each.permute(1, 2, 0).contiguous().mean(-1)  # (B, W)
-        return x[:, -1].clone(), mean.unsqueeze(-1).repeat(1, self.width), mean, slot_error
-
-    def classification_loss(self, x: Tensor, observed: Tensor, calendar: Tensor, label: Tensor) -> Tensor:
-        """Mean cross-entropy over windows and copies; `label` is the class of each window, shape (B,), int64."""
-        scores = self.logits(x, observed, calendar)  # (K, B, N)
-        return F.cross_entropy(scores.flatten(0, 1), label.repeat(self.copies))

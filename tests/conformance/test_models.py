@@ -17,8 +17,8 @@ from models.bundle import Bundle, Scorer, read_bundle, scripted, write_bundle
 from models.features import calendar
 from models.manifest import Manifest
 from models.network import Network, NetworkConfig, options
+from models.tasks import TransformerClassifier
 from models.training import TrainingRequest, train
-from models.transformer import TransformerClassifier
 
 WINDOW, ROWS, INTERVAL_S = 16, 256, 3600
 WIDTH = {"manufacturing": 12}

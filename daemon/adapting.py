@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from adapters.base import Format, Readings, Source
 from adapters.csv_format import CsvFormat
+from adapters.influx_format import InfluxFormat
 from adapters.jsonl_format import JsonlFormat
 from adapters.listener import Listener
 from adapters.listener_connection import Deadlines
@@ -30,6 +31,10 @@ log = logging.getLogger(__name__)
 def make_format(stream: StreamSettings, limits: Limits) -> Format:
     """The parser of a stream's lines."""
     f = stream.format
+    if f.type == "influx":
+        tags = [f.series] if isinstance(f.series, str) else f.series
+        return InfluxFormat(value=f.value, tags=tags, label_bytes=limits.label_bytes)
+    assert not isinstance(f.series, list), "the validator has seen it"
     if f.type == "jsonl":
         return JsonlFormat(
             time=f.time, value=f.value, series=f.series, timezone=stream.timezone, label_bytes=limits.label_bytes

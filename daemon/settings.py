@@ -24,10 +24,16 @@ from daemon.units import Duration, Size, format_duration
 
 
 class FormatSettings(Section):
-    type: Literal["csv", "jsonl"] = _live("csv", "`csv`, or `jsonl` for one JSON object a line.")
-    time: str = _live("timestamp", "Column or key of the time stamp.")
-    value: str | list[str] = _live("value", "Column or key of the value; a list of them for a vector.")
-    series: str | None = _live(None, "Column or key of the series label; none: the file's stem is the label.")
+    type: Literal["csv", "jsonl", "influx"] = _live(
+        "csv", "`csv`, `jsonl` for one JSON object a line, `influx` for InfluxDB line protocol."
+    )
+    time: str = _live("timestamp", "Column or key of the time stamp; `influx` has its own place for it.")
+    value: str | list[str] = _live("value", "Column, key or field of the value; a list of them for a vector.")
+    series: str | list[str] | None = _live(
+        None,
+        "Column or key of the series label; for `influx` a tag or a list of tags. None: the file's stem or the kind of "
+        "listener; for `influx` the measurement with all tags.",
+    )
     columns: list[str] | None = _live(
         None, "Column names of a CSV without a header line; none: the first line has them."
     )
@@ -47,10 +53,16 @@ class FormatSettings(Section):
     @field_validator("value", mode="before")
     @classmethod
     def _one_or_more_names(cls, value: Any) -> Any:
-        names = value if isinstance(value, list) else [value]
-        if not names or not all(isinstance(name, str) and name for name in names):
+        if not _are_names(value):
             raise ValueError("not a column's name, nor a list of them; write a name, or [name, name] for a vector")
         return value
+
+    @field_validator("series", mode="before")
+    @classmethod
+    def _none_or_names(cls, series: Any) -> Any:
+        if series is not None and not _are_names(series):
+            raise ValueError("not a column's name, nor a list of tags; write a name, or [tag, tag] for influx")
+        return series
 
     @model_validator(mode="after")
     def _columns_possible(self) -> FormatSettings:
@@ -58,8 +70,7 @@ class FormatSettings(Section):
             raise ConflictError(
                 "decimal", f"and delimiter are both {self.decimal!r}; set delimiter: ';' or decimal: '.'"
             )
-        used = [self.time, *([self.value] if isinstance(self.value, str) else self.value)]
-        used += [self.series] if self.series is not None else []
+        used = self._used()
         for name in used:
             if used.count(name) > 1:
                 raise ConflictError(
@@ -67,9 +78,9 @@ class FormatSettings(Section):
                 )
         if self.columns is None:
             return self
-        if self.type == "jsonl":
+        if self.type != "csv":
             raise ConflictError(
-                "columns", "is set, but JSON lines carry their own keys; remove columns or set type: csv"
+                "columns", f"is set, but lines of {self.type} carry their own names; remove columns or set type: csv"
             )
         for name in used:
             if self.columns.count(name) != 1:
@@ -77,6 +88,20 @@ class FormatSettings(Section):
                     "columns", f"has {name!r} {self.columns.count(name)} times; list each column once, in order"
                 )
         return self
+
+    def _used(self) -> list[str]:
+        """Names of columns, keys or fields that must differ from each other."""
+        if self.type == "influx":  # a tag may have the name of a field
+            return list(self.names)
+        if isinstance(self.series, list):
+            raise ConflictError("series", "is a list, but only influx joins tags to a label; name one column or key")
+        return [self.time, *self.names, *([] if self.series is None else [self.series])]
+
+
+def _are_names(value: Any) -> bool:
+    """Whether `value` is a name or a list of them, at least one."""
+    names = value if isinstance(value, list) else [value]
+    return bool(names) and all(isinstance(name, str) and name for name in names)
 
 
 class GateSettings(Section):

@@ -223,7 +223,16 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     ),
     "columns of JSON lines": (
         STREAM + "    format:\n      type: jsonl\n      columns: [timestamp, value]\n",
-        ":8: streams.taxi.format.columns is set, but JSON lines carry their own keys; remove columns or set type: csv",
+        ":8: streams.taxi.format.columns is set, but lines of jsonl carry their own names; "
+        "remove columns or set type: csv",
+    ),
+    "a label of several columns": (
+        STREAM + "    format:\n      series: [site, meter]\n",
+        ":7: streams.taxi.format.series is a list, but only influx joins tags to a label; name one column or key",
+    ),
+    "a field used twice": (
+        STREAM + "    format: {type: influx, value: [used, used]}\n",
+        ":6: streams.taxi.format uses column 'used' twice; give time, series and each value a column of its own",
     ),
     "a file without a path": (
         "version: 1\nstreams:\n  taxi:\n    sources:\n      - type: file\n",

@@ -210,8 +210,8 @@ class DurableEngine:
         """Journal inputs with the positions they bring the sources to, apply them, and record their events.
 
         Raises:
-            StoreFull: There is no room; nothing was journaled or applied, so the same call may be made again.
-            StoreError: The store failed otherwise; the process should end and recover.
+            StoreError: The store failed, for lack of room too where `store.when_full` gives up; the process should end
+                and recover, for the inputs may be journaled already.
         """
         began = time.monotonic()
         numbers = self.store.append(items, positions, now_ms)

@@ -92,7 +92,8 @@ class Picture:
             other key counts incidents (`rotations`, `truncations`).
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
-        process: `ready`, `started_at` (epoch seconds), `turns`, `queue_depth`, `skipped` and `failed` (job -> runs).
+        process: `ready`, `full`, `started_at` (epoch seconds), `turns`, `queue_depth`, `skipped` and `failed`
+            (job -> runs).
         taken_at: Epoch seconds.
         durations: Histograms, live.
     """
@@ -229,6 +230,7 @@ def _process(f: Mapping[str, Family], picture: Picture, build: Mapping[str, str]
     process = picture.process
     for name, value in {
         "ready": bool(process.get("ready")),
+        "state_full": bool(process.get("full")),
         "start_timestamp_seconds": process.get("started_at"),
         "snapshot_timestamp_seconds": picture.taken_at,
         "turns_total": process.get("turns", 0),

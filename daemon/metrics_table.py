@@ -122,6 +122,7 @@ PROCESS_METRICS: tuple[Spec, ...] = (
     Spec("checkpoint_failures_total", "counter", (), "Checkpoints that could not be written."),
     Spec("checkpoint_mismatches_total", "counter", (), "Checkpoints of other versions or another type of CPU."),
     Spec("checkpoint_seconds", "histogram", (), "Time to write one checkpoint; its count is that of all attempts."),
+    Spec("state_full", "gauge", (), "1 while writing waits because the state directory has no room; nothing is lost."),
     Spec("quarantined_total", "counter", (), "Files of the state directory set aside because they were not sound."),
 )
 

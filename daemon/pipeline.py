@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from adapters.base import REJECTIONS
 from daemon.delivery import Delivery
 from daemon.durable import DurableEngine, StoppedError
-from daemon.inputs import Input, Tick
+from daemon.inputs import Tick
 from daemon.intake import Intake
 from daemon.metrics import Durations, Picture
 from daemon.settings import Settings
@@ -71,12 +72,13 @@ class Pipeline:
         self.settings, self.durations = settings, durations
         self._trainer, self._reached = trainer, reached
         self._durable: DurableEngine | None = None
-        self.ready, self.why_not = False, "recovering"
+        self.ready, self.why_not, self._full = False, "recovering", False
         self.beat = time.monotonic()
         self.finished = threading.Event()
         self.error: BaseException | None = None
         self._stdout = stdout or sys.stdout.buffer
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._posted: set[Job] = set()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._intakes = [Intake.of(name, stream, settings.limits) for name, stream in settings.streams.items()]
         self.scheduled: dict[str, dict[str, int]] = {}
@@ -87,8 +89,10 @@ class Pipeline:
     # -- any thread --------------------------------------------------------------------------------------------------
 
     def post(self, job: Job) -> None:
-        """Have `job` run between two turns."""
-        self._jobs.put(job)
+        """Have `job` run between two turns; once, however often it was posted while it waited."""
+        if job not in self._posted:
+            self._posted.add(job)
+            self._jobs.put(job)
         self._wake.set()
 
     def stop(self) -> None:
@@ -112,7 +116,8 @@ class Pipeline:
         """Recover, then take turns until stopped, until every source has ended, or until something breaks."""
         try:
             # SQLite's connection belongs to the thread that opens it
-            with Store.open(self.settings.state_dir, reached=self._reached) as store:
+            with self._open_store() as store:
+                store.when_full = self._wait_for_room
                 self._durable = DurableEngine(store, self._trainer, self.durations.observe)
                 if not self._stopping.is_set():  # otherwise `stop` saw no engine to interrupt
                     self._work()
@@ -124,6 +129,13 @@ class Pipeline:
         finally:
             self.ready, self.why_not = False, "stopping"
             self.finished.set()
+
+    def _open_store(self) -> Store:
+        while True:
+            try:
+                return Store.open(self.settings.state_dir, reached=self._reached)
+            except StoreFull as error:
+                self._wait_for_room(error)
 
     def _work(self) -> None:
         try:
@@ -147,7 +159,7 @@ class Pipeline:
         for intake in self._intakes:
             intake.open({source.name: self._store.positions(source.name) for source in intake.sources})
         log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
-        self.ready, self.why_not = True, ""
+        self._full, self.ready, self.why_not = False, True, ""
         self._publish()
 
     def _recovering(self, done: int, total: int) -> None:
@@ -162,7 +174,7 @@ class Pipeline:
         if taken:
             worked = True
             positions = {source: places for _, each in taken for source, places in each.positions.items()}
-            self._apply([each.batch for _, each in taken], positions)
+            self.durable.apply([each.batch for _, each in taken], positions, wall_ms())
             for intake, each in taken:
                 intake.committed(each)
         for intake in self._intakes:
@@ -170,6 +182,7 @@ class Pipeline:
                 self._store.drop_position(source, place)
         if self._delivery is not None:
             self._delivery.deliver()
+        self._note_room()
         self._turns += 1
         self.beat = time.monotonic()
         if not worked or self.beat - self._published > PUBLISH_S:
@@ -183,36 +196,34 @@ class Pipeline:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 return worked
+            self._posted.discard(job)
             job(self)
             worked = True
 
-    def _apply(self, items: list[Input], positions: dict[str, Any]) -> None:
-        """Apply inputs, waiting while the disk is full: scoring pauses, nothing is lost, `ready` says so."""
-        while True:
-            try:
-                self.durable.apply(items, positions, wall_ms())
-            except StoreFull as error:
-                if self._stopping.is_set():
-                    raise
-                if self.ready:
-                    log.error("no room in the state directory, readings wait", extra={"error": str(error)})
-                self.ready, self.why_not = False, f"no room in {self._store.directory}"
-                self.beat = time.monotonic()
-                self._publish()
-                self._wake.wait(FULL_S)
-                self._wake.clear()
-                continue
-            if not self.ready:
-                self.ready, self.why_not = True, ""
-                log.info("room again, going on")
-            return
+    def _wait_for_room(self, error: StoreFull) -> None:
+        """Called by the store until there is room: scoring pauses, nothing is lost, `ready` says so."""
+        if self._stopping.is_set():
+            raise StoppedError("no room in the state directory") from error
+        if not self._full:
+            log.error("no room in the state directory, readings wait", extra={"error": str(error)})
+        self._full, self.ready, self.why_not = True, False, f"no room in {self.settings.state_dir}"
+        self.beat = time.monotonic()
+        self.picture = replace(self.picture, process=self._process(), taken_at=time.time())  # the engine is in mid-step
+        self._wake.wait(FULL_S)
+        self._wake.clear()
+
+    def _note_room(self) -> None:
+        """All writes of a turn were done."""
+        if self._full:
+            log.info("room again, going on")
+            self._full, self.ready, self.why_not = False, True, ""
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Let the wall clock notice silence."""
         if any(stream.clock == "wall" for stream in self.settings.streams.values()):
-            self._apply([Tick(wall_ms())], {})
+            self.durable.apply([Tick(wall_ms())], {}, wall_ms())
 
     def reload_sources(self) -> None:
         """Have sources read their certificates again; what cannot be read is logged, and the old ones stay."""
@@ -264,16 +275,20 @@ class Pipeline:
             streams={} if self._durable is None else take(self._durable.engine, REJECTIONS),
             sources={name: gauges for intake in self._intakes for name, gauges in intake.status().items()},
             store={} if self._durable is None else _gauges(self._durable),
-            process={
-                "ready": self.ready,
-                "started_at": self._started_at,
-                "turns": self._turns,
-                "queue_depth": self._jobs.qsize(),
-                **self.scheduled,
-            },
+            process=self._process(),
             taken_at=time.time(),
             durations=self.durations,
         )
+
+    def _process(self) -> dict[str, Any]:
+        return {
+            "ready": self.ready,
+            "full": self._full,
+            "started_at": self._started_at,
+            "turns": self._turns,
+            "queue_depth": self._jobs.qsize(),
+            **self.scheduled,
+        }
 
     def _close(self) -> None:
         for intake in self._intakes:

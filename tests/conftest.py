@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +27,15 @@ def need(tool: str) -> Path:
     """The path of a program such as `prometheus` or `chromium`; without it the test is skipped, or fails in CI."""
     found = shutil.which(tool)
     return Path(found) if found else _missing(f"{tool} is not installed (.ci/run installs it)")
+
+
+def need_mounting() -> None:
+    """That this process may mount in a namespace of its own, as root may; without it as with `need`."""
+    for tool in ("unshare", "nsenter", "mount"):
+        need(tool)
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        _missing(f"no mount namespace can be made here ({done.stderr.strip()}); run the tests as root")
 
 
 @pytest.fixture(scope="session")

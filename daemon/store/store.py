@@ -21,6 +21,7 @@ from daemon.store.faults import Reached, nowhere
 from daemon.store.files import disk_error
 from daemon.store.lock import Lock
 from daemon.store.model_store import ModelRecord
+from daemon.store.patience import WhenFull, give_up, patient
 from daemon.store.view import StoreView
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Store(StoreView):
         checkpoint_bytes: Size of the last checkpoint written or loaded.
         checkpoint_failures: Checkpoints that could not be written since `open`.
         checkpoint_mismatches: Checkpoints loaded that other versions or another CPU wrote.
+        when_full: Called when a write finds no room, which is then tried again; raises unless it is replaced.
+            Checkpoints and pruning do not wait.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Store(StoreView):
         self._lock, self._files, self._reached, self._clock = lock, files, reached, clock
         self._last = journal.bounds(database)[2]
         self._databases_quarantined = 0
+        self.when_full: WhenFull = give_up
         self.checkpoint_at_ms: int | None = None
         self.checkpoint_bytes = 0
         self.checkpoint_failures = 0
@@ -99,6 +103,7 @@ class Store(StoreView):
         """Number of the newest entry; 0 before the first."""
         return self._last
 
+    @patient
     def append(
         self, items: Sequence[Input], positions: Mapping[str, Mapping[str, Position]], received_at_ms: int
     ) -> list[int]:
@@ -114,15 +119,18 @@ class Store(StoreView):
         self._last += len(numbers)
         return numbers
 
+    @patient
     def drop_position(self, source: str, place: str) -> None:
         """Forget one place of a source (its file is gone for good)."""
         journal.drop_position(self._database, source, place)
 
+    @patient
     def record_events(self, events: Sequence[Event]) -> None:
         """Add `events` in one transaction, in order; a revision that is already there stays as it is."""
         if events:
             event_table.record(self._database, events)
 
+    @patient
     def set_sink_position(self, name: str, last_row: int, committed_bytes: int) -> None:
         """Record that a sink has delivered events up to `last_row`, in `committed_bytes`."""
         event_table.set_sink_position(self._database, name, last_row, committed_bytes)
@@ -214,6 +222,7 @@ class Store(StoreView):
         """Quarantine a sound checkpoint that the engine cannot load; `load_checkpoint` then gives an earlier one."""
         self._files.set_aside(seq, why)
 
+    @patient
     def put_model(
         self,
         stream: str,
@@ -232,16 +241,19 @@ class Store(StoreView):
         kept = model_store.put(self._database, self._models, self._reached, record, bundle_file_bytes)
         return kept.version or 0
 
+    @patient
     def record_failure(self, stream: str, request_id: str, reason: str, detail: str) -> None:
         """Record that a training made no model, and why; a request already recorded stays as it is."""
         record = self._training(stream, request_id, "failed", reason=reason, detail=detail)
         model_store.put_failure(self._database, self._reached, record)
 
+    @patient
     def judge_model(self, request_id: str, status: str, seq: int, verdict: dict[str, Any]) -> None:
         """Record the gate's verdict on a model; `seq` is the journal entry whose step came to it."""
         served = {"served_seq": seq} if status == "promoted" else {}
         model_store.annotate(self._database, request_id, status, gate=verdict, **served)
 
+    @patient
     def serve_model(self, stream: str, digest: str, seq: int, rolled_back: str | None = None) -> None:
         """Record that entry `seq` brought a model into service, and which one it took out of it for good.
 
@@ -255,6 +267,7 @@ class Store(StoreView):
             elif record.digest is not None and record.digest == rolled_back:
                 model_store.annotate(self._database, record.request_id, "rolled_back")
 
+    @patient
     def retain_models(self, stream: str, keep: int, spare: str | None) -> None:
         """Keep the files of a stream's newest `keep` models and of `spare`; none goes that a checkpoint may need."""
         kept = self._files.sequences()

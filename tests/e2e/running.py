@@ -81,14 +81,16 @@ class Daemon:
 
     Args:
         config: Its configuration; `http.listen` should have port 0 and `log.format` be plain.
+        stdin: What it reads.
+        prefix: A command that runs the one given to it, in its own process.
     """
 
-    def __init__(self, config: Path, stdin: int | None = subprocess.DEVNULL) -> None:
+    def __init__(self, config: Path, stdin: int | None = subprocess.DEVNULL, prefix: Sequence[str | Path] = ()) -> None:
         self.directory = config.parent
         self.stdout, self.log = self.directory / "stdout", self.directory / "log"
         self._log_begins = self.log.stat().st_size if self.log.exists() else 0
         with self.stdout.open("ab") as out, self.log.open("ab") as log:
-            command = [str(TIDEGAUGE), "run", "--config", str(config)]
+            command = [*map(str, prefix), str(TIDEGAUGE), "run", "--config", str(config)]
             self.process = subprocess.Popen(command, cwd=self.directory, stdin=stdin, stdout=out, stderr=log)
 
     @property

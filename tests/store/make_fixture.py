@@ -69,12 +69,17 @@ def drive(directory: Path, start: int, stop: int, checkpoint_at: int | None = No
     return pipeline
 
 
+def make(directory: Path) -> None:
+    """Fill an empty directory with a configuration, a file, and the state of a daemon that has read it."""
+    (directory / "tidegauge.yaml").write_text(CONFIGURATION)
+    drive(directory, 0, ROWS, checkpoint_at=ROWS - 2 * PIECE)
+
+
 def main(archive: Path) -> None:
-    """Write the fixture: state, configuration and the file that was read."""
+    """Write the fixture."""
     with TemporaryDirectory() as folder:
         directory = Path(folder)
-        (directory / "tidegauge.yaml").write_text(CONFIGURATION)
-        drive(directory, 0, ROWS, checkpoint_at=ROWS - 2 * PIECE)
+        make(directory)
         with tarfile.open(archive, "w:xz") as tar:
             for path in sorted(p for p in directory.rglob("*") if p.is_file()):
                 tar.add(path, path.relative_to(directory))

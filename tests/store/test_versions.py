@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import tarfile
 import zlib
 from pathlib import Path
@@ -15,21 +16,23 @@ from daemon.durable import DurableEngine
 from daemon.events import Event
 from daemon.store import Store, open_reader
 from daemon.trainer import InlineTrainer
-from tests.store.make_fixture import MORE, ROWS, drive
+from tests.store.make_fixture import MORE, ROWS, drive, make
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("state-*.tar.xz"))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory of this version, with the file it had read and its configuration."""
+    directory = tmp_path_factory.mktemp("made")
+    make(directory)
+    return directory
+
+
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """A state directory of the first version, with the file it had read and its configuration."""
-    return unpack(FIXTURES[0], tmp_path)
-
-
-def unpack(archive: Path, into: Path) -> Path:
-    with tarfile.open(archive) as tar:
-        tar.extractall(into, filter="data")
-    return into
+def directory(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(made, tmp_path / "copy")
 
 
 def recorded(directory: Path) -> list[Event]:
@@ -60,7 +63,9 @@ def make_old(monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize("archive", FIXTURES, ids=lambda path: path.name)
 def test_a_directory_of_any_released_layout_goes_on(archive: Path, tmp_path: Path) -> None:
     """What it had read and said is kept, and its file, found by content elsewhere, is read on: each reading once."""
-    directory = unpack(archive, tmp_path)
+    directory = tmp_path
+    with tarfile.open(archive) as tar:
+        tar.extractall(directory, filter="data")
     said = recorded(directory)
     assert said
     pipeline = drive(directory, ROWS, ROWS + MORE)

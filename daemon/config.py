@@ -113,6 +113,7 @@ def changes(old: Settings, new: Settings) -> list[tuple[str, str]]:
     """Keys that differ, each with what a reload needs for it: `live`, `retrain` or `state`; sorted by key.
 
     A stream that is added is `live`, it starts with a state of its own; one that is removed is `state`, its state goes.
+    So is a `format.value` with more or fewer variables.
     """
     effects = {key.path: key.effect or "live" for key in keys()}
     before, after = dict(_flat(effective(old))), dict(_flat(effective(new)))
@@ -120,8 +121,13 @@ def changes(old: Settings, new: Settings) -> list[tuple[str, str]]:
     found += [(f"streams.{name}", "state") for name in old.streams if name not in new.streams]
     for key, value in after.items():
         if key in before and before[key] != value:
-            found.append((key, effects[_pattern(key)]))
+            widened = key.endswith(".format.value") and _width(value) != _width(before[key])
+            found.append((key, "state" if widened else effects[_pattern(key)]))
     return sorted(found)
+
+
+def _width(value: str | list[str]) -> int:
+    return len(value) if isinstance(value, list) else 1
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -219,6 +225,8 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     config["state_dir"] = base / config["state_dir"]
     if config["events"]["file"]:
         config["events"]["file"] = base / config["events"]["file"]
+    if config["http"]["web_config"]:
+        config["http"]["web_config"] = base / config["http"]["web_config"]
     for stream in config["streams"].values():
         if stream["model"]["bundle"]:
             stream["model"]["bundle"] = base / stream["model"]["bundle"]

@@ -1,9 +1,11 @@
-"""Deadlines and a limit for every connection of the HTTP server: no client, silent or slow, can hold one for ever."""
+"""Where the HTTP server listens; deadlines and a limit for every connection: no client can hold one for ever."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import ssl
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -77,29 +79,56 @@ async def deadlines(
 
 
 class Site(web.BaseSite):
-    """Listens on an address, each connection with its deadlines."""
+    """Listens on an address, each connection with its deadlines.
 
-    __slots__ = ("_host", "_port")
+    Args:
+        runner: Of the application.
+        host: To listen on; every address that a name has.
+        port: 0 has the system choose.
+        tls: Context of TLS; None for plain HTTP.
+    """
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int) -> None:
+    __slots__ = ("_host", "_port", "_servers", "_tls")
+
+    def __init__(self, runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(runner)
-        self._host, self._port = host, port
+        self._host, self._port, self._tls = host, port, tls
+        self._servers: list[asyncio.Server] = []
 
     @property
     def name(self) -> str:
         """Where it listens, for people."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.port}"
+        return f"http{'s' if self._tls else ''}://{host}:{self.port}"
+
+    @property
+    def wanted(self) -> tuple[str, int]:
+        """Host and port that were asked for."""
+        return self._host, self._port
 
     @property
     def port(self) -> int:
         """The port it is bound to, once started."""
-        server = self._server
-        return int(server.sockets[0].getsockname()[1]) if isinstance(server, asyncio.Server) else self._port
+        return int(self._servers[0].sockets[0].getsockname()[1]) if self._servers else self._port
 
     async def start(self) -> None:
         """Bind and accept connections. Raises OSError when the address cannot be had."""
         await super().start()
+        self._servers = [await self._listen(self._tls)]
+
+    async def secure(self, tls: ssl.SSLContext | None) -> None:
+        """Have connections from now on use another context; those there are go on, and none is refused meanwhile."""
+        old = self._servers
+        bound = [bound.dup() for server in old for bound in server.sockets]
+        self._servers, self._tls = [await self._listen(tls, each) for each in bound], tls
+        await _retire(old)
+
+    async def stop(self) -> None:
+        """Accept no more connections."""
+        await _retire(self._servers)
+        await super().stop()
+
+    async def _listen(self, tls: ssl.SSLContext | None, bound: socket.socket | None = None) -> asyncio.Server:
         loop, server = asyncio.get_running_loop(), self._runner.server
         assert isinstance(server, web.Server)
 
@@ -115,4 +144,91 @@ class Site(web.BaseSite):
                 max_field_size=_HEADER_BYTES,
             )
 
-        self._server = await loop.create_server(connection, self._host, self._port)
+        handshake_s, shutdown_s = (FIRST_S, _LINGERING_S) if tls else (None, None)
+        if bound is not None:
+            return await loop.create_server(
+                connection, sock=bound, ssl=tls, ssl_handshake_timeout=handshake_s, ssl_shutdown_timeout=shutdown_s
+            )
+        return await loop.create_server(
+            connection,
+            self._host,
+            self._port,
+            ssl=tls,
+            ssl_handshake_timeout=handshake_s,
+            ssl_shutdown_timeout=shutdown_s,
+        )
+
+
+async def _retire(servers: list[asyncio.Server]) -> None:
+    """Close servers, but not between their accepting a connection and giving it to its protocol.
+
+    asyncio would leave such a connection open, and its client waiting.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in (listening for server in servers for listening in server.sockets):
+        loop.remove_reader(listening.fileno())
+    await asyncio.sleep(0)  # what was accepted in this turn of the loop
+    for server in servers:
+        server.close()
+
+
+class Server:
+    """An application and where it is to be had. Everything about it can be changed while it serves.
+
+    Args:
+        app: What is served.
+        address: Host and port; port 0 has the system choose.
+        tls: Context of TLS; None for plain HTTP.
+    """
+
+    def __init__(self, app: web.Application, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
+        self._address, self._tls = address, tls
+        self._site: Site | None = None
+
+    @property
+    def name(self) -> str:
+        """Where it listens, for people."""
+        assert self._site is not None
+        return self._site.name
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the address cannot be had."""
+        await self._runner.setup()
+        try:
+            self._site = await self._listen(self._address)
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+
+    async def bind(self, address: tuple[str, int]) -> Site | None:
+        """Listen there too; None when it is where it listens already. Raises OSError when the address cannot be had."""
+        return None if self._site is not None and address == self._site.wanted else await self._listen(address)
+
+    async def move(self, site: Site) -> None:
+        """Leave the old address for one that `bind` gave; connections there go on."""
+        if self._site is not None:
+            await self._site.stop()
+        self._site = site
+
+    async def secure(self, tls: ssl.SSLContext | None) -> None:
+        """Use another TLS context, or none, for connections from now on."""
+        if tls is self._tls:
+            return
+        self._tls = tls
+        if self._site is not None:
+            await self._site.secure(tls)
+
+    async def close(self) -> None:
+        """Accept nothing more and end what is being answered, within seconds."""
+        await self._runner.cleanup()
+
+    async def _listen(self, address: tuple[str, int]) -> Site:
+        site = Site(self._runner, *address, self._tls)
+        try:
+            await site.start()
+        except BaseException:
+            if site in self._runner.sites:
+                await site.stop()
+            raise
+        return site

@@ -93,8 +93,9 @@ class Picture:
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
         process: `ready`, `full`, `started_at` (epoch seconds), `turns`, `queue_depth`, `skipped` and `failed`
-            (job -> runs).
+            (job -> runs), `reload_successful`, `reload_success_at` (epoch seconds).
         taken_at: Epoch seconds.
+        max_series: Series exported one by one, over all streams; the top by score are chosen.
         durations: Histograms, live.
     """
 
@@ -103,6 +104,7 @@ class Picture:
     store: Mapping[str, Any]
     process: Mapping[str, Any]
     taken_at: float
+    max_series: int = 1000
     durations: Durations = field(default_factory=Durations)
 
 
@@ -119,19 +121,17 @@ class TidegaugeCollector(Collector):
 
     Args:
         picture: Gives it; called once a scrape.
-        max_series: Series exported one by one, over all streams; the top by score are chosen.
     """
 
-    def __init__(self, picture: Callable[[], Picture], max_series: int = 1000) -> None:
+    def __init__(self, picture: Callable[[], Picture]) -> None:
         self._picture = picture
-        self._max_series = max_series
         self._build = {"version": version(), "python": platform.python_version()}
 
     def collect(self) -> Iterator[Metric]:
         """Families in the order of the table; those without a sample are there too."""
         picture = self._picture()
         families = {name: Family(spec) for name, spec in BY_NAME.items()}
-        rows = chosen_rows(picture.streams, self._max_series)
+        rows = chosen_rows(picture.streams, picture.max_series)
         series_families(families, picture.streams, rows)
         for name, stream in picture.streams.items():
             _stream_counters(families, stream)
@@ -144,10 +144,10 @@ class TidegaugeCollector(Collector):
         return (family.metric for family in families.values())
 
 
-def make_registry(picture: Callable[[], Picture], max_series: int = 1000) -> CollectorRegistry:
+def make_registry(picture: Callable[[], Picture]) -> CollectorRegistry:
     """A registry of Tidegauge's metrics and those of the process (`process_*`)."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(TidegaugeCollector(picture, max_series))
+    registry.register(TidegaugeCollector(picture))
     ProcessCollector(registry=registry)
     return registry
 
@@ -235,6 +235,8 @@ def _process(f: Mapping[str, Family], picture: Picture, build: Mapping[str, str]
         "snapshot_timestamp_seconds": picture.taken_at,
         "turns_total": process.get("turns", 0),
         "queue_depth": process.get("queue_depth", 0),
+        "config_last_reload_successful": bool(process.get("reload_successful", True)),
+        "config_last_reload_success_timestamp_seconds": process.get("reload_success_at"),
     }.items():
         f[name].add({}, value)
     f["build_info"].add(dict(build), 1)

@@ -113,6 +113,8 @@ PROCESS_METRICS: tuple[Spec, ...] = (
     Spec("queue_depth", "gauge", (), "Inputs that wait for the engine."),
     Spec("jobs_skipped_total", "counter", ("task",), "Runs of scheduled jobs skipped because the one before hung."),
     Spec("jobs_failed_total", "counter", ("task",), "Runs of scheduled jobs that raised or passed their deadline."),
+    Spec("config_last_reload_successful", "gauge", (), "1 unless the newest reload of the configuration was refused."),
+    Spec("config_last_reload_success_timestamp_seconds", "gauge", (), "When a configuration was last taken over."),
     Spec("journal_entries_total", "counter", (), "Entries ever written to the journal."),
     Spec("journal_seconds", "histogram", (), "Time to commit to the journal."),
     Spec(

@@ -11,7 +11,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO
 
@@ -19,13 +19,14 @@ from adapters.base import REJECTIONS
 from daemon.delivery import Delivery
 from daemon.durable import DurableEngine, StoppedError
 from daemon.inputs import Tick
-from daemon.intake import Intake
 from daemon.metrics import Durations, Picture
 from daemon.settings import Settings
 from daemon.snapshot import take
+from daemon.sourcing import Sourcing
 from daemon.store import Store, StoreError, StoreFull
 from daemon.store.faults import Reached, nowhere
 from daemon.trainer import Trainer
+from daemon.warming import warm
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Pipeline:
         picture: The newest picture for metrics and page, replaced as a whole.
         ready: Whether state is loaded, sources are open and the disk has room.
         beat: `time.monotonic()` of the last sign of progress.
-        scheduled: The schedule's `skipped` and `failed` runs by job, for the metrics.
+        process: What the service adds to the picture's `process`; replaced as a whole.
         finished: Set when the thread has ended.
         error: Why it ended, None when it was asked to or its input is over.
     """
@@ -72,7 +73,7 @@ class Pipeline:
         self.settings, self.durations = settings, durations
         self._trainer, self._reached = trainer, reached
         self._durable: DurableEngine | None = None
-        self.ready, self.why_not, self._full = False, "recovering", False
+        self.ready, self.why_not, self._full = False, "starting", False
         self.beat = time.monotonic()
         self.finished = threading.Event()
         self.error: BaseException | None = None
@@ -80,8 +81,8 @@ class Pipeline:
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._posted: set[Job] = set()
         self._wake, self._stopping = threading.Event(), threading.Event()
-        self._intakes = [Intake.of(name, stream, settings.limits) for name, stream in settings.streams.items()]
-        self.scheduled: dict[str, dict[str, int]] = {}
+        self._sourcing = Sourcing(settings)
+        self.process: Mapping[str, object] = {}
         self._started_at, self._turns, self._published = time.time(), 0, 0.0
         self._delivery: Delivery | None = None
         self.picture = self._picture()
@@ -143,7 +144,7 @@ class Pipeline:
             while not self._stopping.is_set():
                 worked = self.turn()
                 if not worked:
-                    if self._over():
+                    if self._sourcing.done():
                         break
                     self._wake.wait(IDLE_S)
                     self._wake.clear()
@@ -153,33 +154,33 @@ class Pipeline:
 
     def _open(self) -> None:
         began = time.monotonic()
-        repeated = self.durable.recover(self._recovering)
+        if warm(lambda: self._starting("compiling")):
+            log.info("compiled", extra={"seconds": round(time.monotonic() - began, 3)})
+        repeated = self.durable.recover(
+            lambda done, total: self._starting(f"recovering: {done} of {total} journal entries")
+        )
         self.durable.configure(self.settings, wall_ms())
         self._delivery = Delivery(self.settings.events, self._store, self._stdout)
-        for intake in self._intakes:
-            intake.open({source.name: self._store.positions(source.name) for source in intake.sources})
+        self._sourcing.open(self._store)
         log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
         self._full, self.ready, self.why_not = False, True, ""
         self._publish()
 
-    def _recovering(self, done: int, total: int) -> None:
-        self.why_not, self.beat = f"recovering: {done} of {total} journal entries", time.monotonic()
+    def _starting(self, what: str) -> None:
+        self.why_not, self.beat = what, time.monotonic()
         if self._stopping.is_set():
-            raise StoppedError("recovery")
+            raise StoppedError(what)
 
     def turn(self) -> bool:
         """One turn; returns whether there was anything to do."""
         worked = self._run_jobs()
-        taken = [(intake, batch) for intake in self._intakes if (batch := intake.take(wall_ms())) is not None]
+        taken = self._sourcing.take(wall_ms())
         if taken:
             worked = True
-            positions = {source: places for _, each in taken for source, places in each.positions.items()}
-            self.durable.apply([each.batch for _, each in taken], positions, wall_ms())
-            for intake, each in taken:
-                intake.committed(each)
-        for intake in self._intakes:
-            for source, place in intake.forgotten():
-                self._store.drop_position(source, place)
+            positions = {source: places for each in taken for source, places in each.positions.items()}
+            self.durable.apply([each.batch for each in taken], positions, wall_ms())
+        for source, place in self._sourcing.forgotten():
+            self._store.drop_position(source, place)
         if self._delivery is not None:
             self._delivery.deliver()
         self._note_room()
@@ -225,14 +226,6 @@ class Pipeline:
         if any(stream.clock == "wall" for stream in self.settings.streams.values()):
             self.durable.apply([Tick(wall_ms())], {}, wall_ms())
 
-    def reload_sources(self) -> None:
-        """Have sources read their certificates again; what cannot be read is logged, and the old ones stay."""
-        for intake in self._intakes:
-            try:
-                intake.reload()
-            except OSError as error:
-                log.error("certificates not read again", extra={"stream": intake.stream, "error": str(error)})
-
     def checkpoint(self) -> None:
         """Write the state to disk; a failure is counted and logged, the journal has everything."""
         began = time.monotonic()
@@ -251,6 +244,33 @@ class Pipeline:
         except StoreError as error:
             log.error("pruning failed", extra={"error": str(error)})
 
+    def take_over(self, settings: Settings) -> None:
+        """Go on under new settings, of which `daemon.reloading.refusals` has none.
+
+        Raises:
+            OSError, StoreError, BundleError: They cannot be taken over; everything is as it was before.
+        """
+        before, delivery = self.settings, None
+        if settings.events != before.events:
+            delivery = Delivery(settings.events, self._store, self._stdout)
+        try:
+            self._sourcing.replace(settings, self._store)
+            try:
+                self.durable.configure(settings, wall_ms())
+            except BaseException:
+                self._sourcing.replace(before, self._store)
+                raise
+        except BaseException:
+            if delivery is not None:
+                delivery.close()
+            raise
+        if delivery is not None:
+            self._delivery, delivery = delivery, self._delivery
+            if delivery is not None:
+                delivery.close()
+        self.settings = settings
+        self._publish()
+
     # -- inside ------------------------------------------------------------------------------------------------------
 
     @property
@@ -263,20 +283,17 @@ class Pipeline:
     def _store(self) -> Store:
         return self.durable.store
 
-    def _over(self) -> bool:
-        """Whether every source has ended, as standard input does."""
-        return all(intake.done() for intake in self._intakes)
-
     def _publish(self) -> None:
         self.picture, self._published = self._picture(), time.monotonic()
 
     def _picture(self) -> Picture:
         return Picture(
             streams={} if self._durable is None else take(self._durable.engine, REJECTIONS),
-            sources={name: gauges for intake in self._intakes for name, gauges in intake.status().items()},
+            sources=self._sourcing.status(),
             store={} if self._durable is None else _gauges(self._durable),
             process=self._process(),
             taken_at=time.time(),
+            max_series=self.settings.metrics.max_series,
             durations=self.durations,
         )
 
@@ -287,12 +304,11 @@ class Pipeline:
             "started_at": self._started_at,
             "turns": self._turns,
             "queue_depth": self._jobs.qsize(),
-            **self.scheduled,
+            **self.process,
         }
 
     def _close(self) -> None:
-        for intake in self._intakes:
-            intake.close()
+        self._sourcing.close()
         if self._delivery is not None:
             self._delivery.close()
 

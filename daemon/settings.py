@@ -290,6 +290,10 @@ class EventSettings(Section):
 
 class HttpSettings(Section):
     listen: str = _live("127.0.0.1:9898", "Address and port of metrics, health, API and page; port 0 picks a free one.")
+    web_config: Path | None = _live(
+        None, "File with TLS and passwords, as Prometheus' exporters have it; none: neither."
+    )
+    metrics_without_password: bool = _live(False, "Whether /metrics is open where web_config has passwords.")
 
     @property
     def address(self) -> tuple[str, int]:

@@ -46,6 +46,10 @@ class Notifier:
         """The pipeline made progress."""
         return self._send(WATCHDOG="1")
 
+    def extend(self, seconds: int) -> bool:
+        """A start or a stop that makes progress may go on for this long from now, whatever the unit allows."""
+        return self._send(EXTEND_TIMEOUT_USEC=str(seconds * 1_000_000))
+
     def stopping(self, status: str = "") -> bool:
         """The daemon is on its way out."""
         return self._send(STOPPING="1", **_status(status))

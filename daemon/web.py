@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from daemon import page, summary
-from daemon.connections import Site, deadlines
+from daemon.connections import deadlines
 from daemon.events import Event
 from daemon.exposition import expose
 from daemon.logs import RateLimited
@@ -27,12 +26,13 @@ from daemon.metrics import Picture, make_registry
 from daemon.page_assets import POLICY
 from daemon.store import StoreMissing, open_reader
 from daemon.store.view import StoreView
+from daemon.web_auth import Access
 
 Healthy = Callable[[], bool]
 Ready = Callable[[], tuple[bool, str]]
 """Whether it is, and if not why."""
-Reload = Callable[[], object] | Callable[[], Awaitable[object]]
-"""Raises ValueError with what is wrong with the new configuration."""
+Reload = Callable[[], Awaitable[bool]]
+"""Whether it is done, or will be later. Raises ValueError with what is wrong with the new configuration."""
 Events = Callable[..., Iterable[dict[str, Any]]]
 """`events(stream=, series=, since=, limit=)`: newest first; called in another thread. `store_events` makes one."""
 
@@ -58,8 +58,8 @@ def make_app(
     *,
     healthy: Healthy,
     ready: Ready,
-    reload: Reload | None = None,
-    max_series: int = 1000,
+    reload: Reload,
+    access: Access | None = None,
 ) -> web.Application:
     """The application.
 
@@ -68,11 +68,12 @@ def make_app(
         events: Finds events.
         healthy: Whether the daemon does its work.
         ready: Whether state is loaded and sources are open.
-        reload: Takes over the configuration file again; None where that cannot be done.
-        max_series: Series exported to Prometheus one by one.
+        reload: Takes over the configuration file again.
+        access: Who is let in; everybody by default.
     """
-    app = web.Application(client_max_size=_BODY_BYTES, middlewares=[_finish, deadlines])
-    pages = _Pages(picture, events, healthy, ready, reload, max_series)
+    access = access or Access()
+    app = web.Application(client_max_size=_BODY_BYTES, middlewares=[_finish, deadlines, access.middleware()])
+    pages = _Pages(picture, events, healthy, ready, reload)
     app.router.add_get("/", pages.index)
     app.router.add_get("/metrics", pages.metrics)
     app.router.add_get("/-/healthy", pages.healthy)
@@ -81,26 +82,8 @@ def make_app(
     app.router.add_get("/api/v1/status", pages.status)
     app.router.add_get("/api/v1/series", pages.series)
     app.router.add_get("/api/v1/events", pages.events)
-    app.on_cleanup.append(pages.close)
+    app.on_cleanup.extend([pages.close, access.close])
     return app
-
-
-async def serve(app: web.Application, listen: str | tuple[str, int]) -> tuple[web.AppRunner, int]:
-    """Listen; returns the runner (`await runner.cleanup()` ends it) and the port, chosen by the system where it was 0.
-
-    Raises:
-        OSError: The address cannot be had.
-    """
-    host, port = listen.rpartition(":")[::2] if isinstance(listen, str) else listen
-    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
-    await runner.setup()
-    site = Site(runner, host.strip("[]"), int(port))
-    try:
-        await site.start()
-    except BaseException:
-        await runner.cleanup()
-        raise
-    return runner, site.port
 
 
 @web.middleware
@@ -140,14 +123,12 @@ class _Pages:
         events: Events,
         healthy: Healthy,
         ready: Ready,
-        reload: Reload | None,
-        max_series: int,
+        reload: Reload,
     ) -> None:
         self._picture, self._find = picture, events
         self._healthy, self._ready, self._reload = healthy, ready, reload
-        self._registry = make_registry(picture, max_series)
+        self._registry = make_registry(picture)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
-        self._reloading = asyncio.Lock()
 
     async def close(self, _: web.Application) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -182,15 +163,12 @@ class _Pages:
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
             raise web.HTTPForbidden(text="a page of another site may not ask for this")
-        if self._reload is None:
-            return web.Response(status=501, text="501 this daemon cannot reload its configuration; restart it\n")
-        async with self._reloading:
-            try:
-                result = self._reload()
-                if inspect.isawaitable(result):
-                    await result
-            except ValueError as error:
-                return web.Response(status=500, text=f"500 the configuration was not taken over: {error}\n")
+        try:
+            done = await self._reload()
+        except ValueError as error:
+            return web.Response(status=500, text=f"500 the configuration was not taken over: {error}\n")
+        if not done:
+            return web.Response(status=202, text="202 the pipeline is busy; the log will say what became of it\n")
         return web.Response(text="The configuration was taken over.\n")
 
     async def status(self, _: web.Request) -> web.Response:

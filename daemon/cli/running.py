@@ -14,11 +14,12 @@ from daemon.config import load
 def run(config: Config = None) -> None:
     """Run the daemon."""
     with errors():
-        settings = load(find_config(config), serving=True)
+        path = find_config(config)
+        settings = load(path, serving=True)
         from daemon import logs, service
 
         logs.configure(settings.log.level, settings.log.format)
-        raise typer.Exit(service.run(settings))
+        raise typer.Exit(service.run(settings, path))
 
 
 @app.command()

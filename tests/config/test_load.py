@@ -164,3 +164,11 @@ def test_a_change_is_named_with_what_a_reload_needs(directory: Path) -> None:
     ]
     moved = Settings.model_validate({**effective(old), "state_dir": "/elsewhere"})
     assert changes(old, moved) == [("state_dir", "state")]
+
+
+def test_a_vector_of_another_width_needs_a_new_state(directory: Path) -> None:
+    """Other names for as many variables are live, more or fewer variables are not."""
+    old, renamed = load(write(STREAM)), load(write(STREAM + "    format: {value: [v]}\n"))
+    assert changes(old, renamed) == [("streams.taxi.format.value", "live")]
+    wider = load(write(STREAM + "    format: {value: [v, w]}\n"))
+    assert changes(renamed, wider) == [("streams.taxi.format.value", "state")]

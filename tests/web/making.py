@@ -107,6 +107,8 @@ def picture(*streams: StreamSnapshot, **changes: Any) -> Picture:
             "queue_depth": 0,
             "skipped": {"checkpoint": 0, "tick": 0},
             "failed": {"checkpoint": 0, "tick": 0},
+            "reload_successful": True,
+            "reload_success_at": NOW - 7200.0,
         },
         taken_at=float(NOW),
         durations=Durations(),

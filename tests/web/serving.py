@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from daemon import web
+from daemon.connections import Server
 from daemon.metrics import Picture
 from tests.web.making import event, picture
 
@@ -20,18 +21,23 @@ async def server(
     shown: Picture | Callable[[], Picture] | None = None,
     events: Callable[..., Any] = lambda **wanted: [event()],
     *,
-    listen: str | tuple[str, int] = "127.0.0.1:0",
+    listen: tuple[str, int] = ("127.0.0.1", 0),
     **given: Any,
 ) -> AsyncIterator[str]:
     """The address of a server that shows `shown`."""
     whole = picture() if shown is None else shown
-    wanted: dict[str, Any] = {"healthy": lambda: True, "ready": lambda: (True, ""), **given}
-    app = web.make_app(whole if callable(whole) else lambda: whole, events, **wanted)
-    runner, port = await web.serve(app, listen)
+    wanted: dict[str, Any] = {"healthy": lambda: True, "ready": lambda: (True, ""), "reload": reloaded, **given}
+    serving = Server(web.make_app(whole if callable(whole) else lambda: whole, events, **wanted), listen)
+    await serving.start()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield serving.name
     finally:
-        await runner.cleanup()
+        await serving.close()
+
+
+async def reloaded() -> bool:
+    """A reload that went well."""
+    return True
 
 
 class Answer:

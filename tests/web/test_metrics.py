@@ -36,7 +36,7 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 
 def exported(shown: Picture, max_series: int = 1000) -> dict[Key, float]:
     """Value by name and labels, as a Prometheus would read it."""
-    text, _ = expose(make_registry(lambda: shown, max_series))
+    text, _ = expose(make_registry(lambda: replace(shown, max_series=max_series)))
     families = text_string_to_metric_families(text.decode())
     found = [(s.name, frozenset(s.labels.items()), s.value) for family in families for s in family.samples]
     assert len({each[:2] for each in found}) == len(found), "a sample is there twice"

@@ -179,6 +179,7 @@ class Pipeline:
             worked = True
             positions = {source: places for each in taken for source, places in each.positions.items()}
             self.durable.apply([each.batch for each in taken], positions, wall_ms())
+            self._sourcing.committed(taken)
         for source, place in self._sourcing.forgotten():
             self._store.drop_position(source, place)
         if self._delivery is not None:

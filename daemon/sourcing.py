@@ -33,6 +33,11 @@ class Sourcing:
         """The next batch of each stream that has one."""
         return [taken for intake in self._intakes.values() if (taken := intake.take(now_ms)) is not None]
 
+    def committed(self, taken: list[Taken]) -> None:
+        """What was taken is durable."""
+        for each in taken:
+            self._intakes[each.batch.stream].committed(each)
+
     def forgotten(self) -> Iterator[tuple[str, str]]:
         """`(source, place)` of places whose positions need not be kept."""
         for intake in self._intakes.values():
@@ -47,14 +52,17 @@ class Sourcing:
         return {name: gauges for intake in self._intakes.values() for name, gauges in intake.status().items()}
 
     def replace(self, settings: Settings, store: Store) -> None:
-        """Open what `settings` adds or changes, close what they change or lack, leave the rest as it is.
+        """Open what `settings` adds or changes, close what they change or lack, have the rest read its certificates.
 
-        What a closed source had read ahead is read again: positions move only with what is journaled.
+        What a closed file had read ahead is read again: positions move only with what is journaled. A closed
+        listener drops its connections, and senders repeat what was not acknowledged.
 
         Raises:
-            OSError: A source cannot be opened; all are as they were before.
+            OSError: A source cannot be opened, or its certificates not be read; all are as they were before.
         """
-        kept = {name for name in settings.streams if _reads(name, settings) == _reads(name, self._settings)}
+        kept = [name for name in settings.streams if _reads(name, settings) == _reads(name, self._settings)]
+        for name in kept:
+            self._intakes[name].reload()
         leaving = {name: intake for name, intake in self._intakes.items() if name not in kept}
         for intake in leaving.values():  # first, since one of the new ones may want the same port
             intake.close()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +21,7 @@ from daemon.inputs import Configured
 from daemon.reloading import refusals
 from daemon.settings import Settings
 from daemon.store import open_reader
+from tests.adapters.certificates import Authority
 from tests.e2e.running import Daemon, get, lines_of, until
 
 LINES = "timestamp,value\n2026-03-01T00:00Z,5\n2026-03-01T01:00Z,6\n"
@@ -194,3 +198,29 @@ def test_a_new_address_is_listened_on_and_the_old_one_left(daemon: Daemon, direc
     assert "tidegauge_ready 1" in get(f"{after}/metrics")
     with pytest.raises(urllib.error.URLError):
         get(f"{before}/-/healthy")
+
+
+def test_a_listener_reads_its_certificate_again(directory: Path) -> None:
+    """SIGHUP alone, with the file as it was: a sender sees the renewed certificate."""
+    authority = Authority(directory, "authority")
+    pair = authority.issue("server")
+    source = {"type": "tcp", "listen": "127.0.0.1:0", "tls": {"certificate": pair.certificate, "key": pair.key}}
+    write(directory, changed(sources=[source], format={"columns": ["timestamp", "value"]}))
+    context = ssl.create_default_context(cafile=authority.file)
+    with Daemon(directory / "tidegauge.yaml") as started:
+        started.loaded()
+        address = re.search(r"source listens source=\S+ address=(\S+)", started.said())
+        assert address
+        port = int(address[1].strip('"').rpartition(":")[2])
+
+        def serial() -> object:
+            with (
+                socket.create_connection(("127.0.0.1", port)) as plain,
+                context.wrap_socket(plain, server_hostname="localhost") as tls,
+            ):
+                return (tls.getpeercert() or {})["serialNumber"]
+
+        before = serial()
+        authority.issue("server")
+        started.process.send_signal(signal.SIGHUP)
+        until("the new certificate", lambda: serial() != before)

@@ -79,6 +79,6 @@ def find_config(config: Path | None) -> Path:
 
 def main() -> None:
     """Entry point of the console script."""
-    from daemon.cli import benching, inspecting, models, replaying, running, training  # noqa: F401 - each adds its commands
+    from daemon.cli import benching, describing, inspecting, models, replaying, running, training  # noqa: F401 - each adds its commands
 
     app()

@@ -1,0 +1,112 @@
+"""`tidegauge describe`: what a file of readings is like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+from rich.table import Table
+
+from daemon.cli.app import Json, app, errors, fail
+from daemon.showing import progress, table_console
+from daemon.units import format_duration
+from daemon.words import instant, plural
+
+if TYPE_CHECKING:
+    from daemon.describing import Description
+    from daemon.settings import StreamSettings
+
+MOST_SERIES = 10  # printed
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+@app.command()
+def describe(
+    file: Annotated[Path, typer.Argument(help="File of readings: CSV, or JSON lines where its name ends in .jsonl.")],
+    time: Annotated[str | None, typer.Option(help="Column of the time stamp.")] = None,
+    value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
+    series: Annotated[str | None, typer.Option(help="Column of the series label.")] = None,
+    timezone: Annotated[str, typer.Option(help="Zone of stamps without one.")] = "UTC",
+    html: Annotated[Path | None, typer.Option(help="Write a page with box plot and histogram here.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Write the suggested configuration here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Describe a file: statistics, gaps, interval, seasons, and a configuration to begin with."""
+    from daemon.adapting import make_format
+    from daemon.describing import DescribingError
+    from daemon.describing import describe as look
+    from daemon.description_page import page
+    from daemon.settings import Limits
+    from daemon.suggesting import suggested
+
+    with errors():
+        stream = _stream(file, {"time": time, "value": value, "series": series}, timezone)
+        try:
+            with progress(f"reading {file.name}", as_json) as step:
+                found = look(file, make_format(stream, Limits()), step)
+        except DescribingError as error:
+            fail(f"{error}; name its columns with --time, --value and --series")
+        yaml = suggested(found, stream.format, timezone)
+        if html is not None:
+            html.write_text(page(found, yaml), "utf-8")
+        if config is not None:
+            config.write_text(yaml, "utf-8")
+        if as_json:
+            typer.echo(orjson.dumps(found.to_json() | {"config": yaml}).decode())
+        else:
+            _print(found, yaml)
+
+
+def _stream(file: Path, columns: dict[str, str | None], timezone: str) -> StreamSettings:
+    """The stream's settings that matter to reading the file."""
+    from pydantic import ValidationError
+
+    from daemon.settings import StreamSettings
+
+    given: dict[str, Any] = {key: column for key, column in columns.items() if column is not None}
+    if file.suffix in (".jsonl", ".ndjson"):
+        given["type"] = "jsonl"
+    try:
+        return StreamSettings.model_validate({"format": given, "timezone": timezone})
+    except ValidationError as error:
+        detail = error.errors()[0]
+        fail(f"command line: {'.'.join(map(str, detail['loc']))} {detail['msg'].removeprefix('Value error, ')}", 2)
+
+
+def _print(d: Description, yaml: str) -> None:
+    """The description in words and tables."""
+    rejected = ", ".join(f"{n:,} {reason}" for reason, n in sorted(d.rejected.items())) or "none"
+    missing = f"{plural(d.missing, 'slot')} in {plural(d.gaps, 'gap')}" if d.gaps else "none"
+    seasons = ", ".join(f"{format_duration(s.period_s)} (autocorrelation {s.strength:.2f})" for s in d.seasons)
+    typer.echo(f"{d.file}\n")
+    for name, text in (
+        ("readings", f"{d.rows:,}; rejected: {rejected}; repeated: {d.repeated:,}"),
+        ("series", _series(d)),
+        ("from, to", f"{instant(d.first_at)}, {instant(d.last_at)}"),
+        ("interval", f"{format_duration(d.interval_s)}, {100 * d.regular:.1f} % of the steps"),
+        ("missing", missing),
+        ("seasons", seasons or "none found"),
+    ):
+        typer.echo(f"{name:10}  {text}")
+    v = d.values
+    typer.echo("")
+    names = ("count", "mean", "std", "min", "q25", "median", "q75", "max")
+    table = Table("", "value")
+    for name in names:
+        each = getattr(v, name)
+        table.add_row(name, f"{each:,}" if name == "count" else f"{each:.6f}")
+    table_console().print(table)
+    most = max(v.bins)
+    bars = "".join(_BARS[-(-n * (len(_BARS) - 1) // most)] for n in v.bins)
+    typer.echo(f"{v.min:g} {bars} {v.max:g}")
+    for gap in d.longest_gaps:
+        typer.echo(f"gap of {plural(gap.slots, 'slot')}: {gap.series}, {instant(gap.after)} to {instant(gap.before)}")
+    typer.echo(f"\n{yaml}", nl=False)
+
+
+def _series(d: Description) -> str:
+    """Their number, and the readings of the first ones."""
+    shown = ", ".join(f"{label} {n:,}" for label, n in list(d.series.items())[:MOST_SERIES])
+    return f"{len(d.series):,}: {shown}{', ...' if len(d.series) > MOST_SERIES else ''}"

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from daemon.cli import describing  # noqa: F401 - adds its command
+from daemon.cli.app import app
+from daemon.config import load
+from daemon.describing import seasons, statistics
+
+
+def tidegauge(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def described(file: Path, *arguments: object) -> dict[str, object]:
+    """What `--json` prints."""
+    code, out, _ = tidegauge("describe", file, "--json", *arguments)
+    assert code == 0
+    found: dict[str, object] = json.loads(out)
+    return found
+
+
+def hourly(path: Path, days: int = 40, gone: range = range(0), counter: bool = False) -> Path:
+    """Hourly readings with a daily season; those of `gone` are missing, and two lines are broken."""
+    total, lines = 0.0, ["timestamp,value", "nonsense", "2026-01-01T00:00:00Z,x"]
+    for hour in range(days * 24):
+        value = 20 + 5 * math.sin(hour * math.tau / 24) + math.sin(hour * hour)
+        total += abs(value)
+        if hour not in gone:
+            lines.append(f"{1_767_225_600 + hour * 3600},{total if counter else value:.6f}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50))
+def test_statistics_are_those_of_pandas(values: list[float]) -> None:
+    """Mean, standard deviation and quartiles are what `pandas.Series.describe` prints, and no value is lost."""
+    mine, theirs = statistics(np.array(values)), pd.Series(values).describe()
+    pairs = [("mean", "mean"), ("std", "std"), ("q25", "25%"), ("median", "50%"), ("q75", "75%")]
+    for name, their_name in [*pairs, ("min", "min"), ("max", "max")]:
+        assert getattr(mine, name) == pytest.approx(theirs[their_name], rel=1e-9, abs=1e-9)
+    assert sum(mine.bins) == mine.count == len(values)
+    assert mine.min <= mine.lower <= mine.upper <= mine.max
+
+
+def test_a_file_is_described(tmp_path: Path) -> None:
+    """Readings, rejected lines, interval, the gap and the season are found."""
+    found = described(hourly(tmp_path / "flow.csv", gone=range(100, 110)))
+    assert found["rows"] == 950
+    assert found["series"] == {"flow": 950}
+    assert sum(found["rejected"].values()) == 2  # type: ignore[attr-defined]
+    assert found["interval_s"] == 3600
+    assert (found["gaps"], found["missing"]) == (1, 10)
+    (gap,) = found["longest_gaps"]  # type: ignore[misc]
+    assert gap == {
+        "series": "flow",
+        "after": 1_767_225_600 + 99 * 3600,
+        "before": 1_767_225_600 + 110 * 3600,
+        "slots": 10,
+    }
+    (season,) = found["seasons"]  # type: ignore[misc]
+    assert season["period_s"] == 86400
+
+
+def test_taxi(shared_data: Path) -> None:
+    """The reference figures of NAB's nyc_taxi."""
+    found = described(shared_data / "nab/data/realKnownCause/nyc_taxi.csv")
+    values = found["values"]
+    assert found["rows"] == values["count"] == 10_320  # type: ignore[index]
+    assert [f"{values[key]:.6f}" for key in ("mean", "std")] == ["15137.569380", "6939.495808"]  # type: ignore[index]
+    assert [values[k] for k in ("min", "q25", "median", "q75", "max")] == [8, 10262, 16778, 19838.75, 39197]  # type: ignore[index]
+    assert {season["period_s"] for season in found["seasons"]} == {86400, 7 * 86400}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("counter", [False, True])
+@pytest.mark.parametrize("gone", [range(0), range(0, 900, 3), range(700, 955)], ids=["whole", "thirds", "end"])
+def test_the_suggested_configuration_is_accepted(tmp_path: Path, gone: range, counter: bool) -> None:
+    """`tidegauge check` takes the suggestion as it is; a counter is called one."""
+    file, config = hourly(tmp_path / "a b.csv", gone=gone, counter=counter), tmp_path / "suggested.yaml"
+    assert tidegauge("describe", file, "--config", config)[0] == 0
+    (stream,) = load(config, serving=True).streams.values()
+    assert stream.interval == (3600 if gone.step == 1 else stream.interval)
+    assert stream.kind == ("counter" if counter else "gauge")
+    assert stream.sources[0].path == str(file)
+
+
+def test_columns_can_be_named(tmp_path: Path) -> None:
+    """JSON lines, a series column and several series: each keeps its count; the suggestion names the columns."""
+    file, config = tmp_path / "a.jsonl", tmp_path / "c.yaml"
+    rows = [{"t": 1_767_225_600 + i // 2 * 60, "v": i % 7, "who": "ab"[i % 2]} for i in range(200)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = described(file, "--time", "t", "--value", "v", "--series", "who", "--config", config)
+    assert found["series"] == {"a": 100, "b": 100}
+    (stream,) = load(config).streams.values()
+    assert (stream.format.type, stream.format.time, stream.format.value) == ("jsonl", "t", "v")
+    assert stream.format.series == "who"
+
+
+def test_the_page_is_whole(tmp_path: Path) -> None:
+    """The page has the figures and both charts, loads nothing, and what the file is called cannot become markup."""
+    file, page = hourly(tmp_path / "<b>.csv"), tmp_path / "page.html"
+    code, out, _ = tidegauge("describe", file, "--html", page)
+    assert code == 0
+    assert "autocorrelation" in out
+    text = page.read_text()
+    assert text.count("<svg") == 2
+    assert "&lt;b&gt;.csv" in text
+    assert "<b>" not in text
+    assert "http" not in text
+
+
+def test_a_file_without_readings_is_one_clear_line(tmp_path: Path) -> None:
+    """The message counts what was rejected and says what to name; nothing is written."""
+    file = tmp_path / "other.csv"
+    file.write_text("when,level\n2026-01-01,3\n")
+    code, _, error = tidegauge("describe", file)
+    assert code == 1
+    assert "no line is a reading" in error
+    assert "--time" in error
+    file.write_text("timestamp,value\n2026-01-01,3\n")
+    code, _, error = tidegauge("describe", file)
+    assert code == 1
+    assert "there is no interval" in error
+
+
+@settings(max_examples=30, deadline=None)
+@given(period=st.integers(5, 60), missing=st.floats(0, 0.4), seed=st.integers(0, 99))
+def test_a_season_is_found_behind_gaps_and_noise(period: int, missing: float, seed: int) -> None:
+    """The period of a noisy sine is found to a slot, whatever share of its readings is missing."""
+    rng = np.random.default_rng(seed)
+    grid = np.sin(np.arange(1500) * 2 * np.pi / period) + 0.2 * rng.standard_normal(1500)
+    grid[rng.random(1500) < missing] = np.nan
+    lags = [lag for lag, _ in seasons(grid)]
+    assert lags
+    assert min((lag % period, period - lag % period)[lag % period > period / 2] for lag in lags) <= 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_season_in_noise_nor_in_a_walk_that_never_returns(seed: int) -> None:
+    """White noise and a trend have none; neither has a constant."""
+    rng = np.random.default_rng(seed)
+    assert seasons(rng.standard_normal(3000)) == []
+    assert seasons(np.arange(500) + rng.standard_normal(500)) == []
+    assert seasons(np.full(500, 3.0)) == []

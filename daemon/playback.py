@@ -1,4 +1,4 @@
-"""Playing a file of readings into another one at a chosen speed, as if they were happening now."""
+"""Playing a file of readings to a live daemon at a chosen speed, as if they were happening now."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from adapters.base import Format
 from daemon.adapting import make_format
 from daemon.settings import Settings
+from daemon.targets import Target
 
 Progress = Callable[[int, int], None]
 
@@ -34,39 +35,50 @@ def play(
     path: Path,
     settings: Settings,
     stream: str,
-    target: Path,
+    target: Target,
     factor: float,
     progress: Progress,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
-    """Append the lines of `path` to `target`, each when its time has come.
+    """Send the lines of `path` to `target`, each when its time has come, and wait until it has them.
 
     Args:
         path: File of readings in the stream's format.
         settings: The configuration.
         stream: The stream whose format it has.
-        target: File to append to; made when there is none.
+        target: Takes the lines; left open.
         factor: How many times as fast as it happened.
         progress: Called with bytes written and bytes in all.
         sleep: Waits so many seconds.
         clock: Monotonic seconds.
 
     Returns:
-        Lines written.
+        Lines sent.
+
+    Raises:
+        OSError: The target does not take them.
     """
     fmt = make_format(settings.streams[stream], settings.limits)
     total, written, lines = path.stat().st_size, 0, 0
     began, first = clock(), None
-    with target.open("ab", buffering=0) as out:
-        for line, at_s in stamped_lines(path, fmt):
-            if at_s is not None:
-                first = at_s if first is None else first
-                wait = (at_s - first) / factor - (clock() - began)
-                if wait > 0:
-                    sleep(wait)
-            out.write(line)
-            written += len(line)
-            lines += 1
-            progress(written, total)
+    for line, at_s in stamped_lines(path, fmt):
+        if at_s is not None:
+            first = at_s if first is None else first
+            wait = (at_s - first) / factor - (clock() - began)
+            if wait > 0:
+                sleep(wait)
+        target.write(line)
+        written += len(line)
+        lines += 1
+        progress(written, total)
+    target.finish()
     return lines
+
+
+def header_line(path: Path, fmt: Format) -> bytes:
+    """The header line of a file with its newline, b"" when its format has none or it shows none near its start."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    _, header = fmt.parse(head[: head.rfind(b"\n") + 1], path.stem, None)
+    return f"{header}\n".encode() if header else b""

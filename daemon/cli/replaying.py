@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,7 +78,13 @@ def replay(
     exact: Annotated[bool, typer.Option("--exact", help="With --expect: numbers must be equal.")] = False,
     record: Annotated[Path | None, typer.Option(help="Write the events here.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Repeat the recorded run of this state directory.")] = None,
-    to: Annotated[str | None, typer.Option(help="Play FILE to a live daemon: file:PATH.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Play FILE to a live daemon: file:PATH, tcp://HOST:PORT, udp://HOST:PORT or unix://PATH."),
+    ] = None,
+    ack: Annotated[
+        bool, typer.Option("--ack", help="With --to: repeat lines that a source with ack: true has not told of.")
+    ] = False,
     speed: Annotated[str, typer.Option(help="With --to: 100x is a hundred times as fast as it happened.")] = "100x",
     as_json: Json = False,
 ) -> None:
@@ -100,7 +107,7 @@ def replay(
         overrides: dict[str, object] = {key: option for key, option in options.items() if option is not None}
         settings, name = _checked(file, config, stream, overrides, infer=config is None and interval is None)
         if to is not None:
-            _play(file, settings, name, to, speed)
+            _play(file, settings, name, to, speed, ack)
             return
         _replay_file(file, settings, name, batch, state, labels, expect, exact, record, as_json)
 
@@ -240,15 +247,21 @@ def _replay_journal(directory: Path, as_json: bool) -> None:
         fail("the repeated run raised other events than those recorded (- missing, + new, ~ changed)")
 
 
-def _play(file: Path, settings: Settings, name: str, to: str, speed: str) -> None:
-    from daemon.playback import play, speed_of
+def _play(file: Path, settings: Settings, name: str, to: str, speed: str, ack: bool) -> None:
+    from daemon.adapting import make_format
+    from daemon.playback import header_line, play, speed_of
+    from daemon.targets import open_target
 
-    kind, _, target = to.partition(":")
-    if kind != "file" or not target:
-        fail(f"--to {to}: write file:PATH", 2)
     factor = speed_of(speed)
     if factor is None:
         fail(f"--speed {speed}: write a number and an x, such as 100x", 2)
-    with progress(f"playing {file.name}") as step:
-        lines = play(file, settings, name, Path(target), factor, step)
-    typer.echo(f"{lines} lines written to {target}")
+    header = header_line(file, make_format(settings.streams[name], settings.limits))
+    try:
+        target = open_target(to, ack=ack, header=header)
+    except ValueError as error:
+        fail(f"--to {error}", 2)
+    except OSError as error:
+        fail(f"{to}: {error.strerror or error}")
+    with closing(target), progress(f"playing {file.name}") as step:
+        lines = play(file, settings, name, target, factor, step)
+    typer.echo(f"{lines} lines sent to {to}")

@@ -117,7 +117,7 @@ def test_a_file_played_to_a_daemon(tmp_path: Path) -> None:
             until("some are there", lambda: daemon.has_read(1), every_s=0.05)
             assert not daemon.has_read(120)  # 120 hours take 2.1 s
             said = player.communicate(timeout=60)[0]
-        assert (player.returncode, said) == (0, "121 lines written to tide.csv\n")
+        assert (player.returncode, said) == (0, "121 lines sent to file:tide.csv\n")
         until("all read", lambda: daemon.has_read(120))
         assert daemon.end() == 0
     assert (tmp_path / "tide.csv").read_bytes() == recorded.read_bytes()

@@ -31,7 +31,10 @@ def test_usage(command: list[str], tmp_path: Path) -> None:
         (["replay"], "tidegauge: nothing to replay: give a FILE, or --journal DIR"),
         (["replay", "x.csv", "--config", "two.yaml"], "tidegauge: which stream? --stream is one of a, b"),
         (["replay", "x.csv", "--interval", "30"], "command line: interval "),
-        (["replay", "tide.csv", "--to", "tcp:9"], "tidegauge: --to tcp:9: write file:PATH"),
+        (
+            ["replay", "tide.csv", "--to", "tcp:9"],
+            "tidegauge: --to tcp:9 is no target; write file:PATH, tcp://HOST:PORT, udp://HOST:PORT or unix://PATH",
+        ),
         (
             ["replay", "tide.csv", "--to", "file:x", "--speed", "fast"],
             "tidegauge: --speed fast: write a number and an x",

@@ -3,6 +3,8 @@
 VENV := .venv
 # a machine without a GPU: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
+FUZZ_EXAMPLES ?= 20000
+LINES ?= 1000000
 RUNTIME := $(VENV)/.runtime-stamp
 DEV := $(VENV)/.dev-stamp
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
@@ -13,7 +15,7 @@ export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs bench clean
+.PHONY: help demo test check docs bench fuzz flood clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,6 +41,12 @@ docs: $(RUNTIME) ## Write the generated parts of the documentation again
 
 bench: $(RUNTIME) ## Measure readings per second on this machine
 	$(VENV)/bin/tidegauge bench throughput
+
+fuzz: $(DEV) ## Feed the framer and the formats bytes of every kind: make fuzz FUZZ_EXAMPLES=100000
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/bin/python -m pytest --timeout 0 tests/adapters/test_fuzz.py
+
+flood: $(DEV) ## Send a daemon lines over TCP and account for each: make flood LINES=10000000
+	$(VENV)/bin/python -m tests.e2e.flood $(LINES)
 
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -185,9 +185,34 @@ def calendar_of_slots(calendar: Tensor, slots: int, interval_s: int) -> Tensor:
     return torch.stack([turned_sine, turned_cosine], -1).flatten(-2)  # (..., W, 4)
 
 
+class SlotCalendar(nn.Module):
+    """`calendar_of_slots` of a window's slots."""
+
+    def __init__(self, slots: int, interval_s: int) -> None:
+        super().__init__()
+        self.slots, self.interval_s = slots, interval_s
+
+    def forward(self, calendar: Tensor) -> Tensor:
+        """(..., 4) gives (..., W, 4)."""
+        return calendar_of_slots(calendar, self.slots, self.interval_s)
+
+
 def unused_outputs(outputs: int) -> int:
     """Columns to add to a product of so many, so that a row's bits do not depend on its place among the rows.
 
     Of 5 to 11 columns they do with torch's pinned build: the matrix library does a block's last rows another way.
     """
     return 16 - outputs if 4 < outputs < 16 else 0
+
+
+class WidenedLinear(nn.Linear):
+    """A linear map whose product has `unused_outputs` more columns, which are cut off again."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.unused = unused_outputs(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) gives (..., outputs)."""
+        weight, bias = F.pad(self.weight, (0, 0, 0, self.unused)), F.pad(self.bias, (0, self.unused))
+        return F.linear(x, weight, bias)[..., : self.out_features]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.network import CALENDAR, Network, NetworkConfig, calendar_of_slots, read_options
+from models.network import CALENDAR, Network, NetworkConfig, SlotCalendar, read_options
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class LstmEnsemble(Network):
         layers = read_options(LstmConfig(), config.options)
         columns = config.width + CALENDAR
         super().__init__(config, config.copies * config.window * columns)
-        self.interval_s = config.interval_s
+        self.slots = SlotCalendar(config.window, config.interval_s)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.members = nn.ModuleList(LstmPair(columns, layers) for _ in range(config.copies))
 
     def target(self, x: Tensor, calendar: Tensor) -> Tensor:
         """The window, each slot with its calendar."""
-        slots = calendar_of_slots(calendar, self.window, self.interval_s)  # (..., W, 4)
+        slots: Tensor = self.slots(calendar)  # (..., W, 4)
         return torch.cat([x, (slots + 1) / 2], -1)  # (..., W, F + 4)
 
     def reconstruct(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import Attention, AttentionConfig, causal
@@ -23,9 +22,9 @@ from models.embedding import BinEmbedding, ConvolutionEmbedding, Positions
 from models.network import (
     CALENDAR,
     NetworkConfig,
-    calendar_of_slots,
+    SlotCalendar,
+    WidenedLinear,
     options,
-    unused_outputs,
 )
 
 
@@ -160,7 +159,8 @@ class Transformer(nn.Module):
         super().__init__()
         if config.embedding == "bins" and network.width != 1:
             raise ValueError(f"readings of {network.width} variables cannot be binned; set embedding: linear")
-        self.window, self.interval_s = network.window, network.interval_s
+        self.window = network.window
+        self.slots = SlotCalendar(network.window, network.interval_s)
         kernel = config.kernel if config.embedding == "convolution" else 1
         self.embedding: nn.Module = ConvolutionEmbedding(network.width, kernel, config.dim)
         if config.embedding == "bins":
@@ -172,8 +172,7 @@ class Transformer(nn.Module):
         self.encoder_norm = nn.LayerNorm(config.dim)
         self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.decoder_norm = nn.LayerNorm(config.dim) if config.decoder_layers else None
-        self.output = nn.Linear(config.dim, outputs)
-        self.outputs, self.unused = outputs, unused_outputs(outputs)
+        self.output = WidenedLinear(config.dim, outputs)
         self.causal = config.causal
 
     def forward(self, x: Tensor, visible: Tensor, calendar: Tensor) -> Tensor:
@@ -189,7 +188,7 @@ class Transformer(nn.Module):
         """
         embedded = self.embedding(x, visible)  # (B, W, D)
         if self.times is not None:
-            embedded = embedded + self.times(calendar_of_slots(calendar, self.window, self.interval_s))
+            embedded = embedded + self.times(self.slots(calendar))
         embedded = self.dropout(self.positions(embedded))  # (B, W, D)
         h = embedded
         for layer in self.encoder:
@@ -201,5 +200,5 @@ class Transformer(nn.Module):
             for layer in self.decoder:
                 h = layer(h, memory, visible, mask)  # (B, W, D)
             h = self.decoder_norm(h)
-        weight, bias = F.pad(self.output.weight, (0, 0, 0, self.unused)), F.pad(self.output.bias, (0, self.unused))
-        return F.linear(h, weight, bias)[..., : self.outputs]  # (B, W, outputs)
+        out: Tensor = self.output(h)  # (B, W, outputs)
+        return out

@@ -14,7 +14,7 @@ from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
 from daemon.cli.replaying import choose_stream
 from daemon.config import load
 from daemon.showing import progress, table_console
-from daemon.words import instant
+from daemon.words import instant, plural
 
 if TYPE_CHECKING:
     from daemon.durable import DurableEngine
@@ -92,6 +92,39 @@ def _cells(r: ModelRecord, serves: bool) -> list[str]:
         change("detection", 3),
         "" if why == "passed" else why.replace("_", " "),
     ]
+
+
+@models_app.command("show")
+def models_show(
+    name: Annotated[str, typer.Argument(help="An architecture, such as dense-3, or a bundle's file (.pt).")],
+    graph: Annotated[Path | None, typer.Option(help="Write the computational graph here, as SVG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a network's layers and parameters."""
+    from models.drawing import draw
+    from models.graph import graph as trace
+    from models.showing import network_of, shown
+
+    with errors():
+        try:
+            architecture, network = network_of(name)
+        except ValueError as error:
+            fail(str(error))
+        found = shown(architecture, network)
+        if graph is not None:
+            graph.write_text(draw(trace(network), f"{name}: {found.parameters:,} parameters"), "utf-8")
+        if as_json:
+            typer.echo(orjson.dumps(found.to_json()).decode())
+            return
+        table = Table("layer", "kind", "output", "parameters")
+        for layer in found.layers:
+            name_cell = "  " * layer.depth + layer.name
+            table.add_row(name_cell, layer.kind, str(layer.output), f"{layer.parameters:,}" if layer.parameters else "")
+        table_console().print(table)
+        copies = f", {plural(found.copies, 'copy')}" if found.copies == 1 else f", {found.copies} copies"
+        typer.echo(
+            f"{architecture}: {found.parameters:,} parameters; window {found.window}, width {found.width}{copies}"
+        )
 
 
 @models_app.command("promote")

@@ -1,0 +1,85 @@
+"""What a network consists of, in numbers: its layers with their outputs and parameters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchinfo
+from torch import nn
+
+from models.architectures import ARCHITECTURES, LABELLED, build
+from models.bundle import read_bundle
+from models.network import CALENDAR, Network, NetworkConfig
+
+_WIDTH = {"manufacturing": 1000}  # of the reference; one variable elsewhere
+_WINDOW = 32
+_LABELLED_WINDOW = 250
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShown:
+    """A module: name, depth, class, its output's shape for one window, and its parameters with those inside it."""
+
+    name: str
+    depth: int
+    kind: str
+    output: list[int]
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShown:
+    """A network; `parameters` are those of all copies."""
+
+    architecture: str
+    window: int
+    width: int
+    copies: int
+    parameters: int
+    layers: list[LayerShown]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+def network_of(name: str) -> tuple[str, Network]:
+    """The architecture's name, and the network: one copy at the reference's shapes, or the one in a bundle's file.
+
+    Raises:
+        ValueError: It is neither an architecture nor a bundle.
+        OSError: The file cannot be read.
+    """
+    if name in ARCHITECTURES:
+        window = _LABELLED_WINDOW if name in LABELLED else _WINDOW
+        return name, build(name, NetworkConfig(window=window, width=_WIDTH.get(name, 1), copies=1))
+    path = Path(name)
+    if not path.exists():
+        raise ValueError(f"{name} is neither an architecture nor a file; architectures are {', '.join(ARCHITECTURES)}")
+    bundle = read_bundle(path)
+    network = build(bundle.manifest.architecture, bundle.manifest.network)
+    network.load_state_dict({key: torch.from_numpy(weight) for key, weight in bundle.weights.items()})
+    return bundle.manifest.architecture, network
+
+
+def shown(architecture: str, network: Network) -> NetworkShown:
+    """The layers of a network, outer ones first, and how many parameters it has."""
+    inputs = (
+        torch.zeros(1, network.window, network.width),
+        torch.ones(1, network.window, dtype=torch.bool),
+        torch.zeros(1, CALENDAR),
+    )
+    found = torchinfo.summary(network.eval(), input_data=inputs, verbose=0, depth=9)
+    layers = [
+        LayerShown(each.var_name, each.depth - 1, each.class_name, list(each.output_size), _count(each.module))
+        for each in found.summary_list
+        if each.depth > 0 and each.var_name != "dropout"
+    ]
+    return NetworkShown(architecture, network.window, network.width, network.copies, _count(network), layers)
+
+
+def _count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from daemon.cli import models as _models  # noqa: F401 - adds its commands
+from daemon.cli.app import app
+from models.architectures import ARCHITECTURES, build
+from models.bundle import write_bundle
+from models.drawing import draw
+from models.graph import graph
+from models.network import NetworkConfig
+from tests.models.samples import bundle
+
+COUNTS = {"manufacturing": 1_058_824, "dense-3": 5_063, "dense-4": 6_055, "lstm": 252}
+
+
+def tidegauge(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["models", "show", *map(str, arguments)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_network_is_shown(architecture: str, tmp_path: Path) -> None:
+    """Its parameters are counted, those of the reference models exactly; the graph is a whole SVG."""
+    code, out, _ = tidegauge(architecture, "--json", "--graph", tmp_path / "out.svg")
+    found = json.loads(out)
+    assert code == 0
+    assert found["parameters"] == COUNTS.get(architecture, found["parameters"]) > 0
+    assert sum(layer["parameters"] for layer in found["layers"] if layer["depth"] == 0) == found["parameters"]
+    assert ET.parse(tmp_path / "out.svg").getroot().tag.endswith("svg")
+
+
+def test_a_bundle_s_file_is_shown(tmp_path: Path) -> None:
+    """A file is read and its own shapes are shown; in words the sum stands below the table."""
+    write_bundle(tmp_path / "a.pt", bundle())
+    code, out, _ = tidegauge(tmp_path / "a.pt")
+    count = sum(weight.size for weight in bundle().weights.values())
+    assert code == 0
+    assert f"masked-autoencoder: {count:,} parameters; window 16, width 1, 3 copies" in out
+
+
+def test_what_is_neither_is_one_line(tmp_path: Path) -> None:
+    """A name nobody knows is refused with the names there are, a damaged file with its path."""
+    assert tidegauge("gru")[0] == 1
+    assert (
+        "gru is neither an architecture nor a file; architectures are masked-autoencoder, manu" in tidegauge("gru")[2]
+    )
+    (tmp_path / "a.pt").write_bytes(b"junk")
+    assert "a.pt: not a TorchScript file" in tidegauge(tmp_path / "a.pt")[2]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_layer_is_in_the_graph(architecture: str) -> None:
+    """Each node comes after those that feed it, all lead to the output, and each layer with weights is there."""
+    network = build(architecture, NetworkConfig(window=12, copies=1))
+    nodes = graph(network)
+    reached = {len(nodes) - 1}
+    for i in range(len(nodes) - 1, -1, -1):
+        assert all(j < i for j in nodes[i].inputs)
+        assert i in reached
+        reached.update(nodes[i].inputs)
+    weighted = [m for m in network.modules() if any(True for _ in m.parameters(recurse=False))]
+    assert sum(node.kind == "layer" for node in nodes) == len(weighted)
+    assert nodes[-1].kind == "output"
+    assert "x" in {node.label for node in nodes if node.kind == "input"}
+
+
+def test_self_attention_is_drawn() -> None:
+    """Queries, keys and values come from one place, meet in two products with a softmax between, and have a frame."""
+    nodes = graph(build("transformer-classifier", NetworkConfig(window=12, copies=1)))
+    inside = [i for i, node in enumerate(nodes) if node.module == "encoder.1.attention"]
+    labels = [nodes[i].label for i in inside]
+    assert labels == [
+        *("Linear q", "Linear k", "Linear v"),
+        *("matrix product", "÷", "mask", "softmax", "×", "matrix product", "Linear o"),
+    ]
+    q, k, v, first = inside[:4]
+    assert nodes[q].inputs == nodes[k].inputs == nodes[v].inputs
+    assert set(nodes[first].inputs) == {q, k}
+    assert v in nodes[inside[8]].inputs
+    assert ">encoder.1.attention<" in draw(nodes, "a <b>")
+    assert "a &lt;b&gt;" in draw(nodes, "a <b>")

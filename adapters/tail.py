@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from adapters.base import Chunk, Position
@@ -204,7 +204,7 @@ class FileTail:
                 if entry.place in skip:
                     return None
                 chunk = entry.read(share, now)
-                if chunk is not None or not self._over(entry, now):
+                if chunk is not None or not self._over(entry, lane, now):
                     return chunk
                 chunk = None if entry.ended else entry.abandon()
             except OSError:
@@ -216,13 +216,16 @@ class FileTail:
                 return chunk
         return None
 
-    def _over(self, generation: Generation, now: float) -> bool:
-        """Whether a generation without new lines is finished."""
+    def _over(self, generation: Generation, lane: Sequence[Generation | Opened], now: float) -> bool:
+        """Whether a generation without new lines is finished.
+
+        A restart knows nothing of how long it was quiet, but the next file was changed when it was quiet already.
+        """
         if generation.ended:
             return True
         if generation.leaving_at is None or generation.unread:
             return False
-        if generation.complete:
+        if generation.complete or (len(lane) > 1 and _changed(lane[1]) - _changed(generation) >= self._grace_s):
             return True
         return now - generation.grown_at >= self._grace_s or now - generation.leaving_at >= 10 * self._grace_s
 
@@ -326,6 +329,11 @@ class FileTail:
         self._waiting.pop(place, None)
         self._drained.discard(place)
         self._forgotten.append(place)
+
+
+def _changed(entry: Generation | Opened) -> float:
+    opened = entry.opened if isinstance(entry, Generation) else entry
+    return opened.content.status().st_mtime
 
 
 def _key(entry: Generation | Opened) -> tuple[int, int]:

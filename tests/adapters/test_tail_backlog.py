@@ -93,6 +93,24 @@ def test_row_9_a_known_file_is_not_decompressed_again(tmp_path: Path, monkeypatc
     assert sum(steps) > 4
 
 
+def test_row_9_a_backlog_does_not_wait_file_by_file(path: Path) -> None:
+    """Files that were quiet for the grace time before the next one was written are read on end, also at a restart."""
+    append(path, lines(0, 100))
+    reader = Reader(path)
+    reader.read()
+
+    def rotate() -> None:
+        for number in range(8):
+            append(path, lines(100 + 10 * number, 110 + 10 * number))
+            path.rename(rotated := path.with_name(f"meter.csv.{8 - number}"))
+            os.utime(rotated, (10**9 + 10 * number,) * 2)
+        append(path, lines(180, 190))
+
+    reader.restart(rotate)
+    reader.read(polls=20)
+    assert reader.all == lines(0, 190)
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_row_9_compressed_within_the_glob(tmp_path: Path, restart: bool) -> None:
     """A file that is read, rotated and compressed under names that all match is read once."""

@@ -14,7 +14,7 @@ from adapters.identity import Window, head_of
 
 _COMPRESSED = (".xz", ".bz2", ".zst")
 _SIBLINGS = 1000
-_LATER = 16
+_LATER = 128
 _BACK_OFF_S = 60.0
 _FORGIVEN_S = 600.0
 _ROTATED = re.compile(r"([.\-_][0-9][0-9T:._\-]*)?(\.gz)?")

@@ -14,7 +14,7 @@ from adapters.identity import Window, valid
 from adapters.names import Likely, Names, anything, is_copy, later, same_file, same_path, siblings, window_of
 
 _WAITING = 10_000
-_QUEUED = 16
+_QUEUED = 128
 
 
 class FileTail:

@@ -79,6 +79,15 @@ def find_config(config: Path | None) -> Path:
 
 def main() -> None:
     """Entry point of the console script."""
-    from daemon.cli import benching, describing, inspecting, models, replaying, running, training  # noqa: F401 - each adds its commands
+    from daemon.cli import (  # noqa: F401 - each adds its commands
+        benching,
+        describing,
+        inspecting,
+        models,
+        replaying,
+        running,
+        state,
+        training,
+    )
 
     app()

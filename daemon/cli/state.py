@@ -1,0 +1,73 @@
+"""`tidegauge state`: is the state directory sound; the state as one file, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from daemon.cli.app import FAILED, Config, Json, app, errors, find_config
+from daemon.config import load
+
+state_app = typer.Typer(no_args_is_help=True, help="The state directory: check it, copy it, move it.")
+app.add_typer(state_app, name="state")
+
+State = Annotated[Path | None, typer.Option(help="State directory; default: the configuration's.")]
+
+
+def _directory(config: Path | None, state: Path | None) -> Path:
+    return state or load(find_config(config)).state_dir
+
+
+@state_app.command("check")
+def check(config: Config = None, state: State = None, as_json: Json = False) -> None:
+    """Read every byte of the state and say what is wrong, while the daemon runs or not; exit 1 if anything is."""
+    from daemon.store import open_reader
+
+    with errors():
+        directory = _directory(config, state)
+        aside = sorted(str(path) for path in directory.rglob("*.quarantined-*"))
+        with open_reader(directory) as reader:
+            problems, entries = reader.check(), reader.last_seq - reader.first_seq + 1
+        if as_json:
+            typer.echo(orjson.dumps({"problems": problems, "entries": entries, "set_aside": aside}).decode())
+        else:
+            for problem in problems:
+                typer.echo(problem)
+            for path in aside:
+                typer.echo(f"{path}: was set aside at a start; keep it to look into, or remove it")
+            if not problems:
+                typer.echo(f"{directory}: sound, journal entries: {entries:,}")
+        if problems:
+            raise typer.Exit(FAILED)
+
+
+@state_app.command("export")
+def export_state(
+    file: Annotated[Path, typer.Argument(help="File to write, a tar archive.")],
+    config: Config = None,
+    state: State = None,
+) -> None:
+    """Write the state to one file, while the daemon runs or not."""
+    from daemon.store import transfer
+
+    with errors():
+        last = transfer.export(_directory(config, state), file)
+        typer.echo(f"wrote {file}, the state after journal entry {last}")
+
+
+@state_app.command("import")
+def import_state(
+    file: Annotated[Path, typer.Argument(help="File that `state export` wrote.")],
+    config: Config = None,
+    state: State = None,
+) -> None:
+    """Make the state directory, which must not hold anything, from an exported file that is sound."""
+    from daemon.store import transfer
+
+    with errors():
+        directory = _directory(config, state)
+        last = transfer.restore(file, directory)
+        typer.echo(f"made {directory}, the state after journal entry {last}; next: tidegauge run")

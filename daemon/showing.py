@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import typer
 from rich.console import Console
@@ -19,7 +20,11 @@ PLAIN_EVERY_S = 5.0
 WIDE = 150
 """Columns of a table that no terminal shows: whoever reads the text next has room for whole words."""
 
-Step = Callable[[int, int], None]
+
+class Step(Protocol):
+    """Takes what is done, what there is in all, and perhaps the last figures in words."""
+
+    def __call__(self, done: int, total: int, note: str = "", /) -> None: ...
 
 
 def table_console() -> Console:
@@ -28,13 +33,20 @@ def table_console() -> Console:
 
 
 @contextmanager
-def progress(title: str, quiet: bool = False) -> Iterator[Step]:
-    """Gives a callable that takes what is done and what there is in all."""
+def progress(title: str, quiet: bool = False, plain: bool = False) -> Iterator[Step]:
+    """Gives a callable that takes how far things are.
+
+    Args:
+        title: What is being done.
+        quiet: Whether nothing is shown.
+        plain: Whether lines are printed on a terminal too, because several processes share it.
+    """
     if quiet:
-        yield lambda done, total: None
-    elif sys.stderr.isatty():
+        yield lambda done, total, note="", /: None
+    elif sys.stderr.isatty() and not plain:
         with Progress(
             TextColumn("{task.description}"),
+            TextColumn("{task.fields[note]}"),
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),
@@ -42,23 +54,32 @@ def progress(title: str, quiet: bool = False) -> Iterator[Step]:
             console=Console(stderr=True),
             transient=True,
         ) as bars:
-            task = bars.add_task(title, total=None)
-            yield lambda done, total: bars.update(task, completed=done, total=total)
+            task = bars.add_task(title, total=None, note="")
+            yield lambda done, total, note="", /: bars.update(task, completed=done, total=total, note=note)
     else:
         yield _plain(title)
 
 
 def _plain(title: str) -> Step:
-    said = time.monotonic()
+    said = began = time.monotonic()
+    first: int | None = None
 
-    def step(done: int, total: int) -> None:
-        nonlocal said
+    def step(done: int, total: int, note: str = "", /) -> None:
+        nonlocal said, first
+        first = done if first is None else first
         now = time.monotonic()
         if now - said >= PLAIN_EVERY_S:
             said = now
-            typer.echo(f"{title}: {100 * done / max(total, 1):.0f} %", err=True)
+            share = f"{title}: {100 * done / max(total, 1):.0f} %"
+            left = f", {_duration((now - began) / (done - first) * (total - done))} left" if done > first else ""
+            typer.echo(f"{share}, {note}{left}" if note else share, err=True)
 
     return step
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def event_line(event: Event) -> str:

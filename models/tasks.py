@@ -80,7 +80,7 @@ class TransformerClassifier(Network):
     def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
         layers = read_options(TransformerConfig(), config.options)
         super().__init__(config, _largest(layers, config))
-        self.scaled, self.greatest = layers.scaled, layers.pooling == "max"
+        self.scaled, self.pooling = layers.scaled, layers.pooling
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.members = nn.ModuleList(Transformer(layers, config, 2) for _ in range(config.copies))
@@ -96,8 +96,10 @@ class TransformerClassifier(Network):
     def pool(self, slots: Tensor, observed: Tensor) -> Tensor:
         """Each class's score of the window over its observed slots: (K, B, N, W) and (B, W) give (K, B, N)."""
         seen = observed.unsqueeze(-2)  # (B, 1, W)
-        if self.greatest:
+        if self.pooling == "max":
             return hide(slots, seen).amax(-1)  # (K, B, N)
+        if self.pooling == "last":
+            return slots[..., -1]  # (K, B, N)
         return (slots * seen).sum(-1) / seen.sum(-1).clamp(min=1)  # (K, B, N)
 
     def logits(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:

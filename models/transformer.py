@@ -48,7 +48,8 @@ class TransformerConfig:
         dropout: Share that is dropped in training, after the embedding and every sublayer.
         norm_first: Whether a sublayer's input is normalised instead of its output.
         causal: Whether a position of the decoder sees none after it.
-        pooling: `mean`: a class's score is the mean of all observed positions'; `max`: the greatest of them.
+        pooling: `mean`: a class's score is the mean of all observed positions'; `max`: the greatest of them;
+            `last`: the newest slot's.
     """
 
     embedding: Literal["bins", "linear", "convolution"] = "bins"
@@ -66,7 +67,7 @@ class TransformerConfig:
     dropout: float = 0.3
     norm_first: bool = False
     causal: bool = False
-    pooling: Literal["mean", "max"] = "mean"
+    pooling: Literal["mean", "max", "last"] = "mean"
 
     def __post_init__(self) -> None:
         if self.embedding == "convolution" and self.kernel % 2 == 0:

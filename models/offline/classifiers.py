@@ -1,0 +1,132 @@
+"""Training a classifier of windows offline: labelled examples in, weights and the classes of held-out series out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.architectures import build
+from models.bundle import one_thread
+from models.offline import rules
+from models.offline.examples import examples
+from models.offline.fitting import Part, Progress, Say, fit
+from models.offline.history import History, HistoryError, digest
+from models.offline.lessons import Classification, Examples
+from models.offline.recipe import Recipe
+from models.offline.splitting import fold_series, split_series
+
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+Labelled = Sequence[Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Labelled windows by part.
+
+    Attributes:
+        parts: Of training, validation and test; no series is in two.
+        labels: Names of all series; `Examples.series` are indices into them.
+        without: Series that have no clean stretch.
+    """
+
+    parts: Mapping[Part, Examples]
+    labels: list[str]
+    without: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained classifier.
+
+    Attributes:
+        weights: By name.
+        parameters: How many numbers they are.
+        progress: How the training went.
+        losses: Mean cross-entropy of each part.
+        probability: How likely each window of each part is anomalous, shape (M,).
+    """
+
+    weights: dict[str, npt.NDArray[np.float32]]
+    parameters: int
+    progress: Progress
+    losses: dict[Part, float]
+    probability: dict[Part, npt.NDArray[np.float64]]
+
+
+def material(
+    histories: Sequence[History], labelled: Labelled, recipe: Recipe, fold: tuple[int, int] | None
+) -> Material:
+    """Labelled windows, split by series.
+
+    Args:
+        histories: The series.
+        labelled: Of each, stretches that are left out, first and last instant in epoch seconds.
+        recipe: How they are made and split.
+        fold: `(number, of)`: this fold tests and the next one validates; None: the recipe's split.
+
+    Raises:
+        HistoryError: There are too few series, or two of one name.
+    """
+    labels = [h.label for h in histories]
+    if len(set(labels)) != len(labels):
+        raise HistoryError("two series have the same name, so they cannot be kept apart; rename a file")
+    made, without = examples(histories, labelled, recipe.examples, recipe.network.window)
+    present = sorted(set(made.series.tolist()))
+    names = [labels[i] for i in present]
+    if fold is None:
+        part = split_series(names, recipe.split, recipe.split_seed)
+    else:
+        number, of = fold
+        folds = fold_series(names, of, recipe.split_seed)
+        part = np.where(folds == number, 2, np.where(folds == (number + 1) % of, 1, 0))
+    place = np.zeros(len(labels), np.int64)
+    place[present] = part
+    return Material({name: made.rows(place[made.series] == i) for i, name in enumerate(PARTS)}, labels, without)
+
+
+def train_classifier(
+    stuff: Material,
+    histories: Sequence[History],
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path | None = None,
+    say: Say = lambda done, total, note: None,
+) -> Classifier:
+    """Train a classifier and classify every part; the test part plays no part in the training.
+
+    Raises:
+        CheckpointError, OSError: See `fit`.
+        ValueError: The recipe's network cannot be built.
+    """
+    one_thread()
+    width = stuff.parts["train"].x.shape[-1]
+    model = build(recipe.network.architecture, recipe.network.config(width, histories[0].interval_s), seed).to(device)
+    lesson = Classification(stuff.parts, device, recipe.examples.mirror)
+    split = ",".join(str(len(stuff.parts[name].x)) for name in PARTS)
+    fingerprint = recipe.fingerprint(seed, digest(histories) + split, device.type)
+    progress = fit(model, lesson, recipe.training, seed, checkpoint, fingerprint, say)
+    return Classifier(
+        {name: p.detach().cpu().numpy().copy() for name, p in model.named_parameters()},
+        sum(p.numel() for p in model.parameters()),
+        progress,
+        {name: lesson.measure(model, name)[0] for name in PARTS},
+        {name: lesson.probability(model, name) for name in PARTS},
+    )
+
+
+def baselines(stuff: Material) -> dict[str, tuple[npt.NDArray[np.float64], float]]:
+    """Score and threshold of the baselines on the test part, both learned from the training part."""
+    train, test = stuff.parts["train"], stuff.parts["test"]
+    label = train.label > 0
+    cut = rules.best_cut(rules.z_score(train.x[..., :1]), label)
+    regression = rules.LogisticRegression(rules.statistics(train.x), label)
+    return {
+        "z-score rule": (rules.z_score(test.x[..., :1]), cut),
+        "logistic regression": (regression.probability(rules.statistics(test.x)), 0.5),
+    }

@@ -1,0 +1,113 @@
+"""A recipe: all that a training depends on beside its readings. The same recipe and readings give the same weights."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.network import NetworkConfig, Option, options
+
+Share = Annotated[float, Field(gt=0)]
+Task = Literal["reconstruct", "classify"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkRecipe(_Section):
+    """Architecture and shapes; see `models.network.NetworkConfig`."""
+
+    architecture: str
+    window: int = Field(default=32, ge=8, le=512)
+    masked: int = Field(default=4, ge=1, le=64)
+    copies: int = Field(default=1, ge=1, le=64)
+    options: dict[str, Option] = {}
+
+    def config(self, width: int, interval_s: int) -> NetworkConfig:
+        """The shapes for readings of `width` variables every `interval_s` seconds."""
+        return NetworkConfig(self.window, width, self.masked, self.copies, interval_s, options(self.options))
+
+
+class TrainingRecipe(_Section):
+    """How the weights are found.
+
+    Attributes:
+        epochs: At most so many.
+        batch: Windows of a batch.
+        rate: Learning rate, the greatest of the schedule.
+        schedule: `constant`; `cosine`: down to a hundredth of `rate`; `step`: 0.3 of `rate` from 29/40 of all steps on.
+        warm_up: Share of all steps in which the rate rises from nothing, whatever the schedule.
+        weight_decay: Decoupled from the gradient, as in AdamW.
+        clip: Greatest norm of the gradient of all weights; none: as it comes.
+        patience: Epochs without a better validation loss after which training stops; 0: never.
+    """
+
+    epochs: int = Field(default=40, ge=1, le=10_000)
+    batch: int = Field(default=64, ge=1, le=65_536)
+    rate: float = Field(default=2e-3, gt=0)
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    warm_up: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float | None = Field(default=None, gt=0)
+    patience: int = Field(default=0, ge=0)
+
+
+class ExampleRecipe(_Section):
+    """Labelled windows of `classify`: clean ones, and as many with one injected anomaly.
+
+    Attributes:
+        windows: Windows of each series, half of them anomalous.
+        spread: What a strength is in units of, see `models.offline.examples`.
+        strengths: Least and greatest strength in spreads, uniform between.
+        lengths: Least and greatest length in readings, uniform between; a spike and a dip have 1.
+        inputs: What the network sees of a reading, see `models.offline.examples`.
+        mirror: Whether in training half of the windows are shown upside down.
+        seed: Seed of the windows and anomalies; the training's seed does not change them.
+    """
+
+    windows: int = Field(default=128, ge=2, multiple_of=2)
+    spread: Literal["deviation", "residual"] = "deviation"
+    strengths: tuple[float, float] = (1.5, 4.0)
+    lengths: tuple[int, int] = (25, 125)
+    inputs: Literal["value", "relative"] = "value"
+    mirror: bool = False
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ExampleRecipe:
+        for name in ("strengths", "lengths"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name} is {low} to {high}; give a positive least and a greatest not below it")
+        return self
+
+
+class Recipe(_Section):
+    """One variant.
+
+    Attributes:
+        name: What tables call it.
+        about: One line on where it comes from.
+        task: `reconstruct` gives a scorer, `classify` tells normal from anomalous windows.
+        split: Shares of training, validation and test: of time for `reconstruct`, of the series for `classify`.
+        split_seed: Seed of the split by series.
+    """
+
+    version: Literal[1]
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    about: str = ""
+    task: Task
+    network: NetworkRecipe
+    training: TrainingRecipe = TrainingRecipe()
+    split: tuple[Share, Share, Share] = (0.55, 0.10, 0.35)
+    split_seed: int = Field(default=0, ge=0)
+    examples: ExampleRecipe = ExampleRecipe()
+
+    def fingerprint(self, seed: int, readings: str, device: str) -> str:
+        """SHA-256 of what the weights depend on, hexadecimal; `readings` is their digest."""
+        values = {"recipe": self.model_dump(exclude={"about"}), "seed": seed, "readings": readings, "device": device}
+        return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,178 @@
+"""A report as one HTML file that needs nothing else: plotly's script is inside."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+import orjson
+
+from models.report.figures import Figure, Matrix, Report, Section, Table, Trace, cell, thinned
+
+COLOURS = ("#1f5fa8", "#d1495b", "#2e8b57", "#e09f3e", "#6a4c93", "#00838f", "#8d6e63", "#546e7a")
+BAND = "rgba(31, 95, 168, 0.18)"
+SPAN = "rgba(209, 73, 91, 0.15)"
+PALE = "#b0b7bf"
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: .3rem; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .4rem; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .2rem; }
+nav a { margin-right: 1rem; } a { color: #1f5fa8; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .4rem 0; }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid #dde3e8; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } th { border-bottom: 2px solid #9aa7b2; }
+.note { color: #52616e; margin: .1rem 0 .5rem; } .plot { height: 420px; }
+"""
+
+
+def page(report: Report) -> str:
+    """The whole file."""
+    from plotly.offline import get_plotlyjs
+
+    links = "".join(f'<a href="#s{i}">{html.escape(s.title)}</a>' for i, s in enumerate(report.sections))
+    body = "".join(_section(i, section) for i, section in enumerate(report.sections))
+    summary = "".join(f"<p>{html.escape(line)}</p>" for line in report.summary)
+    return (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(report.title)}</title>"
+        f"<meta name='viewport' content='width=device-width'><style>{_STYLE}</style>"
+        f"<script>{get_plotlyjs()}</script></head><body>"
+        f"<h1>{html.escape(report.title)}</h1>{summary}<nav>{links}</nav>{body}</body></html>\n"
+    )
+
+
+def _section(index: int, section: Section) -> str:
+    text = f"<p class='note'>{html.escape(section.text)}</p>" if section.text else ""
+    parts = "".join(_part(part, f"f{index}-{i}") for i, part in enumerate(section.parts))
+    return f"<h2 id='s{index}'>{html.escape(section.title)}</h2>{text}{parts}"
+
+
+def _part(part: Table | Figure | Matrix, anchor: str) -> str:
+    note = f"<p class='note'>{html.escape(part.note)}</p>" if part.note else ""
+    head = f"<h3>{html.escape(part.title)}</h3>{note}" if part.title else note
+    if isinstance(part, Table):
+        return head + _table(part)
+    drawn = _matrix(part) if isinstance(part, Matrix) else _figure(part)
+    data = (
+        orjson.dumps(drawn, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode().replace("</", "<\\/")
+    )
+    call = "Plotly.newPlot(id, d.data, d.layout, {responsive: true, displaylogo: false})"
+    return f"{head}<div class='plot' id='{anchor}'></div><script>{{const id='{anchor}', d={data};{call}}}</script>"
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell(value))}</td>" for value in row) + "</tr>" for row in table.rows
+    )
+    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _axis(title: str, **more: Any) -> dict[str, Any]:
+    return {"title": {"text": title}, "gridcolor": "#e6ebef", "zeroline": False, "automargin": True, **more}
+
+
+def _layout(x_title: str, y_title: str, log_y: bool) -> dict[str, Any]:
+    return {
+        "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "legend": {"orientation": "h", "y": 1.12},
+        "xaxis": _axis(x_title),
+        "yaxis": _axis(y_title, type="log" if log_y else "linear"),
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    """A figure as plotly's JSON."""
+    traces, colour = [], 0
+    for each in figure.traces:
+        traces += _trace(thinned(each), COLOURS[colour % len(COLOURS)])
+        colour += not each.quiet and each.kind != "band"
+    layout = _layout(figure.x_title, figure.y_title, figure.log_y)
+    layout["shapes"] = [
+        {"type": "rect", "xref": "x", "yref": "paper", "x0": _plain(a), "x1": _plain(b), "y0": 0, "y1": 1,
+         "fillcolor": SPAN, "line": {"width": 0}, "layer": "below"}
+        for a, b in figure.spans
+    ]  # fmt: skip
+    if figure.spans and figure.span_name:
+        traces.append(
+            {"type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": figure.span_name,
+             "marker": {"symbol": "square", "size": 12, "color": SPAN}}
+        )  # fmt: skip
+    for name, level in figure.levels.items():
+        layout["shapes"].append(
+            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level,
+             "line": {"color": "#d1495b", "dash": "dash", "width": 1.5}}
+        )  # fmt: skip
+        layout.setdefault("annotations", []).append(
+            {"xref": "paper", "x": 1, "y": float(np.log10(level)) if figure.log_y else level, "text": name,
+             "showarrow": False, "xanchor": "right", "yanchor": "bottom", "font": {"color": "#d1495b"}}
+        )  # fmt: skip
+    return {"data": traces, "layout": layout}
+
+
+def _trace(trace: Trace, colour: str) -> list[dict[str, Any]]:
+    x = _plain(trace.x)
+    common = {"x": x, "name": trace.name}
+    if trace.kind == "bars":
+        return [{"type": "bar", **common, "y": _plain(trace.y), "marker": {"color": colour}, "opacity": 0.6}]
+    if trace.kind == "points":
+        marker: dict[str, Any] = {"color": PALE if trace.quiet else colour, "size": 4 if trace.quiet else 7}
+        return [{"type": "scatter", **common, "y": _plain(trace.y), "mode": "markers", "marker": marker}]
+    if trace.kind == "band":
+        upper = trace.y if trace.upper is None else trace.upper
+        base = {
+            "type": "scatter",
+            "mode": "lines",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "legendgroup": trace.name,
+        }
+        low = {**base, "x": x, "y": _plain(trace.y), "showlegend": False}
+        return [low, {**base, **common, "y": _plain(upper), "fill": "tonexty", "fillcolor": BAND}]
+    shape = "hv" if trace.kind == "step" else "linear"
+    line: dict[str, Any] = {
+        "color": PALE if trace.quiet else colour,
+        "width": 1 if trace.quiet else 1.6,
+        "shape": shape,
+    }
+    return [{"type": "scatter", **common, "y": _plain(trace.y), "mode": "lines", "line": line}]
+
+
+def _plain(values: Any) -> Any:
+    """JSON types: instants as text, NaN as null, floats to seven digits."""
+    array = np.asarray(values)
+    if array.dtype.kind == "M":
+        text = np.datetime_as_string(array, unit="s")
+        return text.tolist() if array.ndim else str(text)
+    if array.dtype.kind == "f":
+        return (
+            [None if not np.isfinite(v) else float(f"{v:.7g}") for v in array.tolist()] if array.ndim else float(array)
+        )
+    return array.tolist()
+
+
+def _matrix(matrix: Matrix) -> dict[str, Any]:
+    counts = [list(row) for row in matrix.counts]
+    layout = _layout("said", "true", False) | {"height": 380}
+    layout["yaxis"]["autorange"] = "reversed"
+    share = [[n / max(1, sum(row)) for n in row] for row in counts]
+    text = [
+        [f"{n:,}<br>{100 * s:.1f} %" for n, s in zip(a, b, strict=True)] for a, b in zip(counts, share, strict=True)
+    ]
+    heat = {
+        "type": "heatmap",
+        "x": matrix.labels,
+        "y": matrix.labels,
+        "z": share,
+        "zmin": 0,
+        "zmax": 1,
+        "text": text,
+        "texttemplate": "%{text}",
+        "colorscale": "Blues",
+        "colorbar": {"title": {"text": "share of row"}},
+    }
+    return {"data": [heat], "layout": layout}

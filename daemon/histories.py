@@ -98,7 +98,7 @@ def _parquet(path: Path, stream: str, settings: StreamSettings, progress: Progre
 
     f = settings.format
     names = [f.value] if isinstance(f.value, str) else f.value
-    columns = [f.time, *names, *([f.series] if f.series is not None else [])]
+    columns = [*_time_columns(settings), *names, *([f.series] if f.series is not None else [])]
     try:
         with pq.ParquetFile(path) as file:
             if missing := sorted(set(columns) - set(file.schema_arrow.names)):
@@ -120,7 +120,9 @@ def _parquet_rows(rows: object, stream: str, settings: StreamSettings, names: li
 
     f = settings.format
     frame: pd.DataFrame = rows.to_pandas()  # type: ignore[attr-defined]
-    stamps = pd.to_datetime(frame[f.time], errors="coerce")
+    times = _time_columns(settings)
+    text = frame[times[0]] if len(times) == 1 else frame[times].astype(str).agg(" ".join, axis=1)
+    stamps = pd.to_datetime(text, errors="coerce")
     if stamps.dt.tz is None:
         stamps = stamps.dt.tz_localize(settings.timezone, ambiguous="NaT", nonexistent="NaT")
     values = frame[names].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
@@ -138,6 +140,11 @@ def _parquet_rows(rows: object, stream: str, settings: StreamSettings, names: li
         values=values[kept],
         rejected={"bad_value": int((~kept).sum())} if not kept.all() else {},
     )
+
+
+def _time_columns(settings: StreamSettings) -> list[str]:
+    """Columns of the time stamp: one, or those of its parts."""
+    return [settings.format.time] if isinstance(settings.format.time, str) else list(settings.format.time)
 
 
 def _most_frequent_step(read: Sequence[Batch]) -> int | None:

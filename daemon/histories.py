@@ -98,7 +98,7 @@ def _parquet(path: Path, stream: str, settings: StreamSettings, progress: Progre
 
     f = settings.format
     names = [f.value] if isinstance(f.value, str) else f.value
-    columns = [*_time_columns(settings), *names, *([f.series] if f.series is not None else [])]
+    columns = [f.time, *names, *_listed(f.series)]
     try:
         with pq.ParquetFile(path) as file:
             if missing := sorted(set(columns) - set(file.schema_arrow.names)):
@@ -120,15 +120,14 @@ def _parquet_rows(rows: object, stream: str, settings: StreamSettings, names: li
 
     f = settings.format
     frame: pd.DataFrame = rows.to_pandas()  # type: ignore[attr-defined]
-    times = _time_columns(settings)
-    text = frame[times[0]] if len(times) == 1 else frame[times].astype(str).agg(" ".join, axis=1)
-    stamps = pd.to_datetime(text, errors="coerce")
+    stamps = pd.to_datetime(frame[f.time], errors="coerce")
     if stamps.dt.tz is None:
         stamps = stamps.dt.tz_localize(settings.timezone, ambiguous="NaT", nonexistent="NaT")
     values = frame[names].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     kept = np.asarray(stamps.notna()) & np.isfinite(values).all(1)
     at_ms = stamps[kept].dt.tz_convert("UTC").astype("datetime64[ms, UTC]").astype("int64").to_numpy()
-    labels = frame[f.series][kept].astype(str) if f.series is not None else pd.Series([stem] * int(kept.sum()))
+    named = [frame[column][kept].astype(str) for column in _listed(f.series)]
+    labels = pd.Series([stem] * int(kept.sum())) if not named else named[0].str.cat(named[1:], sep=",")
     codes, distinct = pd.factorize(labels)
     return Batch(
         stream=stream,
@@ -142,9 +141,9 @@ def _parquet_rows(rows: object, stream: str, settings: StreamSettings, names: li
     )
 
 
-def _time_columns(settings: StreamSettings) -> list[str]:
-    """Columns of the time stamp: one, or those of its parts."""
-    return [settings.format.time] if isinstance(settings.format.time, str) else list(settings.format.time)
+def _listed(names: str | list[str] | None) -> list[str]:
+    """One or several columns as a list."""
+    return [] if names is None else [names] if isinstance(names, str) else list(names)
 
 
 def _most_frequent_step(read: Sequence[Batch]) -> int | None:

@@ -92,6 +92,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
         traces += _trace(thinned(each), COLOURS[colour % len(COLOURS)])
         colour += not each.quiet and each.kind != "band"
     layout = _layout(figure.x_title, figure.y_title, figure.log_y)
+    layout["barmode"] = "overlay"
     layout["shapes"] = [
         {"type": "rect", "xref": "x", "yref": "paper", "x0": _plain(a), "x1": _plain(b), "y0": 0, "y1": 1,
          "fillcolor": SPAN, "line": {"width": 0}, "layer": "below"}
@@ -158,7 +159,7 @@ def _plain(values: Any) -> Any:
 def _matrix(matrix: Matrix) -> dict[str, Any]:
     counts = [list(row) for row in matrix.counts]
     layout = _layout("said", "true", False) | {"height": 380}
-    layout["yaxis"]["autorange"] = "reversed"
+    layout["yaxis"] |= {"autorange": "reversed", "type": "category"}
     share = [[n / max(1, sum(row)) for n in row] for row in counts]
     text = [
         [f"{n:,}<br>{100 * s:.1f} %" for n, s in zip(a, b, strict=True)] for a, b in zip(counts, share, strict=True)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon import variables
+from daemon.calibrating import Rates, calibrate, is_novel, measure
 from daemon.compiled import compiled
 from daemon.placing import Entries
 from daemon.series import READY, Arrays
@@ -19,7 +20,6 @@ from daemon.statistics import NEVER, Parameters, advance, usual_error
 MODEL, NOVELTY, LIMIT, FLATLINE = 1, 2, 4, 8  # bits, in the order of events.REASONS
 NOTHING, OPENED, CHANGED, CLOSED, PEAK = 0, 1, 2, 3, 4
 
-NOVELTY_MARGIN = 0.02  # of the range seen so far
 CLOSE_AFTER = 3  # slots in a row below the closing bound
 CLOSE_BELOW = 0.5  # of the threshold
 FLAT_FACTOR = 4  # times the longest constant run of the series' own history
@@ -38,6 +38,7 @@ POLICY = np.dtype(
         ("least_share", "f8"),  # the same as a share of it
         ("lowest", "f8"),  # physical range; infinite where there is none
         ("greatest", "f8"),
+        ("scarcity", "f8"),  # of novelty, as `calibrating.is_novel` takes it; infinite: no value is novel
     ]
 )
 """What deciding needs of the alert settings: one record for the stream, then one for each exception."""
@@ -90,9 +91,11 @@ def _broken_rules(a: Arrays, row: int, value: Any, policy: Any, gap: bool) -> in
         if v < policy.lowest or v > policy.greatest:
             reasons |= LIMIT
         if s.status == READY:
-            margin = NOVELTY_MARGIN * (a.high[row, f] - a.low[row, f])
-            if margin > 0.0 and (v - a.high[row, f] > margin or a.low[row, f] - v > margin):
-                reasons |= NOVELTY
+            span = a.high[row, f] - a.low[row, f]
+            if span > 0.0:
+                outside = max(v - a.high[row, f], a.low[row, f] - v) / span
+                if is_novel(s.calibration, outside, policy.scarcity):
+                    reasons |= NOVELTY
             a.low[row, f] = min(a.low[row, f], v)
             a.high[row, f] = max(a.high[row, f], v)
         a.value[row, f] = v
@@ -118,7 +121,16 @@ def _constant_run(s: Any, constant: bool) -> int:
 
 @compiled
 def _rarity(
-    a: Arrays, p: Parameters, row: int, k: int, newest_x: Any, scored: Scored, hour: int, around: Any, surprise: Any
+    a: Arrays,
+    p: Parameters,
+    r: Rates,
+    row: int,
+    k: int,
+    newest_x: Any,
+    scored: Scored,
+    hour: int,
+    around: Any,
+    surprise: Any,
 ) -> tuple[float, float]:
     """Expected value, bounds (`around`, written) and statistics of a scored reading: `(rank, rarity)`."""
     s = a.rows[row]
@@ -138,7 +150,8 @@ def _rarity(
         deviation += newest_x[f] - a.median[row, f]
     s.error = scored.rms[k]
     variables.learn(scored.newest[k], usual)
-    return advance(s.statistics, p, newest, whole, deviation / width, hour, s.stagger)
+    rank, unusual = advance(s.statistics, p, newest, whole, deviation / width, hour, s.stagger)
+    return rank, calibrate(s.calibration, r, unusual)
 
 
 @compiled
@@ -193,13 +206,22 @@ def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Any)
 
 @compiled
 def decide(
-    a: Arrays, p: Parameters, policies: Any, e: Entries, entries: int, scored: Scored, hours: Any, out: Decisions
+    a: Arrays,
+    p: Parameters,
+    r: Rates,
+    policies: Any,
+    e: Entries,
+    entries: int,
+    scored: Scored,
+    hours: Any,
+    out: Decisions,
 ) -> int:
     """Decide on placed readings in order.
 
     Args:
         a: The table's arrays.
         p: Parameters of the statistics.
+        r: The stream's rates; advanced.
         policies: `POLICY` records; the series' rows say which is theirs.
         e: Entries that `place` wrote.
         entries: How many.
@@ -218,7 +240,7 @@ def decide(
         reasons = _broken_rules(a, row, e.value[i], policy, s.readings <= 1)
         rank, rarity = 0.0, 0.0
         if k >= 0:
-            rank, rarity = _rarity(a, p, row, k, e.x[k, -1], scored, hours[k], out.around[i], out.surprise[i])
+            rank, rarity = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], out.around[i], out.surprise[i])
             if rarity >= policy.threshold:
                 reasons |= MODEL
             if reasons & (MODEL | NOVELTY) and not _matters(a, row, e.value[i], policy):
@@ -231,6 +253,8 @@ def decide(
             if reasons >> bit & 1:
                 s.anomalies[bit] += 1
         out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, rarity, policy)
+        if s.status == READY:
+            measure(r, slot, out.code[i] == OPENED)
         out.reasons[i], out.rarity[i], out.rank[i] = reasons, rarity, rank
         out.ended[i] = s.ended
     return unscored

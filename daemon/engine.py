@@ -22,7 +22,7 @@ from daemon.stream import Stream
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 
 class StateVersionError(ValueError):

@@ -83,16 +83,19 @@ def joiners(table: SeriesTable) -> npt.NDArray[np.int64]:
     return waiting[: max(LEAST_PER_SLOT, -(-len(table) // SPREAD_SLOTS))]
 
 
-def scale(a: Arrays, row: int) -> npt.NDArray[np.float32]:
+def scale(table: SeriesTable, row: int) -> npt.NDArray[np.float32]:
     """Set the scale from the warm-up and return its values, scaled, oldest first, shape (p, F); NaN is a gap."""
+    a = table.arrays
     record = a.rows[row]
     history = a.history[record["buffer"]]
     p = len(history)
     values = history[(int(record["last"]) + 1 + np.arange(p)) % p]
     low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-    spread = np.where(high > low, high - low, np.maximum(np.abs(high), 1e-6))
-    a.low[row], a.high[row], a.origin[row], a.scale[row] = low, high, low, spread
-    x = np.clip((values - low) / spread, LOWEST, GREATEST)
+    a.low[row], a.high[row], a.origin[row], a.scale[row] = low, high, 0.0, 1.0
+    if table.ranged:
+        a.origin[row] = low
+        a.scale[row] = np.where(high > low, high - low, np.maximum(np.abs(high), 1e-6))
+    x = np.clip((values - a.origin[row]) / a.scale[row], LOWEST, GREATEST)
     a.median[row] = np.nanmedian(x, axis=0)
     scaled: npt.NDArray[np.float32] = x.astype(np.float32)
     return scaled
@@ -115,9 +118,10 @@ def _cut(x: Any, last: int, out_x: Any, out_observed: Any, out_slot: Any) -> int
     return found
 
 
-def windows(a: Arrays, row: int) -> Windows:
+def windows(table: SeriesTable, row: int) -> Windows:
     """Scale a series by its warm-up and cut its windows; calling it again gives the same."""
-    x = scale(a, row)
+    a = table.arrays
+    x = scale(table, row)
     size = a.ring.shape[1]
     n = len(x)
     out = Windows(np.zeros((n, size, x.shape[1]), np.float32), np.zeros((n, size), np.bool_), np.zeros(n, np.int64))
@@ -187,7 +191,7 @@ def join(
     record = a.rows[row]
     _seed(a, row, p, w.x, newest, rms, hours)
     _sample(r, int(record["stagger"]), sample_rate, w.x, w.observed, w.slot)
-    x = scale(a, row)
+    x = scale(table, row)
     last, size = int(record["last"]), a.ring.shape[1]
     a.ring[row, (last - np.arange(size)) % size] = x[::-1][:size]
     record["status"] = READY

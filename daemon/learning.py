@@ -249,7 +249,7 @@ class Learner:
         joining.wait(self.table, queued[np.array(empty, np.bool_)], slot)
 
     def _fresh(self, rows: npt.NDArray[np.int64], slot: int) -> TrainingRequest:
-        parts = [joining.windows(self.table.arrays, int(row)) for row in rows]
+        parts = [joining.windows(self.table, int(row)) for row in rows]
         x, observed, slots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         if len(x) > FRESH_WINDOWS:
             rng = np.random.default_rng((self.settings.seed, slot))
@@ -291,7 +291,7 @@ class Learner:
         recent: int,
     ) -> TrainingRequest:
         model, span_s = self.settings.model, self.settings.warm_up
-        daily, weekly = span_s >= 2 * 86400, span_s >= 14 * 86400
+        daily, weekly = (model.calendar and span_s >= days * 86400 for days in (2, 14))
         architecture, masked, copies = str(model.architecture), model.masked, model.copies
         options: dict[str, Option] = {}
         if kind == "tune" and self.champion is not None:  # a tuning keeps the shape of what it continues
@@ -339,7 +339,7 @@ class Learner:
         self.table.shrink()
 
     def _join(self, row: int, slot: int) -> None:
-        w = joining.windows(self.table.arrays, row)
+        w = joining.windows(self.table, row)
         if not len(w.x):  # it fell silent while it waited
             joining.wait(self.table, np.array([row]), slot)
             return

@@ -185,6 +185,7 @@ def _stream_gauges(f: Mapping[str, Family], s: StreamSnapshot, left_out: int) ->
         "stream_last_slot_timestamp_seconds": s.greatest_at,
         "interval_seconds": s.interval_s,
         "false_alarm_budget": s.false_alarm_budget,
+        "false_alarm_rate": s.episode_rate,
         "training_running": s.training,
         "next_training_timestamp_seconds": s.next_training_at,
         "model_loss": model.get("loss"),

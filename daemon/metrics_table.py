@@ -67,6 +67,13 @@ STREAM_METRICS: tuple[Spec, ...] = (
     Spec("stream_last_slot_timestamp_seconds", "gauge", _STREAM, "Event time of the greatest slot seen."),
     Spec("interval_seconds", "gauge", _STREAM, "Length of a slot."),
     Spec("false_alarm_budget", "gauge", _STREAM, "False alarms a series may raise in a month of 30.44 days."),
+    Spec(
+        "false_alarm_rate",
+        "gauge",
+        _STREAM,
+        "New episodes per series and month, measured over this month and the three before; labels are not known, so "
+        "true ones count too.",
+    ),
     Spec("fine_tunes_total", "counter", ("stream", "outcome"), "Trainings by outcome, the first one included."),
     Spec("training_running", "gauge", _STREAM, "1 while a training is under way."),
     Spec("next_training_timestamp_seconds", "gauge", _STREAM, "Event time at which the next training is due."),

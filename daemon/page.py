@@ -97,6 +97,7 @@ def _stream(stream: StreamSnapshot) -> str:
         "late, gaps": f"{stream.late:,}, {stream.gaps:,}",
         "open episodes": f"{stream.open_episodes:,}",
         "false alarms allowed": f"{stream.false_alarm_budget:g} a series and month",
+        "episodes measured": "-" if stream.episode_rate is None else f"{stream.episode_rate:.2g} a series and month",
         "model": _model(stream),
         "last slot": instant(stream.greatest_at),
     }

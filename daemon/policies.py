@@ -1,4 +1,8 @@
-"""From the alert settings to the records that compiled code decides by."""
+"""From the alert settings to the records that compiled code decides by, and how a budget is shared out.
+
+Of a budget of b episodes a month and series novelty has half, at most half an episode: with its margin, a steady series
+with 14 days of history raises about that in its first half year. The networks have the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,35 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from daemon.calibrating import MONTH_S
 from daemon.deciding import POLICY
-from daemon.settings import AlertSettings
+from daemon.settings import AlertSettings, StreamSettings
 
-MONTH_S = 30.44 * 86400
+NOVELTY_SHARE, NOVELTY_MOST = 0.5, 0.5  # of the budget; episodes a month
 _SIDES = {"both": 0, "above": 1, "below": -1}
 
 
-def threshold(false_alarms_per_month: float, interval_s: int) -> float:
-    """Rarity that a calibrated series reaches `false_alarms_per_month` times a month of 30.44 days."""
-    return max(-math.log10(false_alarms_per_month * interval_s / MONTH_S), 0.5)
+def networks_share(alerts: AlertSettings) -> float:
+    """Episodes a month that the networks may start."""
+    budget = alerts.false_alarms_per_month
+    return budget - min(NOVELTY_SHARE * budget, NOVELTY_MOST) if alerts.novelty else budget
 
 
-def policies(alerts: AlertSettings, interval_s: int) -> npt.NDArray[Any]:
+def threshold(alerts: AlertSettings, interval_s: int) -> float:
+    """Rarity that a calibrated series reaches in `networks_share` episodes a month of 30.44 days."""
+    return max(-math.log10(networks_share(alerts) * interval_s / MONTH_S), 0.5)
+
+
+def scarcity(alerts: AlertSettings, width: int) -> float:
+    """Natural logarithm of how many times fewer novel values are wanted than one variable has at a budget of 1."""
+    return max(math.log(width / alerts.false_alarms_per_month), 0.0) if alerts.novelty else math.inf
+
+
+def policies(settings: StreamSettings) -> npt.NDArray[Any]:
     """One `POLICY` record for the stream, then one for each exception."""
-    return np.array([_record(alerts, interval_s)] + [_record(one, interval_s) for one in _exceptions(alerts)], POLICY)
+    alerts = settings.alerts
+    all_alerts = [alerts, *(alerts.exception(i) for i in range(len(alerts.series)))]
+    return np.array([_record(each, settings.interval, settings.format.width) for each in all_alerts], POLICY)
 
 
 def policy_of(alerts: AlertSettings, label: str) -> int:
@@ -31,18 +49,15 @@ def policy_of(alerts: AlertSettings, label: str) -> int:
     return 0 if rule is None else rule + 1
 
 
-def _exceptions(alerts: AlertSettings) -> list[AlertSettings]:
-    return [alerts.exception(i) for i in range(len(alerts.series))]
-
-
-def _record(alerts: AlertSettings, interval_s: int) -> tuple[float, int, int, float, float, float, float]:
+def _record(alerts: AlertSettings, interval_s: int, width: int) -> tuple[float, ...]:
     limits = alerts.limits
     return (
-        threshold(alerts.false_alarms_per_month, interval_s),
+        threshold(alerts, interval_s),
         -(-alerts.refractory // interval_s),
         _SIDES[alerts.direction],
         alerts.min_deviation,
         alerts.min_relative_deviation,
         -math.inf if limits.min is None else limits.min,
         math.inf if limits.max is None else limits.max,
+        scarcity(alerts, width),
     )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from daemon.calibrating import CALIBRATION
 from daemon.statistics import NEVER, STATISTICS
 
 FREE, WARMING, QUEUED, READY = 0, 1, 2, 3
@@ -48,6 +49,7 @@ SERIES = np.dtype(
         ("anomalies", "i4", (6,)),  # anomalous slots by reason, in the order of events.REASONS
         ("late", "i4"),
         ("statistics", STATISTICS),
+        ("calibration", CALIBRATION),
     ],
     align=True,
 )
@@ -84,10 +86,12 @@ class SeriesTable:
         window: Slots of a window.
         width: Variables of a reading.
         warm_up_slots: Slots of the warm-up.
+        ranged: Whether values are scaled by the warm-up's range.
     """
 
-    def __init__(self, max_series: int, window: int, width: int, warm_up_slots: int) -> None:
+    def __init__(self, max_series: int, window: int, width: int, warm_up_slots: int, ranged: bool = True) -> None:
         self.max_series, self.window, self.width, self.warm_up_slots = max_series, window, width, warm_up_slots
+        self.ranged = ranged
         self.labels: list[str | None] = []
         self.row_of: dict[str, int] = {}
         self._free: list[int] = []

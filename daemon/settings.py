@@ -116,6 +116,17 @@ class GateSettings(Section):
     )
 
 
+class StatisticsSettings(Section):
+    time_of_day: bool = _state(True, "Errors in multiples of what is usual at their hour.")
+    caps: bool = _state(True, "Anomalous errors teach the statistics no more than three times the 99 % quantile.")
+    likelihood: bool = _state(True, "How unlikely the latest errors are against earlier ones; `false`: errors as such.")
+    tail: bool = _state(True, "Unusual against the last days (peaks over threshold); `false`: likelihoods as such.")
+    level: bool = _state(True, "A value that stays off the warm-up's median adds to the rarity.")
+    calibration: bool = _state(
+        True, "Rarity follows the rate of new episodes, so that the budget holds; `false`: it stays as at first."
+    )
+
+
 class ModelSettings(Section):
     architecture: Literal["masked-autoencoder", "manufacturing", "dense-3", "dense-4", "lstm", "transformer"] = _state(
         "masked-autoencoder",
@@ -123,19 +134,26 @@ class ModelSettings(Section):
         "reading, the others at the window.",
     )
     window: int = _state(32, "Slots in a window.", ge=8, le=512)
+    scaling: Literal["range", "none"] = _state(
+        "range", "`range`: values in units of the warm-up's range; `none`: as they are, which must be about 0 to 1."
+    )
     masked: int = _retrain(
         4,
-        "Newest slots of the window hidden from the network, which must guess them; only of `masked-autoencoder` and "
-        "`transformer`.",
-        ge=1,
+        "Newest slots of the window hidden from the network, which must guess them, 0 hides none; only of "
+        "`masked-autoencoder` and `transformer`.",
+        ge=0,
         le=64,
     )
+    calendar: bool = _retrain(True, "Whether the network sees time of day and week, where the warm-up is long enough.")
     copies: int = _retrain(6, "Independent copies of the network, averaged.", ge=1, le=64)
     retrain_every: int = _live(200, "Slots between two fine-tunings; 0 never trains after the first.", ge=0)
     apply_after: int = _live(
         8, "Slots between the snapshot a training sees and the slot its result takes effect.", ge=1
     )
     time_limit: Duration = _live(600, "A training that takes longer has failed.", ge=1)
+    statistics: StatisticsSettings = _live(
+        StatisticsSettings(), "Parts on the way from errors to rarity; each can be left out."
+    )
     gate: GateSettings = _live(GateSettings(), "What a retrained model must hold against the one in service.")
     keep: int = _live(10, "Model files kept, the newest; the one in service always is.", ge=1, le=10_000)
     bundle: Path | None = _retrain(None, "Trained bundle (.pt) to start from instead of training at the warm-up's end.")
@@ -180,6 +198,7 @@ class AlertSettings(Section):
     false_alarms_per_month: float = _live(
         1.0, "False alarms the operator accepts per series and month; the threshold follows from it.", gt=0, le=1000
     )
+    novelty: bool = _live(True, "Whether a value outside all that the series has shown is an anomaly by itself.")
     refractory: Duration = _live(86400, "After a notification, the series' next one is held back this long.", ge=0)
     direction: Literal["both", "above", "below"] = _live(
         "both", "Side of the expected value on which a value can be an anomaly (`model`, `novelty`)."

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from daemon.calibrating import measured_rate
 from daemon.engine import Engine
 from daemon.events import REASONS
 from daemon.series import FREE, STATUS
@@ -68,6 +69,8 @@ class StreamSnapshot:
         bytes_per_series: State of one ready series.
         threshold: In units of rarity.
         false_alarm_budget: Per series and month.
+        episode_rate: New episodes per series and month, measured over the last months; None before the first reading
+            that was judged.
         greatest_at: Start of the greatest slot seen.
         model: Digest, version, kind, loss and training range of the model in service; None before the first.
         trainings: Trainings by outcome.
@@ -94,6 +97,7 @@ class StreamSnapshot:
     bytes_per_series: int
     threshold: float
     false_alarm_budget: float
+    episode_rate: float | None
     greatest_at: int | None
     model: dict[str, Any] | None
     trainings: dict[str, int]
@@ -138,6 +142,7 @@ def _stream(s: Stream, rejections: tuple[str, ...]) -> StreamSnapshot:
         bytes_per_series=s.table.bytes_per_series(),
         threshold=float(s.policies["threshold"][0]),
         false_alarm_budget=s.settings.alerts.false_alarms_per_month,
+        episode_rate=measured_rate(s.rates),
         greatest_at=None if s.greatest == NEVER else s.slots.at(s.greatest),
         model=None if champion is None else _model(s),
         trainings=dict(s.learner.outcomes),

@@ -20,8 +20,10 @@ LN10 = math.log(10.0)
 MOST_CAPPED = 60.0
 KEPT = 32  # greatest values a tail keeps; about twice what it uses
 EXCESSES = 15  # most values above the tail's own threshold
+LEVEL_SHARE = 0.25  # of the level's tail in the rarity
 EVERY = 20  # readings of the series between two refits of a tail
 NEVER = -(1 << 40)
+NO_CAP = 1 << 40  # readings before a cap applies, where none ever does
 
 CAP = np.dtype([("height", "f4", (5,)), ("place", "i4", (5,)), ("count", "i4")], align=True)
 TIME_OF_DAY = np.dtype([("total", "f4", (24,)), ("weight", "f4", (24,)), ("level", "f8"), ("cap", CAP)], align=True)
@@ -64,10 +66,21 @@ STATISTICS = np.dtype(
 """All statistics of one series."""
 
 
+class Parts(NamedTuple):
+    """Which units are in use; `model.statistics` in the configuration."""
+
+    time_of_day: bool = True
+    caps: bool = True
+    likelihood: bool = True
+    tail: bool = True
+    level: bool = True
+
+
 class Parameters(NamedTuple):
     """What the warm-up's length p (slots) fixes for all series of a stream.
 
     Attributes:
+        parts: Units in use.
         hourly: Whether errors are divided by what is usual at their hour (warm-up of 1.5 days and more).
         cap_start: Readings before a cap applies.
         tail_history: Readings a tail looks back on.
@@ -75,6 +88,7 @@ class Parameters(NamedTuple):
         tail_fraction: Fraction of readings above the tail's own threshold.
     """
 
+    parts: Parts
     hourly: bool
     cap_start: int
     tail_history: int
@@ -82,12 +96,13 @@ class Parameters(NamedTuple):
     tail_fraction: float
 
 
-def parameters(warm_up_slots: int, interval_s: int) -> Parameters:
+def parameters(warm_up_slots: int, interval_s: int, parts: Parts = Parts()) -> Parameters:  # noqa: B008 - immutable
     """Parameters for a warm-up of `warm_up_slots` slots of `interval_s` seconds."""
     history = max(100, int(0.67 * warm_up_slots))
     return Parameters(
-        hourly=warm_up_slots * interval_s >= 1.5 * 86400,
-        cap_start=max(50, warm_up_slots // 4),
+        parts=parts,
+        hourly=parts.time_of_day and warm_up_slots * interval_s >= 1.5 * 86400,
+        cap_start=max(50, warm_up_slots // 4) if parts.caps else NO_CAP,
         tail_history=history,
         tail_start=min(100, warm_up_slots // 2),
         tail_fraction=min(0.03, EXCESSES / history),
@@ -292,23 +307,34 @@ def advance(
         stagger: Offset of the tail's refits, so that series do not refit all at once.
 
     Returns:
-        `(rank, rarity)`: the continuous score, and minus log10 of how often so rare a value occurs.
+        `(rank, unusual)`: the continuous score, and the sum of the tails, which `daemon.calibrating` makes a rarity of.
     """
     if p.hourly:
         newest = normalise(s.newest_hours, newest, hour, p.cap_start)
         rms = normalise(s.rms_hours, rms, hour, p.cap_start)
+    rank = _rank(s, p, newest, rms)
+    unusual = tail(s.rank_tail, rank, p, stagger) if p.parts.tail else rank
+    if p.parts.level:
+        level = likelihood(s.level, deviation, cap_value(s.level_cap, p.cap_start), True)
+        cap_push(s.level_cap, abs(deviation))
+        unusual += LEVEL_SHARE * (tail(s.level_tail, level, p, stagger) if p.parts.tail else level)
+    return rank, unusual
+
+
+@compiled
+def _rank(s: Record, p: Parameters, newest: float, rms: float) -> float:
+    """How unlikely the latest errors are, the mean of three; without likelihoods, errors in units of their level."""
+    if not p.parts.likelihood:
+        return float(newest / s.newest_hours.level + rms / s.rms_hours.level) / 2.0
     newest_cap, rms_cap = cap_value(s.newest_cap, p.cap_start), cap_value(s.rms_cap, p.cap_start)
-    level_cap = cap_value(s.level_cap, p.cap_start)
     rank = (
         likelihood(s.newest, newest, newest_cap, False)
         + likelihood(s.rms, rms, rms_cap, False)
         + likelihood(s.instant, rms, rms_cap, False)
     ) / 3.0
-    level = likelihood(s.level, deviation, level_cap, True)
     cap_push(s.newest_cap, newest)
     cap_push(s.rms_cap, rms)
-    cap_push(s.level_cap, abs(deviation))
-    return rank, tail(s.rank_tail, rank, p, stagger) + 0.25 * tail(s.level_tail, level, p, stagger)
+    return float(rank)
 
 
 @compiled

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon import joining, placing, reservoir
+from daemon import calibrating, joining, placing, reservoir
 from daemon.aggregating import MODES, Combined, combine, finish
 from daemon.deciding import Decisions, Scored, decide
 from daemon.episodes import Episodes
@@ -22,7 +22,7 @@ from daemon.series import FREE, WARMING, SeriesTable
 from daemon.settings import StreamSettings
 from daemon.silence import Silence
 from daemon.slots import SlotClock
-from daemon.statistics import NEVER, parameters
+from daemon.statistics import NEVER, Parts, parameters
 
 CHUNK = 8192  # readings placed and scored at once
 CHUNK_NUMBERS = 1 << 21  # numbers in the windows of one chunk
@@ -65,10 +65,12 @@ class Stream:
     def __init__(self, name: str, settings: StreamSettings, trainer: Trainer) -> None:
         self.name = name
         model, width, p = settings.model, settings.format.width, settings.warm_up_slots
-        self.table = SeriesTable(settings.max_series, model.window, width, p)
+        self.table = SeriesTable(settings.max_series, model.window, width, p, model.scaling == "range")
         self.reservoir = reservoir.reservoir(model.window, width, settings.seed)
         self.slots = SlotClock(settings.interval, settings.timezone, settings.stamp)
-        self.parameters = parameters(p, settings.interval)
+        units = model.statistics.model_dump(exclude={"calibration"})
+        self.parameters = parameters(p, settings.interval, Parts(**units))
+        self.rates = calibrating.rates(settings.interval, model.statistics.calibration)
         self.clock = np.array([NEVER, NEVER, 0], np.int64)
         self.closed = NEVER
         self.greatest = NEVER
@@ -86,7 +88,7 @@ class Stream:
         """Take over new settings; those that need a new state must be as they were."""
         replan = settings.model.retrain_every != self.learner.settings.model.retrain_every
         self.settings = self.learner.settings = settings
-        self.policies = policies(settings.alerts, settings.interval)
+        self.policies = policies(settings)
         self.episodes.names = settings.format.names
         for label, row in self.table.row_of.items():
             self.table.arrays.rows["policy"][row] = policy_of(settings.alerts, label)
@@ -339,7 +341,7 @@ class Stream:
             columns = Scored(scores.newest, scores.rms, scores.expected)
         out = Decisions.room(entries, width)
         self.counters.unscored += decide(
-            self.table.arrays, self.parameters, self.policies, e, entries, columns, hours, out
+            self.table.arrays, self.parameters, self.rates, self.policies, e, entries, columns, hours, out
         )
         if self.observer is not None:
             self.observer(*(column[:entries].copy() for column in (e.row, e.slot, out.rank, out.rarity)))
@@ -417,6 +419,7 @@ class Stream:
         arrays = {f"series/{n}": array for n, array in series.items()}
         arrays |= {f"learner/{n}": array for n, array in learner.items()}
         arrays |= {f"reservoir/{n}": array for n, array in reservoir.state(self.reservoir).items()}
+        arrays |= {f"rates/{n}": array for n, array in calibrating.state(self.rates).items()}
         return meta, arrays | {"clock": self.clock}
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
@@ -427,6 +430,7 @@ class Stream:
 
         self.table.restore(meta["series"], part("series"))
         reservoir.restore(self.reservoir, part("reservoir"))
+        calibrating.restore(self.rates, part("rates"))
         self.clock[:] = arrays["clock"]
         self.silence.restore(meta["silence"])
         self.episodes.restore(meta["episodes"])

@@ -61,6 +61,7 @@ def stream_status(stream: StreamSnapshot) -> dict[str, Any]:
         "open_episodes": stream.open_episodes,
         "threshold": stream.threshold,
         "false_alarms_per_month": stream.false_alarm_budget,
+        "episodes_per_month": stream.episode_rate,
         "model": stream.model,
         "trainings": dict(stream.trainings),
         "training": stream.training,

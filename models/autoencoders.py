@@ -93,8 +93,9 @@ class MaskedEnsemble(Network):
         hidden_weight = _MASKED_WEIGHT if config.width == 1 else _JOINT_WEIGHT
         weight = torch.ones(config.copies, 1, config.window, config.width)  # (K, 1, W, F)
         visible = weight.clone()
-        weight[:, 0, -config.masked :] += guessed.unsqueeze(1) * (hidden_weight - 1)
-        visible[:, 0, -config.masked :] -= guessed.unsqueeze(1)
+        first = config.window - config.masked
+        weight[:, 0, first:] += guessed.unsqueeze(1) * (hidden_weight - 1)
+        visible[:, 0, first:] -= guessed.unsqueeze(1)
         self.visible = nn.Buffer(visible, persistent=False)
         self.weight = nn.Buffer(weight / weight.mean((2, 3), keepdim=True), persistent=False)
         share = guessed / guessed.sum(0)  # (K, F): a copy's share in what is said of a variable

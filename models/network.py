@@ -30,7 +30,7 @@ class NetworkConfig:
     Attributes:
         window: Slots in a window (W).
         width: Variables of a reading (F).
-        masked: Newest slots that are hidden from a network which must guess them.
+        masked: Newest slots that are hidden from a network which must guess them; 0 hides none.
         copies: Independent copies that are averaged (K).
         interval_s: Seconds between two slots; architectures that look at the calendar of every slot need it.
         options: What an architecture has beyond that, by name, sorted; what is left out has its default.
@@ -44,9 +44,9 @@ class NetworkConfig:
     options: tuple[tuple[str, Option], ...] = ()
 
     def __post_init__(self) -> None:
-        least = min(self.window, self.width, self.masked, self.copies, self.interval_s)
+        least = min(self.window, self.width, self.masked + 1, self.copies, self.interval_s)
         if least < 1 or self.masked >= self.window:
-            raise ValueError(f"no network has {self}: all must be at least 1, and masked below window")
+            raise ValueError(f"no network has {self}: all must be at least 1, but masked 0, and below window")
 
 
 def options(values: Mapping[str, Option]) -> tuple[tuple[str, Option], ...]:

@@ -66,7 +66,7 @@ class TransformerReconstructor(Network):
     def weigh(self, target: Tensor) -> Tensor:
         """A hidden slot weighs 4 times a visible one."""
         weight = torch.ones(self.window, 1, device=target.device)  # (W, 1)
-        weight[-self.masked :] = 4.0
+        weight[self.window - self.masked :] = 4.0
         return weight / weight.mean()
 
 

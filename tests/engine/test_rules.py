@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from daemon.deciding import FLAT_FACTOR, FLAT_LEAST
 from daemon.engine import Engine
 from daemon.events import Event
-from daemon.inputs import Promoted
-from daemon.policies import threshold
-from tests.engine.making import FIRST, INTERVAL, STREAM, Row, bundle, engine, feed, noise, row_of, the
+from daemon.inputs import Configured, Promoted
+from daemon.policies import scarcity, threshold
+from daemon.settings import AlertSettings
+from tests.engine.making import FIRST, INTERVAL, STREAM, Row, bundle, config, engine, feed, noise, row_of, the
 
 
 def said(events: list[Event], reason: str) -> list[tuple[str, int]]:
@@ -111,7 +114,26 @@ def test_a_vector_is_constant_only_as_a_whole() -> None:
     assert said(feed(made, stuck, width=2), "flatline") == []
 
 
-@pytest.mark.parametrize(("budget", "wanted"), [(1.0, 3.1647), (10.0, 2.1647), (1000.0, 0.5)])
-def test_the_threshold_follows_from_the_budget(budget: float, wanted: float) -> None:
-    """At half-hourly readings one false alarm a month is a rarity of 3.16; a month is 30.44 days."""
-    assert threshold(budget, 1800) == pytest.approx(wanted, abs=1e-3)
+@pytest.mark.parametrize(
+    ("budget", "novelty", "wanted"),
+    [(1.0, False, 3.1647), (10.0, False, 2.1647), (1000.0, False, 0.5), (1.0, True, 3.4657), (10.5, True, 2.1647)],
+)
+def test_the_threshold_follows_from_the_budget(budget: float, novelty: bool, wanted: float) -> None:
+    """Half-hourly, one episode a month is a rarity of 3.16; novelty takes half a budget, at most half an episode."""
+    alerts = AlertSettings(false_alarms_per_month=budget, novelty=novelty)
+    assert threshold(alerts, 1800) == pytest.approx(wanted, abs=1e-3)
+
+
+def test_novelty_can_be_left_out() -> None:
+    """With `novelty: false` no value is novel, and the networks have the whole budget; both hold from a reload on."""
+    made = ready(noise(range(60)), alerts={"novelty": False})
+    assert novel(made, [("a", 60, 50.0)]) == 0
+    made.step(Configured(config()))
+    assert novel(made, [("a", 61, 100.0)]) == 1
+
+
+def test_novelty_is_scarcer_with_more_variables_and_smaller_budgets() -> None:
+    """The margin follows the budget below 1 and the number of variables: the budget is the series', for all of them."""
+    assert scarcity(AlertSettings(), 1) == 0.0
+    assert scarcity(AlertSettings(false_alarms_per_month=5), 1) == 0.0
+    assert scarcity(AlertSettings(false_alarms_per_month=0.5), 4) == pytest.approx(math.log(8))

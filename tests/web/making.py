@@ -65,6 +65,7 @@ def stream(name: str = "taxi", series: SeriesColumns | None = None, **changes: A
         bytes_per_series=2048,
         threshold=3.16,
         false_alarm_budget=1.0,
+        episode_rate=0.25,
         greatest_at=NOW,
         model={
             "digest": "ab" * 32,

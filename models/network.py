@@ -46,7 +46,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         least = min(self.window, self.width, self.masked + 1, self.copies, self.interval_s)
         if least < 1 or self.masked >= self.window:
-            raise ValueError(f"no network has {self}: all must be at least 1, but masked 0, and below window")
+            raise ValueError(f"no network has {self}: all must be at least 1 (masked 0), and masked below window")
 
 
 def options(values: Mapping[str, Option]) -> tuple[tuple[str, Option], ...]:

@@ -251,9 +251,10 @@ class Learner:
     def _fresh(self, rows: npt.NDArray[np.int64], slot: int) -> TrainingRequest:
         parts = [joining.windows(self.table, int(row)) for row in rows]
         x, observed, slots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        if len(x) > FRESH_WINDOWS:
+        most = min(FRESH_WINDOWS, reservoir.most_windows(self.table.window, self.table.width))
+        if len(x) > most:
             rng = np.random.default_rng((self.settings.seed, slot))
-            keep = np.sort(rng.choice(len(x), FRESH_WINDOWS, replace=False))
+            keep = np.sort(rng.choice(len(x), most, replace=False))
             x, observed, slots = x[keep], observed[keep], slots[keep]
         return self._request("fresh", slot, x, observed, slots, recent=0)
 

@@ -13,22 +13,23 @@ PER_SLOT = 4  # windows a slot contributes at most, on average
 RECENT_SLOTS = 1000
 RECENT = PER_SLOT * RECENT_SLOTS
 OLDER = 65_536
+MOST_NUMBERS = 1 << 25  # in the sample's windows: a window of a thousand variables must not take gigabytes
 DRAWN = 4096  # of the older windows, in one training
 
 
 class Reservoir(NamedTuple):
     """The reservoir's arrays as compiled code takes them; W slots, F variables."""
 
-    x: npt.NDArray[np.float32]  # (RECENT + OLDER, W, F): a ring of recent windows, then the sample of all
-    observed: npt.NDArray[np.bool_]  # (RECENT + OLDER, W)
-    slot: npt.NDArray[np.int64]  # (RECENT + OLDER,) newest slot of each window
+    x: npt.NDArray[np.float32]  # (RECENT + O, W, F): a ring of recent windows, then the sample of all, O of them
+    observed: npt.NDArray[np.bool_]  # (RECENT + O, W)
+    slot: npt.NDArray[np.int64]  # (RECENT + O,) newest slot of each window
     seen: npt.NDArray[np.int64]  # (1,) windows ever added
     seed: npt.NDArray[np.uint64]  # (1,)
 
 
 def reservoir(window: int, width: int, seed: int) -> Reservoir:
     """An empty reservoir; its memory is touched only as it fills."""
-    n = RECENT + OLDER
+    n = RECENT + min(OLDER, most_windows(window, width))
     return Reservoir(
         np.zeros((n, window, width), np.float32),
         np.zeros((n, window), np.bool_),
@@ -36,6 +37,11 @@ def reservoir(window: int, width: int, seed: int) -> Reservoir:
         np.zeros(1, np.int64),
         np.array([seed], np.uint64),
     )
+
+
+def most_windows(window: int, width: int) -> int:
+    """How many windows of this shape may be held at once, at least one."""
+    return max(1, MOST_NUMBERS // (window * width))
 
 
 @compiled
@@ -59,10 +65,10 @@ def add(r: Reservoir, x: Any, observed: Any, slot: int) -> None:
     n = r.seen[0]
     r.seen[0] = n + 1
     _put(r, n % RECENT, x, observed, slot)
-    place = n
-    if n >= OLDER:
+    place, older = n, len(r.slot) - RECENT
+    if n >= older:
         place = np.int64(mix(r.seed[0], n) % np.uint64(n + 1))
-    if place < OLDER:
+    if place < older:
         _put(r, RECENT + place, x, observed, slot)
 
 
@@ -76,7 +82,7 @@ def _put(r: Reservoir, at: int, x: Any, observed: Any, slot: int) -> None:
 def draw(r: Reservoir, recent: int, seed: tuple[int, ...]) -> tuple[npt.NDArray[np.int64], int]:
     """Indices of a sample of all windows followed by the newest `recent` ones, and how many the latter are."""
     seen = int(r.seen[0])
-    older = min(seen, OLDER)
+    older = min(seen, len(r.slot) - RECENT)
     rng = np.random.default_rng(seed)
     sample = np.sort(rng.choice(older, min(older, DRAWN), replace=False)) + RECENT
     newest = np.arange(max(0, seen - min(recent, RECENT)), seen) % RECENT
@@ -86,7 +92,7 @@ def draw(r: Reservoir, recent: int, seed: tuple[int, ...]) -> tuple[npt.NDArray[
 def state(r: Reservoir) -> dict[str, npt.NDArray[Any]]:
     """The filled part of the arrays, for the dump."""
     seen = int(r.seen[0])
-    recent, older = min(seen, RECENT), min(seen, OLDER)
+    recent, older = min(seen, RECENT), min(seen, len(r.slot) - RECENT)
     filled = np.r_[0:recent, RECENT : RECENT + older]
     return {"x": r.x[filled], "observed": r.observed[filled], "slot": r.slot[filled], "seen": r.seen.copy()}
 
@@ -94,7 +100,7 @@ def state(r: Reservoir) -> dict[str, npt.NDArray[Any]]:
 def restore(r: Reservoir, arrays: dict[str, npt.NDArray[Any]]) -> None:
     """Fill an empty reservoir with what `state` returned."""
     seen = int(arrays["seen"][0])
-    recent, older = min(seen, RECENT), min(seen, OLDER)
+    recent, older = min(seen, RECENT), min(seen, len(r.slot) - RECENT)
     for own, saved in ((r.x, arrays["x"]), (r.observed, arrays["observed"]), (r.slot, arrays["slot"])):
         own[:recent] = saved[:recent]
         own[RECENT : RECENT + older] = saved[recent:]

@@ -214,7 +214,8 @@ def _sources(picture: Picture) -> str:
     rows = []
     for name, gauges in picture.sources.items():
         up = _pill("good", "up") if gauges.get("up") else _pill("warm", "not there")
-        rest = ", ".join(f"{key.replace('_', ' ')} {value:,.0f}" for key, value in gauges.items() if key != "up")
+        shown = {key: value for key, value in gauges.items() if value or not key.startswith(("refused_", "closed_"))}
+        rest = ", ".join(f"{key.replace('_', ' ')} {value:,.0f}" for key, value in shown.items() if key != "up")
         rows.append(f'<tr><th scope="row" class="name">{escape(name)}</th><td>{up}</td><td>{escape(rest)}</td></tr>')
     store = picture.store
     at_ms = store.get("checkpoint_at_ms")

@@ -42,6 +42,7 @@ streams:
     interval: 30m
     clock: event
     warm_up: 14d
+    model: {retrain_every: 0}  # years of event time in minutes: the stream would wait for one training after the other
 limits: {line_bytes: 4KiB}
 events: {stdout: false}
 http: {listen: "127.0.0.1:0"}

@@ -6,9 +6,11 @@ sample to standard output.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 from daemon.schema import NAME, Key, keys
@@ -34,15 +36,22 @@ _HEAD = """\
 _WIDTH = 116
 
 
-def sample() -> str:
-    """The commented file that `tidegauge init` writes: every key, the optional ones as comments with their default."""
+def sample(state_dir: Path | None = None, readings: str | None = None) -> str:
+    """The commented file that `tidegauge init` writes: every key, the optional ones as comments with their default.
+
+    Args:
+        state_dir: Value of that key, uncommented.
+        readings: Path of the file source.
+    """
+    given = {"state_dir": state_dir and str(state_dir), f"streams.{NAME}.sources[].path": readings}
+    shown = _SHOWN | {path: json.dumps(value, ensure_ascii=False) for path, value in given.items() if value}
     lines = [_HEAD]
     for key in keys():
-        lines += _entry(key)
+        lines += _entry(key, shown)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
-def _entry(key: Key) -> list[str]:
+def _entry(key: Key, shown: Mapping[str, str]) -> list[str]:
     depth = key.path.count(".")
     first_of_item = key.path.endswith(_ITEMS)
     indent = "  " * (depth + key.path.count("[]."))
@@ -54,8 +63,8 @@ def _entry(key: Key) -> list[str]:
         lines.append(f"{indent}{key.name}:")
         if key.type == "sections by name":
             lines.append(f"{indent}  {_STREAM}:")
-    elif key.path in _SHOWN:
-        lines.append(f"{indent}{key.name}: {_SHOWN[key.path]}")
+    elif key.path in shown:
+        lines.append(f"{indent}{key.name}: {shown[key.path]}")
     else:
         lines.append(f"{indent}# {key.name}: {key.default}")
     return ["", *lines] if depth == 0 else lines

@@ -17,7 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _missing(reason: str) -> NoReturn:
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it in CI."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason}; CI=true allows no skipped test", pytrace=False)
     pytest.skip(reason)
@@ -26,7 +27,7 @@ def _missing(reason: str) -> NoReturn:
 def need(tool: str) -> Path:
     """The path of a program such as `prometheus` or `chromium`; without it the test is skipped, or fails in CI."""
     found = shutil.which(tool)
-    return Path(found) if found else _missing(f"{tool} is not installed (.ci/run installs it)")
+    return Path(found) if found else missing(f"{tool} is not installed (.ci/run installs it)")
 
 
 def need_mounting() -> None:
@@ -35,7 +36,7 @@ def need_mounting() -> None:
         need(tool)
     done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
     if done.returncode:
-        _missing(f"no mount namespace can be made here ({done.stderr.strip()}); run the tests as root")
+        missing(f"no mount namespace can be made here ({done.stderr.strip()}); run the tests as root")
 
 
 @pytest.fixture(scope="session")
@@ -43,4 +44,4 @@ def shared_data() -> Path:
     """The directory of reference data: `TIDEGAUGE_DATA`, else `../shared/data`."""
     named = os.environ.get("TIDEGAUGE_DATA")
     data = Path(named) if named else ROOT.parent / "shared" / "data"
-    return data if data.is_dir() else _missing(f"there is no {data}; set TIDEGAUGE_DATA to the reference data")
+    return data if data.is_dir() else missing(f"there is no {data}; set TIDEGAUGE_DATA to the reference data")

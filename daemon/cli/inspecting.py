@@ -40,6 +40,10 @@ def check(config: Config = None, as_json: Json = False) -> None:
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("tidegauge.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    state_dir: Annotated[Path | None, typer.Option(help="Set state_dir; default: beside the file.")] = None,
+    readings: Annotated[
+        str | None, typer.Option(help="Set the path of the source, such as '/srv/meters/*.csv'.")
+    ] = None,
 ) -> None:
     """Write a commented sample configuration."""
     with errors():
@@ -47,7 +51,7 @@ def init(
 
         with contextlib.suppress(FileExistsError):
             with path.open("w" if force else "x") as file:
-                file.write(sample())
+                file.write(sample(state_dir, readings))
             typer.echo(f"wrote {path}; next: tidegauge check --config {path}")
             return
         fail(f"{path} exists; name another file, or replace it with --force")

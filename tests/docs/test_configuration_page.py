@@ -35,6 +35,15 @@ def test_the_sample_can_be_run_as_it_stands(tmp_path: Path) -> None:
     assert [source.path for source in stream.sources] == [f"{tmp_path}/readings/*.csv"]
 
 
+def test_the_sample_has_the_paths_it_is_given(tmp_path: Path) -> None:
+    """State directory and readings are set, whatever characters they have, and nothing else is."""
+    settings = written(tmp_path, sample.sample(Path("/var/lib/a: b"), '/srv/*"x".csv'))
+    assert str(settings.state_dir) == "/var/lib/a: b"
+    assert [source.path for source in settings.streams["readings"].sources] == ['/srv/*"x".csv']
+    plain = effective(written(tmp_path, sample.sample()))
+    assert {key for key, value in effective(settings).items() if value != plain[key]} == {"state_dir", "streams"}
+
+
 def test_the_sample_shows_every_key_with_its_default(tmp_path: Path) -> None:
     """With every optional key uncommented the sample means the same, so each is there, spelt right, at its default."""
     text = re.sub(r"^( *)# (\w+: )", r"\1\2", sample.sample(), flags=re.MULTILINE)

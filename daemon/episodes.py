@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,9 @@ from daemon.placing import Entries
 from daemon.series import SeriesTable
 from daemon.slots import SlotClock
 from daemon.variables import POWER
+
+Networks = Callable[[int, int], list[tuple[str, float]]]
+"""Takes a window's index and its newest slot; names an ensemble's networks with their shares of its error."""
 
 CONTRIBUTIONS = 5  # slots, and variables, named in an event
 
@@ -43,6 +47,7 @@ class Episodes:
         scored: Scored,
         slot_errors: npt.NDArray[np.float32] | None,
         policies: npt.NDArray[Any],
+        networks: Networks,
     ) -> list[tuple[int, Event]]:
         """Revisions caused by the first `entries` readings, each with its arrival index."""
         out: list[tuple[int, Event]] = []
@@ -51,7 +56,7 @@ class Episodes:
             if code == CLOSED:
                 out.append((int(e.arrival[i]), self._close(row, int(e.slot[i]), int(decisions.ended[i]))))
                 continue
-            seen = self._seen(e, i, decisions, scored, slot_errors, policies)
+            seen = self._seen(e, i, decisions, scored, slot_errors, policies, networks)
             if code == OPENED:
                 event = self._opened(row, int(e.slot[i]), seen)
             else:
@@ -75,6 +80,7 @@ class Episodes:
         scored: Scored,
         slot_errors: npt.NDArray[np.float32] | None,
         policies: npt.NDArray[Any],
+        networks: Networks,
     ) -> dict[str, Any]:
         """What this slot says, in the fields of an event."""
         row, k = int(e.row[i]), int(e.window[i])
@@ -101,6 +107,7 @@ class Episodes:
             "upper": _numbers(expected + around),
             "contributions": self._contributions(int(e.slot[i]), slot_errors[k]),
             "variables": self._variables(decisions.surprise[i]),
+            "networks": tuple({"network": name, "share": share} for name, share in networks(k, int(e.slot[i]))),
         }
 
     def _contributions(self, slot: int, errors: npt.NDArray[np.float32]) -> tuple[dict[str, Any], ...]:

@@ -37,6 +37,7 @@ class Event:
         upper: Upper bound.
         contributions: Slots of the window that contributed most: `{"at": epoch s, "share": 0..1}`, greatest first.
         variables: Of readings with several, those that contributed most there: `{"variable": name, "share": 0..1}`.
+        networks: Of an ensemble, what each network added to the error there: `{"network": name, "share": 0..1}`.
         members: For an event of the whole stream: how many series, and the first labels.
     """
 
@@ -60,6 +61,7 @@ class Event:
     upper: tuple[float, ...] | None
     contributions: tuple[dict[str, Any], ...] = ()
     variables: tuple[dict[str, Any], ...] = ()
+    networks: tuple[dict[str, Any], ...] = ()
     members: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +71,7 @@ class Event:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Event:
         """The event that `to_json` wrote. Raises TypeError when a key is unknown or missing."""
-        tuples = ("reasons", "value", "expected", "lower", "upper", "contributions", "variables")
+        tuples = ("reasons", "value", "expected", "lower", "upper", "contributions", "variables", "networks")
         fields: dict[str, Any] = {k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()}
         return cls(**fields)
 

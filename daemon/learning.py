@@ -17,6 +17,7 @@ from daemon.statistics import NEVER, Parameters
 from models import gate
 from models.architectures import LABELLED
 from models.bundle import Bundle, BundleError, Scorer, Scores
+from models.combining import Contributions
 from models.features import calendar
 from models.gate import GateRule, GateSample, Verdict
 from models.network import Option
@@ -79,6 +80,7 @@ class Learner:
     sample_rate: int = 1
     seen_to: int = NEVER
     judged: list[Judged] = field(default_factory=list)
+    _contributions: Contributions | None = None
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
 
     # -- schedule ------------------------------------------------------------------------------------------------
@@ -332,6 +334,18 @@ class Learner:
         assert self.champion is not None
         manifest = self.champion.manifest
         return self.scorer.score(x, observed, calendar(self.slots.local_s(slots), manifest.daily, manifest.weekly))
+
+    def networks(
+        self, x: npt.NDArray[np.float32], observed: npt.NDArray[np.bool_], slot: int
+    ) -> list[tuple[str, float]]:
+        """What each network of an ensemble in service adds to the error of one window; none for a single network."""
+        champion = self.champion
+        assert champion is not None
+        if self._contributions is None or self._contributions.bundle is not champion:
+            self._contributions = Contributions(champion)
+        m = champion.manifest
+        at = calendar(self.slots.local_s(np.array([slot], np.int64)), m.daily, m.weekly)
+        return self._contributions.shares(x, observed, at)
 
     def join_some(self, slot: int) -> None:
         """Let the series whose turn it is join."""

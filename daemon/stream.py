@@ -346,7 +346,11 @@ class Stream:
         if self.observer is not None:
             self.observer(*(column[:entries].copy() for column in (e.row, e.slot, out.rank, out.rarity)))
         errors = None if scores is None else scores.slot_error
-        said = self.episodes.take(e, entries, out, columns, errors, self.policies)
+
+        def networks(k: int, slot: int) -> list[tuple[str, float]]:
+            return self.learner.networks(e.x[k : k + 1], e.observed[k : k + 1], slot)
+
+        said = self.episodes.take(e, entries, out, columns, errors, self.policies, networks)
         merged = [(arrival, 0, event) for arrival, event in silences] + [(arrival, 1, event) for arrival, event in said]
         return [event for _, _, event in sorted(merged, key=lambda item: item[:2])]
 

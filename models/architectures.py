@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from models.autoencoders import DENSE, DenseEnsemble, MaskedEnsemble
+from models.ensemble import ENSEMBLE, Ensemble
 from models.network import Network, NetworkConfig
 from models.recurrent import LstmEnsemble
 from models.tasks import TransformerClassifier, TransformerReconstructor
@@ -19,9 +20,12 @@ _BUILDERS: dict[str, Builder] = {
     "lstm": LstmEnsemble,
     "transformer": TransformerReconstructor,
     "transformer-classifier": TransformerClassifier,
+    ENSEMBLE: lambda config, seed: Ensemble(config, build, seed),
 }
-_WITH_OPTIONS = {"lstm", "transformer", "transformer-classifier"}
-ARCHITECTURES = tuple(_BUILDERS)
+_WITH_OPTIONS = {"lstm", "transformer", "transformer-classifier", ENSEMBLE}
+ARCHITECTURES = tuple(name for name in _BUILDERS if name != ENSEMBLE)
+"""Those that stand by themselves; an ensemble is made of them."""
+
 LABELLED = frozenset({"transformer-classifier"})
 """Those that learn from labels: a daemon serves their bundles but cannot train them."""
 

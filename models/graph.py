@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from models.autoencoders import StackedLinear
+from models.ensemble import Ensemble
 from models.network import CALENDAR, Network, SlotCalendar
 from models.tasks import TransformerClassifier
 
@@ -85,7 +86,13 @@ class _Tracer(fx.Tracer):
 
 
 def graph(network: Network) -> list[GraphNode]:
-    """The graph of a network, inputs first, each node after those that feed it."""
+    """The graph of a network, inputs first, each node after those that feed it.
+
+    Raises:
+        ValueError: It is an ensemble: its members are drawn each by itself.
+    """
+    if isinstance(network, Ensemble):
+        raise ValueError("an ensemble is not drawn as one graph; draw the bundles that it was made of")
     core = _Core(network.eval())
     traced = fx.GraphModule(core, _Tracer().trace(core))
     inputs = (

@@ -108,11 +108,11 @@ def models_show(
     with errors():
         try:
             architecture, network = network_of(name)
+            found = shown(architecture, network)
+            if graph is not None:
+                graph.write_text(draw(trace(network), f"{name}: {found.parameters:,} parameters"), "utf-8")
         except ValueError as error:
             fail(str(error))
-        found = shown(architecture, network)
-        if graph is not None:
-            graph.write_text(draw(trace(network), f"{name}: {found.parameters:,} parameters"), "utf-8")
         if as_json:
             typer.echo(orjson.dumps(found.to_json()).decode())
             return
@@ -125,6 +125,37 @@ def models_show(
         typer.echo(
             f"{architecture}: {found.parameters:,} parameters; window {found.window}, width {found.width}{copies}"
         )
+
+
+@models_app.command("combine")
+def models_combine(
+    bundles: Annotated[
+        list[Path], typer.Argument(help="Bundles (.pt) of one stream: windows, seeds or networks may differ.")
+    ],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    as_json: Json = False,
+) -> None:
+    """Make one bundle of several, whose networks score together: an ensemble, served by `model.bundle`."""
+    from models.bundle import read_bundle, write_bundle
+    from models.combining import combine, split
+
+    with errors():
+        names = [path.stem for path in bundles]
+        if len(set(names)) != len(names):
+            fail(f"two bundles are called {max(names, key=names.count)}; events name them by file, so rename one", 2)
+        try:
+            made = combine({name: read_bundle(path) for name, path in zip(names, bundles, strict=True)})
+        except ValueError as error:
+            fail(str(error))
+        write_bundle(out, made)
+        m = made.manifest
+        weights = {member.name: member.weight for member, _ in split(made)}
+        if as_json:
+            typer.echo(orjson.dumps({"file": str(out), "window": m.window, "weights": weights}).decode())
+            return
+        for name, weight in weights.items():
+            typer.echo(f"{name}: weight {weight:.3f}")
+        typer.echo(f"wrote {out}; set model.window: {m.window} and model.bundle: {out} in its stream")
 
 
 @models_app.command("promote")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from models.architectures import ARCHITECTURES, LABELLED, build
 from models.bundle import Bundle, Scorer, read_bundle, scripted, write_bundle
+from models.ensemble import ENSEMBLE, Member, members_option
 from models.features import calendar
 from models.manifest import Manifest
 from models.network import Network, NetworkConfig, options
@@ -25,12 +26,17 @@ WIDTH = {"manufacturing": 12}
 TINY = {"dim": 16, "feedforward": 16, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.1}
 """Transformer's options that train in a second."""
 
-every = pytest.mark.parametrize("architecture", ARCHITECTURES)
-trainable = pytest.mark.parametrize("architecture", [a for a in ARCHITECTURES if a not in LABELLED])
+ALL = [*ARCHITECTURES, ENSEMBLE]
+every = pytest.mark.parametrize("architecture", ALL)
+trainable = pytest.mark.parametrize("architecture", [a for a in ALL if a not in LABELLED])
 
 
 def config(architecture: str) -> NetworkConfig:
     """A small network of this architecture."""
+    if architecture == ENSEMBLE:
+        shapes = {"dense-3": NetworkConfig(WINDOW, 1, 2, 1, INTERVAL_S), "lstm": NetworkConfig(8, 1, 2, 1, INTERVAL_S)}
+        members = members_option([Member(f"my {name}", name, shape, 0.5) for name, shape in shapes.items()])
+        return NetworkConfig(WINDOW, 1, 2, 1, INTERVAL_S, options({"members": members}))
     own = TINY if architecture.startswith("transformer") else {}
     return NetworkConfig(WINDOW, WIDTH.get(architecture, 1), 2, 1 if own else 2, INTERVAL_S, options(own))
 

@@ -1,0 +1,122 @@
+"""An ensemble: networks of any architecture and window that score together as one.
+
+Shapes: B windows, W slots of the longest member, F variables, M members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.network import Network, NetworkConfig, options
+
+ENSEMBLE = "ensemble"
+Build = Callable[[str, NetworkConfig, int], Network]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of an ensemble.
+
+    Attributes:
+        name: What events call it.
+        architecture: Its name in `models.architectures`.
+        network: Its shapes.
+        weight: What its errors count; the members' sum is 1.
+    """
+
+    name: str
+    architecture: str
+    network: NetworkConfig
+    weight: float
+
+
+def members_option(members: list[Member]) -> str:
+    """The members as the text that an ensemble's option `members` is."""
+    rows = [asdict(member) | {"network": _network_row(member.network)} for member in members]
+    return orjson.dumps(rows, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _network_row(config: NetworkConfig) -> dict[str, Any]:
+    return asdict(config) | {"options": dict(config.options)}
+
+
+def members_of(config: NetworkConfig) -> list[Member]:
+    """The members of an ensemble's configuration.
+
+    Raises:
+        ValueError: It names none, or they cannot be together.
+    """
+    given = dict(config.options)
+    if set(given) != {"members"}:
+        raise ValueError(f"an ensemble has the option members and no other, but was given {sorted(given)}")
+    try:
+        members = [
+            Member(
+                row["name"],
+                row["architecture"],
+                NetworkConfig(**(row["network"] | {"options": options(row["network"]["options"])})),
+                float(row["weight"]),
+            )
+            for row in orjson.loads(str(given["members"]))
+        ]
+    except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+        raise ValueError(f"an ensemble's members cannot be read: {error}") from error
+    for member in members:
+        if member.architecture == ENSEMBLE or member.network.window > config.window:
+            raise ValueError(f"member {member.name} is an ensemble itself, or its window is above {config.window}")
+        if (member.network.width, member.network.interval_s) != (config.width, config.interval_s):
+            raise ValueError(f"member {member.name} has another width or interval than the ensemble")
+    if not members:
+        raise ValueError("an ensemble needs members")
+    return members
+
+
+class Ensemble(Network):
+    """Scores by the weighted mean of its members, each on the newest slots that its own window takes.
+
+    Args:
+        config: Its shapes; `window` is the longest member's, `copies` the most that a member has.
+        build: Makes a member.
+        seed: Of the first member's initial weights; the others follow.
+    """
+
+    def __init__(self, config: NetworkConfig, build: Build, seed: int = 0) -> None:
+        described = members_of(config)
+        members = [build(each.architecture, each.network, seed + i) for i, each in enumerate(described)]
+        super().__init__(config, max(member.numbers for member in members))
+        self.members = nn.ModuleList(members)
+        self.skipped = [config.window - member.window for member in members]  # slots too old for a member
+        self.weights = nn.Buffer(torch.tensor([each.weight for each in described]), persistent=False)  # (M,)
+
+    def forward(self, x: Tensor, observed: Tensor, calendar: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The members' scores, each with its weight; shapes as `Network.forward`."""
+        expected, newest, rms, slots = [], [], [], []
+        for i, member in enumerate(self.members):
+            own = self.skipped[i]
+            e, n, r, s = member(x[:, own:], observed[:, own:], calendar)
+            expected.append(e)  # (B, F)
+            newest.append(n)  # (B, F)
+            rms.append(r)  # (B,)
+            slots.append(F.pad(s, (own, 0)))  # (B, W)
+        return (
+            (torch.stack(expected, -1) * self.weights).sum(-1),  # (B, F)
+            (torch.stack(newest, -1) * self.weights).sum(-1),  # (B, F)
+            (torch.stack(rms, -1) * self.weights).sum(-1),  # (B,)
+            (torch.stack(slots, -1) * self.weights).sum(-1),  # (B, W)
+        )
+
+    def loss(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
+        """The sum of the members' losses, each on as many batches as it has copies; arguments as `Network.loss`."""
+        losses = []
+        for own, member in zip(self.skipped, self.members, strict=True):
+            assert isinstance(member, Network)
+            copies = member.copies
+            losses.append(member.loss(x[:copies, :, own:], observed[:copies, :, own:], calendar[:copies]))
+        return torch.stack(losses).sum()

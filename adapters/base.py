@@ -148,6 +148,9 @@ class Live(Source, Protocol):
 
     Each place is one connection, or all datagrams. Its `backlog` is always empty: readings of one peer never wait for
     those of another, or a peer could hold all others back.
+
+    A chunk's dropped lines may lie anywhere in it, or a peer that sends a long line now and then would make chunks
+    small. A position within such a chunk does not pass the first of them.
     """
 
     @property

@@ -16,11 +16,13 @@ class Cut:
         data: The lines.
         consumed: Bytes of the stream that `data` and the dropped lines after it took.
         discarded: Dropped lines by reason.
+        plain: Bytes of `data` before the first dropped line; all of it, except from `take_all`.
     """
 
     data: bytes
     consumed: int
     discarded: dict[str, int]
+    plain: int
 
 
 class LineCutter:
@@ -96,6 +98,15 @@ class LineCutter:
             start += length + 1
         return self._cut(data)
 
+    def take_all(self) -> Cut | None:
+        """The whole lines so far, with dropped ones anywhere between them; None when there is none yet."""
+        cuts = list(iter(self.take, None))
+        if not cuts:
+            return None
+        discarded = sum((Counter(cut.discarded) for cut in cuts), Counter())
+        data = b"".join(cut.data for cut in cuts)
+        return Cut(data, sum(cut.consumed for cut in cuts), dict(discarded), len(cuts[0].data))
+
     def abandon(self) -> Cut | None:
         """Drop the partial last line because it will never be completed; None when there is none."""
         if not self._buffer and not self._dropping:
@@ -127,7 +138,7 @@ class LineCutter:
         self._dropping = self._nul = False
 
     def _cut(self, data: bytes) -> Cut:
-        cut = Cut(data, len(data) + self._dropped_bytes, dict(self._dropped))
+        cut = Cut(data, len(data) + self._dropped_bytes, dict(self._dropped), len(data))
         self._dropped_bytes = 0
         self._dropped.clear()
         return cut

@@ -88,9 +88,9 @@ class Listener:
         if self._listening is None:
             return []
         now = self._monotonic()
-        self._accept(self._listening, now)
         self._shake(now)
         chunks = self._read(limit_bytes, skip, now)
+        self._accept(self._listening, now)  # after reading, so that nobody is displaced with a line unread
         for connection in list(self._connections.values()):
             self._look_after(connection, now)
         return chunks

@@ -129,7 +129,7 @@ class Connection:
             self._cutter.feed(block)
 
     def _chunk(self, now: float) -> Chunk | None:
-        cut = self._cutter.take()
+        cut = self._cutter.take_all()
         if cut is None and self.ended is not None:
             cut = self._cutter.abandon()
         if cut is not None:
@@ -149,7 +149,8 @@ class Connection:
         def position_at(offset: int, header: str | None) -> Position:
             if offset == len(cut.data):
                 return {"offset": bytes_after, "lines": lines_after}
-            return {"offset": bytes_before + offset, "lines": lines_before + cut.data.count(b"\n", 0, offset)}
+            known = min(offset, cut.plain)
+            return {"offset": bytes_before + known, "lines": lines_before + cut.data.count(b"\n", 0, known)}
 
         return Chunk(self.place, cut.data, self.label, None, position_at, cut.discarded)
 

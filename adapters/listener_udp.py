@@ -85,11 +85,11 @@ class UdpListener:
         if now - self._asked_at >= _EVERY_S:
             self._asked_at = now
             self._count_drops(self._sock)
-        truncated = 0 if self._cutter.ready else self._receive(self._sock, limit_bytes)
-        cut = self._cutter.take()
+        truncated = self._receive(self._sock, limit_bytes)
+        cut = self._cutter.take_all()
         if cut is None and not truncated:
             return []
-        cut = cut or Cut(b"", 0, {})
+        cut = cut or Cut(b"", 0, {}, 0)
         if truncated:
             cut.discarded["too_long"] = cut.discarded.get("too_long", 0) + truncated
         return [self._chunk(cut)]
@@ -127,7 +127,8 @@ class UdpListener:
         def position_at(offset: int, header: str | None) -> Position:
             if offset == len(cut.data):
                 return {"offset": bytes_after, "lines": lines_after}
-            return {"offset": bytes_before + offset, "lines": lines_before + cut.data.count(b"\n", 0, offset)}
+            known = min(offset, cut.plain)
+            return {"offset": bytes_before + known, "lines": lines_before + cut.data.count(b"\n", 0, known)}
 
         return Chunk(self._place, cut.data, "udp", None, position_at, cut.discarded)
 

@@ -237,6 +237,8 @@ def test_resumes_from_any_position(kind: str, data: st.DataObject) -> None:
             chunks = [chunk for chunk in got.chunks if chunk.place == place]
             index = data.draw(st.integers(0, len(chunks) - 1))
             ends = [0, *(k + 1 for k, byte in enumerate(chunks[index].data) if byte == 10)]
+            if isinstance(first, Live) and chunks[index].discarded:
+                ends = [0, ends[-1]]  # in between, a position does not pass the first dropped line
             offset = data.draw(st.sampled_from(ends))
             positions[place] = json.loads(json.dumps(chunks[index].position_at(offset, "h")))
             assert chunks[index].position_at(offset, "h") == positions[place], "positions are plain JSON"
@@ -260,7 +262,7 @@ def test_skipped_places_are_left_alone(kind: str) -> None:
     """A skipped place gives nothing, and loses nothing."""
     with KINDS[kind]([whole([b"%d" % k for k in range(3000)])]) as rig:
         source = rig.open({})
-        (chunk,) = source.poll(4096)
+        chunk = next(chunk for _ in range(1000) for chunk in source.poll(4096))
         assert source.poll(4096, skip={chunk.place}) == []
         assert (chunk.place in source.backlog()) == (not isinstance(source, Live)), "no peer may hold others back"
         assert chunk.data + b"".join(drain(source).text.values()) == whole([b"%d" % k for k in range(3000)])

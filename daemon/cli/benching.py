@@ -17,6 +17,8 @@ from daemon.words import plural
 
 SEED_COLUMNS = ("detector", "seed", "standard", "low FP", "low FN", "windows", "false")
 RANKING_COLUMNS = ("detector", "VUS-PR", "AUC-PR", "recall", "false/week", "delay")
+RATE_COLUMNS = ("budget", "noise", "series", "months", "episodes", "a month", "reasons")
+PART_COLUMNS = ("detector", "standard", "low FP", "low FN", "windows", "false", "VUS-PR")
 FILE_COLUMNS = ("file", "detector", "seed", "windows", "false", "raw", "VUS-PR", "delays")
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure this machine.")
@@ -57,32 +59,79 @@ def nab(
     results: Annotated[Path | None, typer.Option(help="Write our alarms here, in NAB's own layout.")] = None,
     file: Annotated[str | None, typer.Option(help="Only files whose name fits this pattern, such as '*taxi*'.")] = None,
     baselines: Annotated[bool, typer.Option(help="Run other detectors in the same way.")] = True,
+    ablate: Annotated[bool, typer.Option(help="Run again without each part; leaves other detectors out.")] = False,
     jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show each file, too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Score detection at shipped defaults on a labelled corpus in NAB's layout; docs/benchmarks.md explains it."""
-    from daemon import bench_nab
+    from daemon import bench_nab, bench_scores, corpus
 
     with errors():
         try:
-            files = bench_nab.read_corpus(directory, file)
-            seeds = sorted(set(seed))
+            files = corpus.read_corpus(directory, file)
+            seeds, parts = sorted(set(seed)), list(bench_nab.WITHOUT) if ablate else []
             with progress(f"{plural(len(files), 'file')}, {plural(len(seeds), 'seed')}", as_json) as step:
-                found = bench_nab.run(files, seeds, baselines, jobs, step)
-        except bench_nab.CorpusError as error:
+                found = bench_nab.run(files, seeds, baselines and not ablate, parts, jobs, step)
+        except corpus.CorpusError as error:
             fail(str(error))
         if results is not None:
             bench_nab.write_results(results, files, found)
-    summary = bench_nab.summarise(files, found)
+    summary = bench_scores.summarise(files, found)
     if as_json:
         typer.echo(orjson.dumps(summary).decode())
         return
     console = table_console()
     if verbose:
         console.print(_file_table(summary))
-    for table in (_score_table(summary), _seed_table(summary), _ranking_table(summary)):
+    tables = (_part_table,) if ablate else (_score_table, _seed_table, _ranking_table)
+    for table in (make(summary) for make in tables):
         console.print(table)
+
+
+@bench_app.command()
+def budget(
+    series: Annotated[int, typer.Option(help="Number of series, over three kinds of noise.", min=3)] = 100,
+    days: Annotated[int, typer.Option(help="Days of each series; the first 14 are its warm-up.", min=30)] = 182,
+    per_month: Annotated[list[float], typer.Option("--budget", help="Budget; several.", min=0.01)] = [0.3, 1.0, 5.0],  # noqa: B006 - typer reads it, nobody changes it
+    seed: Annotated[int, typer.Option(help="Seed of the series and of everything random.", min=0)] = 0,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    as_json: Json = False,
+) -> None:
+    """New episodes a month on made series without anomalies, and which anomalies put into them are found."""
+    from daemon import bench_budget
+
+    todo = bench_budget.jobs(series, days, sorted(set(per_month)), seed)
+    with errors(), progress(plural(len(todo), "run"), as_json) as step:
+        summary = bench_budget.summarise(bench_budget.run(todo, jobs, step))
+    if as_json:
+        typer.echo(orjson.dumps(summary).decode())
+        return
+    console = table_console()
+    for table in (_rate_table(summary), _recall_table(summary)):
+        console.print(table)
+
+
+def _rate_table(summary: dict[str, Any]) -> Table:
+    table = _table("New episodes of a series in a month, without anomalies", *RATE_COLUMNS, text=2)
+    for rate in summary["rates"]:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in rate["reasons"].items())
+        figures = str(rate["series"]), f"{rate['months']:.0f}", str(rate["episodes"]), f"{rate['per_month']:.2f}"
+        table.add_row(f"{rate['budget']:g}", rate["noise"], *figures, reasons)
+        if rate["noise"] == "all":
+            table.add_section()
+    return table
+
+
+def _recall_table(summary: dict[str, Any]) -> Table:
+    strengths = list(dict.fromkeys(one["strength"] for one in summary["recall"]))
+    columns = [f"{strength:g} spreads" for strength in strengths]
+    table = _table("Anomalies found at a budget of 1, of those put in", "kind", *columns)
+    for kind in dict.fromkeys(one["kind"] for one in summary["recall"]):
+        own = {one["strength"]: one for one in summary["recall"] if one["kind"] == kind}
+        cells = [own.get(strength) for strength in strengths]
+        table.add_row(kind, *("-" if cell is None else f"{cell['found']}/{cell['anomalies']}" for cell in cells))
+    return table
 
 
 def _figure(mean: float | None, spread: float | None = None, digits: int = 1) -> str:
@@ -99,18 +148,32 @@ def _table(title: str, *columns: str, text: int = 1) -> Table:
     return table
 
 
-def _score_table(summary: dict[str, Any]) -> Table:
-    from daemon.bench_nab import rules
-
+def _score_title(summary: dict[str, Any]) -> str:
     counts = f"{plural(summary['files'], 'file')}, {plural(summary['windows'], 'window')}"
     title = f"NAB score: {counts}, {'seed' if len(summary['seeds']) == 1 else 'seeds'} "
-    title += ", ".join(map(str, summary["seeds"]))
-    table = _table(title, "detector", "alarms", "standard", "low FP", "low FN", text=2)
+    return title + ", ".join(map(str, summary["seeds"]))
+
+
+def _score_table(summary: dict[str, Any]) -> Table:
+    from daemon.bench_scores import rules
+
+    table = _table(_score_title(summary), "detector", "alarms", "standard", "low FP", "low FN", text=2)
     for name, detector in summary["detectors"].items():
         for rule, words in rules():
             mean, spread = detector["mean"]["nab"][rule], detector["spread"]["nab"][rule]
             table.add_row(name if rule == "default" else "", words, *(_figure(mean[p], spread[p]) for p in mean))
         table.add_section()
+    return table
+
+
+def _part_table(summary: dict[str, Any]) -> Table:
+    """An ablation: the scores at the shipped threshold without each part."""
+    table = _table(_score_title(summary), *PART_COLUMNS)
+    for name, detector in summary["detectors"].items():
+        mean, spread = detector["mean"], detector["spread"]
+        scores = (_figure(mean["nab"]["default"][p], spread["nab"]["default"][p]) for p in mean["nab"]["default"])
+        counts = (_figure(mean[key], spread[key]) for key in ("windows_found", "false_episodes"))
+        table.add_row(name, *scores, *counts, _figure(mean["vus_pr"], spread["vus_pr"], 3))
     return table
 
 

@@ -19,9 +19,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from daemon.bench_nab import RULES, CorpusError, Detection, _episodes, read_corpus, warm_up_s
+from daemon.bench_nab import WITHOUT, _episodes, warm_up_s
+from daemon.bench_scores import RULES, Detection
 from daemon.cli.app import app
-from daemon.cli.benching import _file_table, _ranking_table, _score_table, _seed_table
+from daemon.cli.benching import _file_table, _part_table, _ranking_table, _score_table, _seed_table
+from daemon.corpus import CorpusError, read_corpus
 from models.nab import PROFILES, Profile
 
 START = datetime(2020, 1, 1)
@@ -102,6 +104,23 @@ def test_the_tables_show_it(run: tuple[dict[str, Any], Path]) -> None:
     assert "faulty/a.csv" in text
     assert all(name in text for name in run[0]["detectors"])
     assert "±" in text
+
+
+def test_each_part_can_be_left_out(corpus: Path) -> None:
+    """An ablation runs the engine without each part, and no baseline; parts that make the ranking change it, those that
+    make rarity and alarms of it do not.
+    """
+    done = bench(corpus, "--json", "--file", "a.csv", "--jobs", 1, "--ablate")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert list(found["detectors"]) == ["tidegauge", *(f"without {part}" for part in WITHOUT)]
+    console = Console(width=150, record=True, file=io.StringIO())
+    console.print(_part_table(found))
+    assert "without fine-tuning" in console.export_text()
+    whole = found["detectors"]["tidegauge"]["mean"]["vus_pr"]
+    changed = {name for name, one in found["detectors"].items() if one["mean"]["vus_pr"] != whole}
+    assert changed >= {f"without {part}" for part in ("scaling", "masking", "ensemble", "likelihood")}
+    assert not changed & {f"without {part}" for part in ("tail", "level", "calibration", "novelty", "refractory")}
 
 
 def test_one_seed_has_no_spread_and_no_windows_no_score(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:

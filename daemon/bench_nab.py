@@ -128,7 +128,7 @@ def _run_engine(
     engine.step(Configured(effective(settings)))
     stream = engine.streams[OURS]
     seen: list[tuple[npt.NDArray[Any], ...]] = []
-    stream.observer = lambda row, slot, rank, rarity: seen.append((slot, rank, rarity))
+    stream.observer = lambda e, n, _, out: seen.append((e.slot[:n].copy(), out.rank[:n].copy(), out.rarity[:n].copy()))
     events = [
         event
         for batch in batches(OURS, file.path, fmt, settings.limits.line_bytes, None, 0, lambda done, total: None)

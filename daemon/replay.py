@@ -120,6 +120,7 @@ def replay(
     now_ms: int = 0,
     progress: Progress = lambda done, total: None,
     on_event: Callable[[Event], None] = lambda event: None,
+    on_engine: Callable[[Engine], None] = lambda engine: None,
 ) -> Report:
     """Drive an engine with a file.
 
@@ -133,6 +134,7 @@ def replay(
         now_ms: Wall clock that `clock: wall` takes for now.
         progress: Called with bytes read and bytes in all.
         on_event: Called with each revision as it is raised.
+        on_engine: Called with the engine before the first reading.
 
     Raises:
         OSError: The file cannot be read.
@@ -141,6 +143,7 @@ def replay(
     fmt = make_format(settings.streams[stream], settings.limits)
     began, report = time.monotonic(), Report()
     engine, apply = _engine(settings, trainer, durable, now_ms)
+    on_engine(engine)
     before = engine.streams[stream].counters.accepted
     for batch in batches(stream, path, fmt, settings.limits.line_bytes, rows, now_ms, progress):
         for event in apply(batch):

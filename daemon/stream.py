@@ -32,8 +32,9 @@ NOTHING_DUE = 1 << 40
 ENGINE_REJECTIONS = ("duplicate", "too_old", "future", "series_limit", "width")
 _VERDICTS = {placing.DUPLICATE: "duplicate", placing.TOO_OLD: "too_old"}
 
-Observer = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], None]
-"""Takes row, slot, rank and rarity of each entry of a chunk: every reading, where events are for anomalies only."""
+Observer = Callable[[Entries, int, Scored, Decisions], None]
+"""Takes a chunk's entries, how many, their scores and decisions: every reading, where events are for anomalies only.
+The arrays are used again: what is kept must be copied."""
 
 
 @dataclass
@@ -344,7 +345,7 @@ class Stream:
             self.table.arrays, self.parameters, self.rates, self.policies, e, entries, columns, hours, out
         )
         if self.observer is not None:
-            self.observer(*(column[:entries].copy() for column in (e.row, e.slot, out.rank, out.rarity)))
+            self.observer(e, entries, columns, out)
         errors = None if scores is None else scores.slot_error
 
         def networks(k: int, slot: int) -> list[tuple[str, float]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -17,6 +17,10 @@ from daemon.events import Event
 from daemon.expectations import differences, read_events, write_events
 from daemon.settings import Settings
 from daemon.showing import event_line, progress
+
+if TYPE_CHECKING:
+    from daemon.engine import Engine
+    from daemon.tracing import Tracer
 
 
 def choose_stream(settings: Settings, wanted: str | None) -> str:
@@ -77,6 +81,9 @@ def replay(
     expect: Annotated[Path | None, typer.Option(help="Exit 1 when the events differ from these.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="With --expect: numbers must be equal.")] = False,
     record: Annotated[Path | None, typer.Option(help="Write the events here.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a report here: FILE.html, with JSON and PNG images beside it.")
+    ] = None,
     journal: Annotated[Path | None, typer.Option(help="Repeat the recorded run of this state directory.")] = None,
     to: Annotated[
         str | None,
@@ -109,7 +116,7 @@ def replay(
         if to is not None:
             _play(file, settings, name, to, speed, ack)
             return
-        _replay_file(file, settings, name, batch, state, labels, expect, exact, record, as_json)
+        _replay_file(file, settings, name, batch, state, labels, expect, exact, record, report, as_json)
 
 
 def _checked(
@@ -138,12 +145,15 @@ def _replay_file(
     expect: Path | None,
     exact: bool,
     record: Path | None,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     from daemon.durable import DurableEngine
     from daemon.replay import replay as drive
     from daemon.store import Store
     from daemon.trainer import InlineTrainer
+
+    observed = _Observed(name, page is not None)
 
     def say(event: Event) -> None:
         if not as_json:
@@ -152,12 +162,24 @@ def _replay_file(
     trainer = InlineTrainer()
     with progress(f"replaying {file.name}", as_json) as step:
         if state is None:
-            report = drive(file, settings, name, trainer, rows=batch, progress=step, on_event=say)
+            report = drive(
+                file, settings, name, trainer, rows=batch, progress=step, on_event=say, on_engine=observed.begin
+            )
         else:
             with Store.open(state) as store:
                 durable = DurableEngine(store, trainer)
                 durable.recover()
-                report = drive(file, settings, name, trainer, durable=durable, rows=batch, progress=step, on_event=say)
+                report = drive(
+                    file,
+                    settings,
+                    name,
+                    trainer,
+                    durable=durable,
+                    rows=batch,
+                    progress=step,
+                    on_event=say,
+                    on_engine=observed.begin,
+                )
                 durable.checkpoint()
     scored = _score(report.events, file, settings.streams[name].timezone, labels)
     if record is not None:
@@ -173,6 +195,8 @@ def _replay_file(
         "state_sha256": report.state_sha256,
         **scored,
     }
+    if page is not None:
+        observed.write(page, file, summary, latest(report.events), settings, labels, as_json)
     if as_json:
         events = [event.to_json() for event in latest(report.events)]
         typer.echo(orjson.dumps(summary | {"warnings": report.warnings, "events": events}).decode())
@@ -180,6 +204,46 @@ def _replay_file(
         _print_summary(summary, len(latest(report.events)))
     if expect is not None:
         _compare(read_events(expect), report.events, exact)
+
+
+class _Observed:
+    """What a report of the replay needs, collected while it runs; nothing where none is wanted."""
+
+    def __init__(self, stream: str, wanted: bool) -> None:
+        self._stream, self._wanted = stream, wanted
+        self._tracer: Tracer | None = None
+
+    def begin(self, engine: Engine) -> None:
+        """Watch the stream of an engine that is about to take its first reading."""
+        from daemon.tracing import Tracer
+
+        if self._wanted:
+            self._tracer = Tracer(engine.streams[self._stream])
+
+    def write(
+        self,
+        page: Path,
+        file: Path,
+        summary: dict[str, Any],
+        events: Sequence[Event],
+        settings: Settings,
+        labels: Path | None,
+        quiet: bool,
+    ) -> None:
+        """Write the report."""
+        from daemon.policies import threshold
+        from daemon.replay_report import of_replay
+        from models.evaluation import read_windows
+        from models.report.writing import write_report
+
+        stream = settings.streams[self._stream]
+        windows = read_windows(labels, str(file), stream.timezone) if labels is not None else []
+        rarity = threshold(stream.alerts.false_alarms_per_month, stream.interval)
+        traces = self._tracer.traces() if self._tracer is not None else []
+        report = of_replay(file, summary, traces, events, windows, rarity)
+        paths = write_report(report, page.parent, page.name.removesuffix(".html"))
+        if not quiet:
+            typer.echo(f"report: {paths[0]}", err=True)
 
 
 def latest(events: Sequence[Event]) -> list[Event]:

@@ -1,0 +1,172 @@
+"""`tidegauge train autoencoder|transformer` and `replay --report`: real files, a real process, a real kill."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from daemon import recipes
+from daemon.cli import training  # noqa: F401 - adds its commands
+from daemon.cli.app import app
+from daemon.config import from_effective
+from daemon.histories import of_file
+from daemon.offline import BUNDLE, CHECKPOINT
+from models.bundle import read_bundle
+
+ROWS = 400
+SMALL = """
+version: 1
+name: small
+task: reconstruct
+network: {architecture: masked-autoencoder, window: 16, masked: 2, copies: 1}
+training: {epochs: EPOCHS, batch: 16}
+"""
+
+
+def rows() -> list[tuple[str, float]]:
+    """Half-hourly stamps and a noisy daily sine."""
+    rng = np.random.default_rng(0)
+    values = 20 + 5 * np.sin(np.arange(ROWS) * 2 * np.pi / 48) + rng.standard_normal(ROWS)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    return [
+        ((start + timedelta(minutes=30 * i)).strftime("%Y-%m-%d %H:%M:%S"), round(float(v), 3))
+        for i, v in enumerate(values)
+    ]
+
+
+def csv_file(directory: Path) -> Path:
+    path = directory / "meter.csv"
+    path.write_text("timestamp,value\n" + "".join(f"{at},{value}\n" for at, value in rows()))
+    return path
+
+
+def small(directory: Path, epochs: int) -> Path:
+    path = directory / "small.yaml"
+    path.write_text(SMALL.replace("EPOCHS", str(epochs)))
+    return path
+
+
+def run(*words: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    return done.exit_code, done.output
+
+
+def test_files_of_every_kind_hold_the_same_readings(tmp_path: Path) -> None:
+    """CSV, JSON lines and Parquet with stamps as text or as instants give equal series."""
+    settings = from_effective({"version": 1, "streams": {"s": {}}})
+    at, values = zip(*rows(), strict=True)
+    (tmp_path / "meter.jsonl").write_bytes(
+        b"".join(orjson.dumps({"timestamp": a, "value": v}) + b"\n" for a, v in rows())
+    )
+    pq.write_table(pa.table({"timestamp": at, "value": values}), tmp_path / "text.parquet")
+    stamps = pa.array([datetime.fromisoformat(a) for a in at], pa.timestamp("us", "UTC"))
+    pq.write_table(pa.table({"timestamp": stamps, "value": values}), tmp_path / "meter.parquet")
+    whole = of_file(csv_file(tmp_path), settings, "s", None, lambda done, total: None)
+    assert len(whole) == 1
+    assert whole[0].interval_s == 1800
+    for name in ("meter.jsonl", "text.parquet", "meter.parquet"):
+        (found,) = of_file(tmp_path / name, settings, "s", None, lambda done, total: None)
+        assert found.first == whole[0].first
+        assert (found.values == whole[0].values).all()
+
+
+def test_what_cannot_be_read_ends_in_one_line(tmp_path: Path) -> None:
+    """A damaged Parquet file, a missing column and an unknown recipe name the file or key and what there is."""
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and then nothing")
+    for words, status, text in [
+        ((tmp_path / "bad.parquet",), 1, "not a Parquet file"),
+        ((csv_file(tmp_path), "--value", "litres"), 1, "no reading was accepted"),
+        ((csv_file(tmp_path), "--recipe", "dense-7"), 2, "there are dense-3, dense-4"),
+        ((csv_file(tmp_path), "--recipe", "relative"), 2, "not for this task"),
+        ((csv_file(tmp_path), "--device", "tpu"), 2, "use auto, cpu or cuda"),
+        ((), 2, "give either files"),
+    ]:
+        code, output = run("train", "autoencoder", *words, "--out", tmp_path / "out")
+        assert (code, text in output, len(output.strip().splitlines())) == (status, True, 1), output
+    with pytest.raises(recipes.RecipeError, match="batch is 0"):
+        recipes.parse(SMALL.replace("16}\n", "16}\n", 1).replace("batch: 16", "batch: 0").replace("EPOCHS", "1"), "r")
+
+
+def test_every_shipped_recipe_is_one() -> None:
+    """They are read, their names are their files', and what is written of one is the same recipe."""
+    assert len(recipes.shipped()) >= 6
+    for name in recipes.shipped():
+        recipe = recipes.read(name)
+        assert recipe.name == name
+        assert recipes.parse(recipes.to_yaml(recipe), name) == recipe
+
+
+def test_a_comparison_ends_with_bundles_and_one_report(tmp_path: Path) -> None:
+    """`--compare A B` trains both; the page is self-contained, the JSON has each, images lie beside."""
+    first = small(tmp_path, 2)
+    second = tmp_path / "other.yaml"
+    second.write_text(first.read_text().replace("name: small", "name: other"))
+    labels = tmp_path / "labels.json"
+    at = rows()[330][0]
+    labels.write_bytes(orjson.dumps({"meter.csv": [[at, rows()[340][0]]]}))
+    out = tmp_path / "out"
+    code, output = run(
+        "train",
+        "autoencoder",
+        csv_file(tmp_path),
+        "--labels",
+        labels,
+        "--out",
+        out,
+        "--json",
+        "--compare",
+        first,
+        second,
+    )
+    assert code == 0, output
+    page = (out / "report.html").read_text()
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
+    report = orjson.loads((out / "report.json").read_bytes())
+    assert [v["name"] for v in report["variants"]] == ["small", "other"]
+    assert report["variants"][0]["windows found"] in ("0/1", "1/1")
+    for image in ("loss", "roc", "precision-recall", "confusion-0", "time-0", "errors-0", "series-1"):
+        assert (out / f"report-{image}.png").read_bytes().startswith(b"\x89PNG")
+    assert read_bundle(out / "small" / BUNDLE).manifest.stream == "offline"
+
+
+def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path) -> None:
+    """kill -9 after the first checkpoint, the command again: the bundle of a run that was never stopped."""
+    recipe, file = small(tmp_path, 60), csv_file(tmp_path)
+
+    def command(out: Path) -> list[str]:
+        words = ["train", "autoencoder", str(file), "--recipe", str(recipe), "--out", str(out)]
+        return [sys.executable, "-m", "daemon.cli", *words]
+
+    killed = subprocess.Popen(command(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "killed" / "small" / CHECKPOINT
+    while not checkpoint.exists() and killed.poll() is None:
+        time.sleep(0.01)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert run(*command(tmp_path / "killed")[3:])[0] == 0
+    assert run(*command(tmp_path / "whole")[3:])[0] == 0
+    whole, resumed = (read_bundle(tmp_path / name / "small" / BUNDLE) for name in ("whole", "killed"))
+    assert whole == resumed
+
+
+def test_a_replay_writes_its_report(tmp_path: Path) -> None:
+    """Readings, expected band, error, rarity and events of the file on one page."""
+    page = tmp_path / "replay.html"
+    code, output = run("replay", csv_file(tmp_path), "--warm-up", "4d", "--report", page, "--json")
+    assert code == 0, output
+    assert "Rarity against the threshold" in page.read_text()
+    for figure in ("readings", "error", "rarity"):
+        assert (tmp_path / f"replay-{figure}-0.png").exists()
+    assert orjson.loads((tmp_path / "replay.json").read_bytes())["summary"]["readings"] == ROWS

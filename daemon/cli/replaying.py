@@ -238,7 +238,7 @@ class _Observed:
 
         stream = settings.streams[self._stream]
         windows = read_windows(labels, str(file), stream.timezone) if labels is not None else []
-        rarity = threshold(stream.alerts.false_alarms_per_month, stream.interval)
+        rarity = threshold(stream.alerts, stream.interval)
         traces = self._tracer.traces() if self._tracer is not None else []
         report = of_replay(file, summary, traces, events, windows, rarity)
         paths = write_report(report, page.parent, page.name.removesuffix(".html"))

@@ -21,7 +21,7 @@ from daemon.document import ConfigError, Document, Problem, Where, dotted
 from daemon.schema import NAME, keys, names_at
 from daemon.sections import ConflictError
 from daemon.settings import FormatSettings, Settings
-from daemon.source_settings import SourceSettings
+from daemon.source_settings import SourceSettings, TlsSettings
 from daemon.units import format_duration, format_size
 
 __all__ = ["ConfigError", "Problem", "changes", "effective", "from_effective", "load"]
@@ -252,9 +252,18 @@ def _impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]
             )
         for index, source in enumerate(stream.sources):
             yield from readers.clashes((*root, "sources", index), source)
+            yield from _missing((*root, "sources", index, "tls"), source.tls)
         if any(source.type == "udp" for source in stream.sources) and _headed(stream.format):
             where = (*root, "format", "columns")
             yield where, f"{dotted(where)} is missing, but a datagram has no header line; list the columns, in order"
+
+
+def _missing(where: Where, tls: TlsSettings) -> Iterator[tuple[Where, str]]:
+    """Files of certificates that are not there."""
+    for key, path in tls.model_dump().items():
+        if path is not None and not _is_file(Path(path)):
+            at = (*where, key)
+            yield at, f"{dotted(at)} is {path}, but there is no such file; name a PEM file or remove the key"
 
 
 def _headed(form: FormatSettings) -> bool:

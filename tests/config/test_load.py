@@ -9,7 +9,7 @@ import pytest
 
 from daemon.config import ConfigError, changes, effective, from_effective, load
 from daemon.settings import Settings
-from tests.config.broken import BROKEN, STREAM
+from tests.config.broken import BROKEN, LISTENER, STREAM
 
 
 @pytest.fixture
@@ -82,6 +82,16 @@ def test_a_bundle_must_exist_and_events_must_not_feed_a_stream(directory: Path) 
         "name a bundle (.pt) or remove the key",
         f"tidegauge.yaml:5: streams.taxi.sources[0].path is {directory}/taxi.csv, but events.file is written there; "
         "move events.file elsewhere",
+    ]
+
+
+def test_certificates_must_exist(directory: Path) -> None:
+    """Each file of a listener's TLS that is not there is named before anything starts; paths are the file's own."""
+    (directory / "server.pem").touch()
+    text = LISTENER + "        tls: {certificate: server.pem, client_ca: none.pem}\n"
+    assert complaints(text) == [
+        f"tidegauge.yaml:7: streams.taxi.sources[0].tls.client_ca is {directory}/none.pem, but there is no such file; "
+        "name a PEM file or remove the key"
     ]
 
 

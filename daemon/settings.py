@@ -164,6 +164,12 @@ class ModelSettings(Section):
             raise ConflictError(
                 "masked", f"is {self.masked}, but window is only {self.window}; set masked below window"
             )
+        if self.architecture == "transformer" and self.window in (9, 11):  # its attention has products so wide
+            raise ConflictError(
+                "window",
+                f"is {self.window}, but a transformer's scores would then depend on the batch; "
+                f"set window: {self.window + 1}",
+            )
         if 0 < self.retrain_every < self.apply_after:
             raise ConflictError(
                 "apply_after",

@@ -191,6 +191,10 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
         STREAM + "    model:\n      window: 8\n      masked: 8\n",
         ":8: streams.taxi.model.masked is 8, but window is only 8; set masked below window",
     ),
+    "a window that a transformer cannot serve": (
+        STREAM + "    model:\n      architecture: transformer\n      window: 9\n",
+        ":8: streams.taxi.model.window is 9, but a transformer's scores would then depend on the batch; set window: 10",
+    ),
     "a training due before the last took effect": (
         STREAM + "    model:\n      retrain_every: 4\n",
         ":6: streams.taxi.model.apply_after is 8, but the next training starts after retrain_every: 4 slots; "

@@ -22,6 +22,7 @@ from daemon.config import NeedsNewStateError
 from daemon.engine import Engine, StepResult, essential
 from daemon.events import Event
 from daemon.inputs import Batch, Command, Configured, Input, Promoted, PromotionReason
+from daemon.learning import check_fit
 from daemon.loading import load, start_over
 from daemon.settings import Settings
 from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, Store
@@ -183,16 +184,32 @@ class DurableEngine:
 
         Raises:
             NeedsNewStateError: A key changed that the state was built on; nothing is changed then.
-            BundleError: A configured bundle cannot be read or does not fit.
+            BundleError: A configured bundle cannot be read or does not fit; nothing is changed then.
         """
-        wanted = config.effective(settings)
+        wanted, promotions = config.effective(settings), self._promotions(settings, now_ms)
         if essential(wanted) != self.engine.config:
             if self.engine.settings is not None:
                 self._refuse_new_state(settings)
             self.apply([Configured(wanted, now_ms)], {}, now_ms)
+        for item in promotions:
+            self.apply([item], {}, now_ms)
+
+    def _promotions(self, settings: Settings, now_ms: int) -> list[Promoted]:
+        """Inputs that put configured bundles into service where no model is, each checked before it is journaled."""
+        found = []
         for name, stream in settings.streams.items():
-            if stream.model.bundle is not None and self.engine.streams[name].learner.champion is None:
-                self.apply([promotion(name, stream.model.bundle, now_ms)], {}, now_ms)
+            served = name in self.engine.streams and self.engine.streams[name].learner.champion is not None
+            if stream.model.bundle is None or served:
+                continue
+            item = promotion(name, stream.model.bundle, now_ms)
+            bundle = Bundle.from_bytes(item.content)
+            try:
+                check_fit(bundle, name, stream)
+            except ValueError as error:
+                raise BundleError(f"streams.{name}.model.bundle is {stream.model.bundle}: {error}") from error
+            Scorer(bundle)
+            found.append(item)
+        return found
 
     def _refuse_new_state(self, settings: Settings) -> None:
         before = Settings.model_validate(self.engine.config)

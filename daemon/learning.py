@@ -38,6 +38,19 @@ class Trainer(Protocol):
         """The finished training: a `Bundle`, or anything else when it failed. Waits for it."""
 
 
+def check_fit(bundle: Bundle, stream: str, settings: StreamSettings) -> None:
+    """Whether a bundle could serve a stream of these settings.
+
+    Raises:
+        ValueError: It was made for another shape or interval.
+    """
+    wanted = {"window": settings.model.window, "width": settings.format.width, "interval_s": settings.interval}
+    for key, value in wanted.items():
+        if getattr(bundle.manifest, key) != value:
+            was = getattr(bundle.manifest, key)
+            raise ValueError(f"bundle {bundle.digest[:12]} has {key} {was}, stream {stream} {value}")
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """The gate's verdict on a training's bundle."""
@@ -208,18 +221,8 @@ class Learner:
         self.promoted_slot = slot
 
     def check(self, bundle: Bundle) -> None:
-        """Whether a model from outside could serve here.
-
-        Raises:
-            ValueError: It was made for another shape or interval.
-        """
-        m, model = bundle.manifest, self.settings.model
-        wanted = {"window": model.window, "width": self.table.width, "interval_s": self.settings.interval}
-        for key, value in wanted.items():
-            if getattr(m, key) != value:
-                raise ValueError(
-                    f"bundle {bundle.digest[:12]} has {key} {getattr(m, key)}, stream {self.stream} {value}"
-                )
+        """Whether a model from outside could serve here; raises as `check_fit`."""
+        check_fit(bundle, self.stream, self.settings)
 
     def adopt(self, bundle: Bundle, slot: int) -> None:
         """Take a model from outside into service at once; a training under way is dropped, statistics are kept.

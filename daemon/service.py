@@ -23,6 +23,7 @@ from daemon.systemd import Notifier
 from daemon.trainer import WorkerTrainer
 from daemon.web_auth import Access
 from daemon.words import plural
+from models.errors import BundleError
 
 log = logging.getLogger(__name__)
 
@@ -191,4 +192,4 @@ def _words(pipeline: Pipeline) -> str:
 def _status_of(error: BaseException | None) -> int:
     if error is None:
         return os.EX_OK
-    return CONFIGURATION if isinstance(error, NeedsNewStateError) else 1
+    return CONFIGURATION if isinstance(error, NeedsNewStateError | BundleError) else 1

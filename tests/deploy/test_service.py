@@ -17,6 +17,8 @@ from tests.conftest import ROOT, need
 from tests.deploy.box import SOURCE, Box, booted
 from tests.e2e.running import samples, until
 
+pytestmark = pytest.mark.timeout(900)  # a machine that is busy compiles for minutes
+
 UNIT = ROOT / "deploy/systemd/tidegauge.service"
 CONFIG = "/etc/tidegauge/tidegauge.yaml"
 TIDE = """

@@ -17,9 +17,10 @@ from daemon.cli.app import app
 from daemon.durable import DurableEngine
 from daemon.engine import Engine
 from daemon.inputs import Configured, Promoted, decode, encode
+from daemon.settings import Settings
 from daemon.store import ModelUnknown, Store
 from daemon.stream import Stream
-from models.bundle import BundleError
+from models.bundle import BundleError, write_bundle
 from models.gate import held_back
 from models.training import TrainingRequest
 from tests.engine.making import FIRST, STREAM, PureTrainer, batch, bundle, config, engine, feed, noise, the
@@ -225,6 +226,18 @@ def test_what_cannot_serve_is_not_journaled(store: Store) -> None:
     with pytest.raises(BundleError, match="has window 12"):
         durable.promote(STREAM, 2, 1)
     assert store.last_seq == last
+
+
+def test_a_configured_bundle_that_does_not_fit_is_not_journaled(store: Store, tmp_path: Path) -> None:
+    """A start or a reload that names one fails; the state is as it was, so that the next start is not met by it."""
+    path = tmp_path / "other.pt"
+    write_bundle(path, bundle(model={"window": 12}, warm_up=24 * 1800))
+    durable = DurableEngine(store, PureTrainer())
+    with pytest.raises(BundleError, match=r"streams.s.model.bundle is .*other.pt: bundle .* has window 12, stream s 8"):
+        durable.configure(Settings.model_validate(config(model={"bundle": str(path)})), 1)
+    assert store.last_seq == 0
+    durable.configure(Settings.model_validate(config()), 2)
+    assert store.last_seq == 1
 
 
 def test_a_rollback_from_a_model_of_elsewhere_asks_for_a_number(store: Store) -> None:

@@ -115,6 +115,19 @@ def test_3_a_giant_line_is_dropped_in_constant_memory(line: bytes) -> None:
         assert peak < 6 << 20, "half of the line"
 
 
+def test_3_long_lines_do_not_make_chunks_small() -> None:
+    """A peer with a long line now and then is read as fast as any: one chunk has all that is there."""
+    with listening(line_bytes=100) as listener, connect(listener) as peer:
+        peer.sendall((b"a,1\n" * 10 + b"x" * 200 + b"\n") * 100)
+        texts, dropped = drain(listener)
+        assert (texts, dropped) == ({"s:tcp#000001": b"a,1\n" * 1000}, {"too_long": 100})
+        peer.sendall((b"a,1\n" * 10 + b"x" * 200 + b"\n") * 100)
+        (chunk,) = until(lambda: listener.poll(1 << 20))
+        assert len(chunk.data) == 4000
+        inside = chunk.position_at(2000, None)
+        assert inside["lines"] == 1100 + 10, "the lines before the first one dropped"
+
+
 def test_3_unfinished_lines_of_many_peers_stay_within_bounds() -> None:
     """Beyond the budget for unfinished lines, only peers with little of them are read; a short line still gets in."""
     with ExitStack() as stack:

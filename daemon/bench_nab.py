@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from daemon.bench_scores import Bools, Detection, Floats
 from daemon.corpus import CorpusFile, Rows, read_rows
-from daemon.trainer import InlineTrainer, Outcome
+from daemon.trainer import InlineTrainer
+from daemon.training_port import Outcome
 from models import nab
 from models.ranking import average_precision, vus_pr
 

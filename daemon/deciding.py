@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon import variables
+from daemon import regime, variables
 from daemon.calibrating import Rates, calibrate, is_novel, measure
 from daemon.compiled import compiled
+from daemon.drift import Errors, collect
 from daemon.placing import Entries
+from daemon.regime import Adoption
+from daemon.reservoir import Reservoir, add, is_sampled, release, set_apart
 from daemon.series import READY, Arrays
 from daemon.statistics import NEVER, Parameters, advance, usual_error
 
@@ -26,6 +29,7 @@ FLAT_FACTOR = 4  # times the longest constant run of the series' own history
 FLAT_LEAST = 24  # slots
 BOUNDS = 4.0  # usual errors between the expected value and its bounds
 RULE_SCORE = 1.001  # a rule's score: one alert on "score > 1" sees every anomaly
+NEVER_AGAIN = 1 << 40  # slots of refractory time where a remembered fault is back: it was said when it was new
 CLEARLY_WORSE = 1.0  # rarity above the last one said
 
 
@@ -52,6 +56,15 @@ class Scored(NamedTuple):
     expected: npt.NDArray[np.float32]  # (K, F), scaled
 
 
+class Learned(NamedTuple):
+    """Where scored readings go that are learned from, and the rules for it."""
+
+    adoption: Adoption
+    sample_rate: int
+    reservoir: Reservoir
+    errors: Errors
+
+
 class Decisions(NamedTuple):
     """Written by `decide`, one for each entry."""
 
@@ -59,6 +72,7 @@ class Decisions(NamedTuple):
     reasons: npt.NDArray[np.uint8]  # bits of this slot
     notify: npt.NDArray[np.bool_]
     ended: npt.NDArray[np.int64]  # last anomalous slot of the series' episode so far
+    regime: npt.NDArray[np.int64]  # first slot of the new regime that was adopted here, NEVER where none was
     rarity: npt.NDArray[np.float64]
     rank: npt.NDArray[np.float64]
     around: npt.NDArray[np.float64]  # (E, F) scaled distance of the bounds from the expected value
@@ -72,6 +86,7 @@ class Decisions(NamedTuple):
             reasons=np.empty(n, np.uint8),
             notify=np.empty(n, np.bool_),
             ended=np.empty(n, np.int64),
+            regime=np.empty(n, np.int64),
             rarity=np.empty(n),
             rank=np.empty(n),
             around=np.zeros((n, width)),
@@ -131,8 +146,8 @@ def _rarity(
     hour: int,
     around: Any,
     surprise: Any,
-) -> tuple[float, float]:
-    """Expected value, bounds (`around`, written) and statistics of a scored reading: `(rank, rarity)`."""
+) -> tuple[float, float, float]:
+    """Expected value, bounds (`around`, written) and statistics of a scored reading: `(rank, rarity, error)`."""
     s = a.rows[row]
     width = len(newest_x)
     usual = a.usual[row]
@@ -151,7 +166,7 @@ def _rarity(
     s.error = scored.rms[k]
     variables.learn(scored.newest[k], usual)
     rank, unusual = advance(s.statistics, p, newest, whole, deviation / width, hour, s.stagger)
-    return rank, calibrate(s.calibration, r, unusual)
+    return rank, calibrate(s.calibration, r, unusual), newest
 
 
 @compiled
@@ -178,7 +193,7 @@ def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
 
 
 @compiled
-def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -> tuple[int, bool]:
+def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Any, refractory: int) -> tuple[int, bool]:
     """Open, change or close the series' episode; `(code, notify)`."""
     if reasons == 0:
         if s.episode == 0:
@@ -192,7 +207,7 @@ def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Any)
     s.ended = slot
     if s.episode == 0:
         s.episode, s.opened, s.reasons, s.peak, s.said = 1, slot, reasons, rarity, rarity
-        return OPENED, _may_notify(s, slot, rarity, policy.refractory)
+        return OPENED, _may_notify(s, slot, rarity, refractory)
     peak = rarity > s.peak
     if s.notified >= s.opened:
         s.notified_peak = max(s.notified_peak, rarity)
@@ -200,8 +215,51 @@ def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Any)
     if reasons & ~s.reasons or rarity > s.said + CLEARLY_WORSE:
         s.reasons |= reasons
         s.said = max(s.said, rarity)
-        return CHANGED, s.notified < s.opened and _may_notify(s, slot, rarity, policy.refractory)
+        return CHANGED, s.notified < s.opened and _may_notify(s, slot, rarity, refractory)
     return (PEAK if peak else NOTHING), False
+
+
+@compiled
+def _learn(s: Any, row: int, slot: int, error: float, fault: int, x: Any, observed: Any, to: Learned) -> int:
+    """Learn from a scored reading, or set its window apart where it must not be learned.
+
+    Args:
+        s: The record of its series, the episode already followed.
+        row: The series' row.
+        slot: The reading's slot.
+        error: Its error.
+        fault: `regime.RARE`, `regime.BACK` or 0.
+        x: Its window.
+        observed: Which of the window's slots have a reading.
+        to: Where it goes.
+
+    Returns:
+        First slot of the new regime that is adopted with this reading, NEVER when none is.
+    """
+    collect(to.errors, row, slot, error)
+    since, apart = NEVER, False
+    if to.adoption.after > 0:
+        broken = s.episode == 1 and s.reasons & (LIMIT | FLATLINE) != 0
+        since = regime.follow(s.regime, slot, error, fault, s.episode == 1, broken, to.adoption)
+        apart = since == NEVER and (s.episode == 1 or s.regime.since != NEVER)
+    if since != NEVER:
+        release(to.reservoir, row, since - to.adoption.day)
+    if is_sampled(s.stagger, slot, to.sample_rate):
+        if apart:
+            set_apart(to.reservoir, row, x, observed, slot)
+        else:
+            add(to.reservoir, x, observed, slot)
+    return since
+
+
+@compiled
+def _adopted(s: Any, code: int) -> int:
+    """What happens to the episode of a series whose new regime is adopted: it ends."""
+    s.anomalies[5] += 1
+    if s.episode == 0 or code == OPENED:
+        return code
+    s.episode, s.reasons, s.quiet = 0, 0, 0
+    return CLOSED
 
 
 @compiled
@@ -214,6 +272,7 @@ def decide(
     entries: int,
     scored: Scored,
     hours: Any,
+    to: Learned,
     out: Decisions,
 ) -> int:
     """Decide on placed readings in order.
@@ -227,6 +286,7 @@ def decide(
         entries: How many.
         scored: Errors and expected values of the entries' windows.
         hours: Local hour of day of each window's newest slot, shape (K,).
+        to: Written: what is learned from.
         out: Written: one decision for each entry.
 
     Returns:
@@ -238,13 +298,17 @@ def decide(
         s = a.rows[row]
         policy = policies[s.policy]
         reasons = _broken_rules(a, row, e.value[i], policy, s.readings <= 1)
-        rank, rarity = 0.0, 0.0
+        rank, rarity, error, fault = 0.0, 0.0, 0.0, 0
         if k >= 0:
-            rank, rarity = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], out.around[i], out.surprise[i])
-            if rarity >= policy.threshold:
+            around, surprise = out.around[i], out.surprise[i]
+            rank, rarity, error = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], around, surprise)
+            back = regime.is_back(s.regime, error) and to.adoption.after > 0
+            fault = regime.RARE if rarity >= policy.threshold else regime.BACK if back else 0
+            if fault != 0:
                 reasons |= MODEL
             if reasons & (MODEL | NOVELTY) and not _matters(a, row, e.value[i], policy):
                 reasons &= ~(MODEL | NOVELTY)
+                fault = 0
         elif s.status == READY:
             unscored += 1
         s.rank, s.rarity = rank, rarity
@@ -252,9 +316,15 @@ def decide(
         for bit in range(4):
             if reasons >> bit & 1:
                 s.anomalies[bit] += 1
-        out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, rarity, policy)
+        refractory = NEVER_AGAIN if fault == regime.BACK and reasons == MODEL else policy.refractory
+        out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, rarity, policy, refractory)
         if s.status == READY:
-            measure(r, slot, out.code[i] == OPENED)
+            measure(r, slot, out.code[i] == OPENED and fault != regime.BACK)
         out.reasons[i], out.rarity[i], out.rank[i] = reasons, rarity, rank
         out.ended[i] = s.ended
+        out.regime[i] = NEVER
+        if k >= 0:
+            out.regime[i] = _learn(s, row, slot, error, fault, e.x[k], e.observed[k], to)
+            if out.regime[i] != NEVER:
+                out.code[i] = _adopted(s, out.code[i])
     return unscored

@@ -26,8 +26,7 @@ from daemon.learning import check_fit
 from daemon.loading import load, start_over
 from daemon.settings import Settings
 from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, Store
-from daemon.trainer import Trainer
-from daemon.training_worker import TrainingFailed
+from daemon.training_port import Trainer, TrainingFailed
 from models.bundle import Bundle, BundleError, Scorer, read_bundle
 from models.training import TrainingRequest
 
@@ -62,7 +61,7 @@ class RememberingTrainer:
         self.waiting_for: str | None = None
         self._interrupted = threading.Event()
 
-    def interrupt(self) -> None:
+    def close(self) -> None:
         """From any thread: end what is being trained; from now on only recorded outcomes are given out."""
         self._interrupted.set()  # before the trainer is closed, whose `killed` must not count as a failure
         self._inner.close()
@@ -77,7 +76,7 @@ class RememberingTrainer:
         """The outcome, recorded before it is given out.
 
         Raises:
-            StoppedError: There is none, and `interrupt` was called.
+            StoppedError: There is none, and `close` was called.
         """
         request, time_limit_s = self._submitted.pop(request_id)
         recorded = self._recorded(request_id)
@@ -254,6 +253,9 @@ class DurableEngine:
             status = "promoted" if judged.verdict.passed else "rejected"
             self.store.judge_model(judged.request_id, status, seq, verdict)
             self._retain(judged.stream)
+        for back in result.rolled_back:
+            log.warning("promotion taken back", extra=asdict(back))
+            self.store.serve_model(back.stream, back.serving, seq, back.gone, back.numbers)
         if isinstance(item, Promoted):
             now = self._champion(item.stream)
             if now is not None:

@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.events import Event
+from daemon.gating import Judged, RolledBack
 from daemon.inputs import Batch, Command, Configured, Input, Promoted, Tick
-from daemon.learning import Judged, Trainer
 from daemon.settings import Settings
 from daemon.stream import Stream
+from daemon.training_port import Trainer
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 
 
 class StateVersionError(ValueError):
@@ -41,11 +42,13 @@ class StepResult:
         events: Event revisions, in order.
         joined: Series that became ready by a `warm_up` command.
         judged: The gate's verdicts on trainings whose result took effect, or did not.
+        rolled_back: Promotions taken back.
     """
 
     events: list[Event]
     joined: int = 0
     judged: list[Judged] = field(default_factory=list)
+    rolled_back: list[RolledBack] = field(default_factory=list)
 
 
 def essential(config: dict[str, Any]) -> dict[str, Any]:
@@ -81,8 +84,11 @@ class Engine:
             ValueError: A configuration changes what needs a new state, or a bundle does not fit its stream.
         """
         result = self._apply(item)
-        judged = [one for _, stream in sorted(self.streams.items()) for one in stream.learner.take_judged()]
-        return replace(result, judged=judged) if judged else result
+        for _, stream in sorted(self.streams.items()):
+            judged, rolled_back = stream.learner.take_results()
+            if judged or rolled_back:
+                result = replace(result, judged=result.judged + judged, rolled_back=result.rolled_back + rolled_back)
+        return result
 
     def _apply(self, item: Input) -> StepResult:
         match item:

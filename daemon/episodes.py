@@ -14,6 +14,7 @@ from daemon.events import REASONS, Event, event_id
 from daemon.placing import Entries
 from daemon.series import SeriesTable
 from daemon.slots import SlotClock
+from daemon.statistics import NEVER
 from daemon.variables import POWER
 
 Networks = Callable[[int, int], list[tuple[str, float]]]
@@ -32,12 +33,19 @@ def _numbers(row: npt.NDArray[Any]) -> tuple[float, ...]:
 
 
 class Episodes:
-    """The open episodes of one stream, by row; `names` are those of the variables."""
+    """The open episodes of one stream.
+
+    Attributes:
+        open: The event of each, by row.
+        opened: Episodes ever opened.
+        names: Names of the variables.
+    """
 
     def __init__(self, stream: str, table: SeriesTable, slots: SlotClock) -> None:
         self.stream, self.table, self.slots = stream, table, slots
         self.names: tuple[str, ...] = ()
         self.open: dict[int, Event] = {}
+        self.opened = 0
 
     def take(
         self,
@@ -51,20 +59,44 @@ class Episodes:
     ) -> list[tuple[int, Event]]:
         """Revisions caused by the first `entries` readings, each with its arrival index."""
         out: list[tuple[int, Event]] = []
-        for i in np.flatnonzero(decisions.code[:entries] != NOTHING).tolist():
-            code, row = int(decisions.code[i]), int(e.row[i])
+        news = (decisions.code[:entries] != NOTHING) | (decisions.regime[:entries] != NEVER)
+        for i in np.flatnonzero(news).tolist():
+            code, row, arrival = int(decisions.code[i]), int(e.row[i]), int(e.arrival[i])
+            adopted = decisions.regime[i] != NEVER
+            if code != CLOSED or adopted:
+                seen = self._seen(e, i, decisions, scored, slot_errors, policies, networks)
             if code == CLOSED:
-                out.append((int(e.arrival[i]), self._close(row, int(e.slot[i]), int(decisions.ended[i]))))
-                continue
-            seen = self._seen(e, i, decisions, scored, slot_errors, policies, networks)
-            if code == OPENED:
-                event = self._opened(row, int(e.slot[i]), seen)
-            else:
-                event = self._changed(self.open[row], seen, code == CHANGED)
-            self.open[row] = event
-            if code != PEAK:
-                out.append((int(e.arrival[i]), event))
+                out.append((arrival, self._close(row, int(e.slot[i]), int(decisions.ended[i]))))
+            elif code != NOTHING:
+                event = self._follow(row, int(e.slot[i]), code, seen)
+                if code != PEAK:
+                    out.append((arrival, event))
+            if adopted:
+                out.append((arrival, self._adopted(row, int(decisions.regime[i]), seen)))
         return out
+
+    def _follow(self, row: int, slot: int, code: int, seen: dict[str, Any]) -> Event:
+        """An episode that opens or goes on."""
+        if code == OPENED:
+            self.opened += 1
+            event = self._opened(row, slot, seen)
+        else:
+            event = self._changed(self.open[row], seen, code == CHANGED)
+        self.open[row] = event
+        return event
+
+    def _adopted(self, row: int, since: int, seen: dict[str, Any]) -> Event:
+        """The event of a new regime that is adopted as normal: one revision, of the reason `drift`."""
+        label, started_at = self.table.labels[row], self.slots.at(since)
+        return Event(
+            id=event_id(self.stream, label, "regime", started_at),
+            revision=0,
+            stream=self.stream,
+            series=label,
+            state="closed",
+            started_at=started_at,
+            **(seen | {"reasons": ("drift",), "notify": True, "score": 0.0, "contributions": ()}),
+        )
 
     def end(self, row: int, slot: int) -> list[Event]:
         """The closing of a series' open episode, if it has one, because the series is forgotten."""
@@ -158,8 +190,10 @@ class Episodes:
 
     def state(self) -> dict[str, Any]:
         """JSON that `restore` continues from."""
-        return {str(row): event.to_json() for row, event in sorted(self.open.items())}
+        open_episodes = {str(row): event.to_json() for row, event in sorted(self.open.items())}
+        return {"open": open_episodes, "opened": self.opened}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned."""
-        self.open = {int(row): Event.from_json(event) for row, event in state.items()}
+        self.open = {int(row): Event.from_json(event) for row, event in state["open"].items()}
+        self.opened = state["opened"]

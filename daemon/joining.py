@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon import variables
+from daemon import regime, variables
 from daemon.compiled import compiled
 from daemon.placing import GREATEST, LOWEST, MOST_MISSING, fill_window
 from daemon.reservoir import Reservoir, add, is_sampled
 from daemon.series import QUEUED, READY, WARMING, Arrays, SeriesTable
+from daemon.serving import Serving
+from daemon.slots import SlotClock
 from daemon.statistics import NEVER, Parameters, advance, begin
 
 LEAST_OBSERVED = 0.2  # of the warm-up's slots; below it the warm-up goes on
@@ -146,12 +148,14 @@ def _seed(a: Arrays, row: int, p: Parameters, x: Any, newest: Any, rms: Any, hou
         total_newest += combined
         total_whole += variables.window_error(combined, rms[i], width)
     begin(s.statistics, total_newest / max(n, 1), total_whole / max(n, 1))
+    regime.begin(s.regime, total_newest / max(n, 1))
     for i in range(n):
         deviation = 0.0
         for f in range(width):
             deviation += x[i, -1, f] - a.median[row, f]
         combined = variables.combine(newest[i], usual, surprise)
         variables.learn(newest[i], usual)
+        regime.learn(s.regime, combined, False)
         whole = variables.window_error(combined, rms[i], width)
         advance(s.statistics, p, combined, whole, deviation / width, hours[i], s.stagger)
 
@@ -197,3 +201,34 @@ def join(
     record["status"] = READY
     record["frozen_run"] = 1
     table.release_buffer(row)
+
+
+class Joining:
+    """Lets series join the model in service."""
+
+    def __init__(
+        self, table: SeriesTable, parameters: Parameters, kept: Reservoir, slots: SlotClock, serving: Serving
+    ) -> None:
+        self.table, self.parameters, self.reservoir = table, parameters, kept
+        self.slots, self.serving = slots, serving
+
+    def join_some(self, slot: int, sample_rate: int) -> None:
+        """Let the series whose turn it is join; one window in `sample_rate` goes into the reservoir."""
+        for row in joiners(self.table):
+            self._join(int(row), slot, sample_rate)
+        self.table.shrink()
+
+    def join_all(self, slot: int, sample_rate: int) -> None:
+        """Let all series join that wait."""
+        for row in np.flatnonzero(self.table.rows["status"] == QUEUED):
+            self._join(int(row), slot, sample_rate)
+        self.table.shrink()
+
+    def _join(self, row: int, slot: int, sample_rate: int) -> None:
+        w = windows(self.table, row)
+        if not len(w.x):  # it fell silent while it waited
+            wait(self.table, np.array([row]), slot)
+            return
+        scores = self.serving.score(w.x, w.observed, w.slot)
+        hours = self.slots.hours(w.slot)
+        join(self.table, row, self.parameters, w, scores.newest, scores.rms, hours, self.reservoir, sample_rate)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from daemon.engine import Engine, StateVersionError
 from daemon.inputs import Configured
-from daemon.learning import Trainer
 from daemon.store import Store
+from daemon.training_port import Trainer
 
 log = logging.getLogger(__name__)
 

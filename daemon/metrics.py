@@ -162,6 +162,8 @@ def _stream_counters(f: Mapping[str, Family], s: StreamSnapshot) -> None:
         "meter_resets_total": s.counter_resets,
         "series_retired_total": s.retired,
         "training_windows_total": s.reservoir_windows,
+        "model_rollbacks_total": s.rollbacks,
+        "drift_detections_total": s.drift_detections,
     }.items():
         f[name].add(labels, value)
     f["readings_rejected_total"].add_each("reason", s.rejected, labels)

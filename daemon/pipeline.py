@@ -25,7 +25,7 @@ from daemon.snapshot import take
 from daemon.sourcing import Sourcing
 from daemon.store import Store, StoreError, StoreFull
 from daemon.store.faults import Reached, nowhere
-from daemon.trainer import Trainer
+from daemon.training_port import Trainer
 from daemon.warming import warm
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Pipeline:
         self._stopping.set()
         self._wake.set()
         if (durable := self._durable) is not None:
-            durable.trainer.interrupt()
+            durable.trainer.close()
 
     @property
     def waiting(self) -> bool:
@@ -120,7 +120,7 @@ class Pipeline:
             with self._open_store() as store:
                 store.when_full = self._wait_for_room
                 self._durable = DurableEngine(store, self._trainer, self.durations.observe)
-                if not self._stopping.is_set():  # otherwise `stop` saw no engine to interrupt
+                if not self._stopping.is_set():  # otherwise `stop` saw no engine whose training to end
                     self._work()
         except StoppedError as work:
             log.info("stopped in the middle, the next start takes it up", extra={"work": str(work)})

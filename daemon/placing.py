@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.compiled import compiled
-from daemon.reservoir import Reservoir, add, is_sampled
 from daemon.series import FREE, READY, Arrays
 from daemon.statistics import NEVER
 
@@ -31,7 +30,6 @@ class Rules(NamedTuple):
     gap_after: int
     lateness: int
     counter: bool
-    sample_rate: int
 
 
 class Entries(NamedTuple):
@@ -213,7 +211,6 @@ def place(
     verdicts: Any,
     e: Entries,
     out: Silences,
-    r: Reservoir,
 ) -> tuple[int, int, int]:
     """Place readings in order of arrival.
 
@@ -229,7 +226,6 @@ def place(
         verdicts: Written: what became of each reading, shape (N,).
         e: Written: entries, with room for N.
         out: Written: gaps opened and closed, with room for 2 N + used.
-        r: Reservoir that sampled windows are added to.
 
     Returns:
         Numbers of entries, windows and silences written.
@@ -279,8 +275,6 @@ def place(
             missing = fill_window(a.ring[row], slot, e.x[windows], e.observed[windows])
             if missing <= MOST_MISSING * e.x.shape[1]:
                 e.window[entries] = windows
-                if is_sampled(s.stagger, slot, rules.sample_rate):
-                    add(r, e.x[windows], e.observed[windows], slot)
                 windows += 1
         entries += 1
     return entries, windows, silences

@@ -21,7 +21,7 @@ from daemon.engine import Engine
 from daemon.events import Event
 from daemon.inputs import Batch, Configured, Input
 from daemon.settings import Settings, StreamSettings
-from daemon.trainer import Trainer
+from daemon.training_port import Trainer
 
 CHUNK_BYTES = 1 << 20
 INFER_FROM = 10_000  # readings an interval is inferred from

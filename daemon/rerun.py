@@ -11,7 +11,7 @@ from daemon.engine import Engine
 from daemon.events import Event
 from daemon.store import JournalGap, StoreView, open_reader
 from daemon.trainer import InlineTrainer
-from daemon.training_worker import Outcome, TrainingFailed
+from daemon.training_port import Outcome, TrainingFailed
 from models.training import TrainingRequest
 
 
@@ -48,6 +48,10 @@ class _RecordedTrainer:
         if record is not None and record.status == "failed":
             return TrainingFailed("error", record.detail or "")
         return self._inner.result(request_id)
+
+    def close(self) -> None:
+        """See Trainer.close."""
+        self._inner.close()
 
 
 def rerun(directory: Path, progress: Callable[[int, int], None]) -> Rerun:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.calibrating import CALIBRATION
+from daemon.regime import REGIME
 from daemon.statistics import NEVER, STATISTICS
 
 FREE, WARMING, QUEUED, READY = 0, 1, 2, 3
@@ -48,6 +49,7 @@ SERIES = np.dtype(
         ("error", "f4"),  # reconstruction error
         ("anomalies", "i4", (6,)),  # anomalous slots by reason, in the order of events.REASONS
         ("late", "i4"),
+        ("regime", REGIME),
         ("statistics", STATISTICS),
         ("calibration", CALIBRATION),
     ],

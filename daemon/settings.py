@@ -127,6 +127,16 @@ class StatisticsSettings(Section):
     )
 
 
+class RollbackSettings(Section):
+    enabled: bool = _live(True, "Whether a promotion is taken back when its alarms leave the budget.")
+    slots: int = _live(200, "Slots after a promotion in which it may be.", ge=1)
+    times_budget: float = _live(
+        3.0,
+        "How many times the budget's alarms leave it; the model before must do better on the same windows, too.",
+        gt=0,
+    )
+
+
 class ModelSettings(Section):
     architecture: Literal["masked-autoencoder", "manufacturing", "dense-3", "dense-4", "lstm", "transformer"] = _state(
         "masked-autoencoder",
@@ -155,6 +165,7 @@ class ModelSettings(Section):
         StatisticsSettings(), "Parts on the way from errors to rarity; each can be left out."
     )
     gate: GateSettings = _live(GateSettings(), "What a retrained model must hold against the one in service.")
+    rollback: RollbackSettings = _live(RollbackSettings(), "When a retrained model goes out of service by itself.")
     keep: int = _live(10, "Model files kept, the newest; the one in service always is.", ge=1, le=10_000)
     bundle: Path | None = _retrain(None, "Trained bundle (.pt) to start from instead of training at the warm-up's end.")
 
@@ -231,6 +242,16 @@ class AlertSettings(Section):
         return self.model_copy(update={name: value for name, value in changed.items() if value is not None})
 
 
+class DriftSettings(Section):
+    enabled: bool = _live(
+        True, "Whether episodes are left out of training, regimes adopted, and drift asks for training."
+    )
+    adopt_after: Duration | None = _live(
+        None, "How long a new regime lasts before it is adopted as normal; none: half of the warm-up.", ge=1
+    )
+    cooldown: Duration = _live(3 * 86400, "Time between two trainings that drift or a new regime asks for.", ge=0)
+
+
 class StreamSettings(Section):
     sources: list[SourceSettings] = _live([], "Where the readings come from.")
     format: FormatSettings = _live(FormatSettings(), "How a line is read.")
@@ -254,7 +275,16 @@ class StreamSettings(Section):
         100_000, "Series the stream holds; readings of further ones are rejected.", ge=1, le=4_000_000
     )
     model: ModelSettings = _live(ModelSettings(), "The network and its training.")
+    drift: DriftSettings = _live(DriftSettings(), "What is learned when a series changes for good.")
     alerts: AlertSettings = _live(AlertSettings(), "What counts as an anomaly and when to say so.")
+
+    @property
+    def adopt_slots(self) -> int:
+        """Slots that a new regime lasts before it is adopted, 0 where none is."""
+        if not self.drift.enabled:
+            return 0
+        after = self.warm_up // 2 if self.drift.adopt_after is None else self.drift.adopt_after
+        return max(1, after // self.interval)
 
     @property
     def warm_up_slots(self) -> int:

@@ -74,6 +74,8 @@ class StreamSnapshot:
         greatest_at: Start of the greatest slot seen.
         model: Digest, version, kind, loss and training range of the model in service; None before the first.
         trainings: Trainings by outcome.
+        rollbacks: Promotions taken back by themselves.
+        drift_detections: Times a drift detector found that the model's error rose.
         training: Whether a training is under way.
         next_training_at: When the next is due.
         reservoir_windows: Windows ever offered to training.
@@ -101,6 +103,8 @@ class StreamSnapshot:
     greatest_at: int | None
     model: dict[str, Any] | None
     trainings: dict[str, int]
+    rollbacks: int
+    drift_detections: int
     training: bool
     next_training_at: int | None
     reservoir_windows: int
@@ -146,6 +150,8 @@ def _stream(s: Stream, rejections: tuple[str, ...]) -> StreamSnapshot:
         greatest_at=None if s.greatest == NEVER else s.slots.at(s.greatest),
         model=None if champion is None else _model(s),
         trainings=dict(s.learner.outcomes),
+        rollbacks=s.learner.rollbacks,
+        drift_detections=s.learner.drift.detections,
         training=s.learner.pending is not None,
         next_training_at=None if next_training is None else s.slots.at(next_training),
         reservoir_windows=int(s.reservoir.seen[0]),
@@ -157,10 +163,10 @@ def _model(s: Stream) -> dict[str, Any]:
     champion = s.learner.champion
     assert champion is not None
     m = champion.manifest
-    promoted = s.learner.promoted_slot
+    promoted = s.learner.serving.promoted_slot
     return {
         "digest": champion.digest,
-        "version": s.learner.version,
+        "version": s.learner.serving.version,
         "architecture": m.architecture,
         "kind": m.kind,
         "loss": m.loss,

@@ -11,18 +11,20 @@ import numpy.typing as npt
 
 from daemon import calibrating, joining, placing, reservoir
 from daemon.aggregating import MODES, Combined, combine, finish
-from daemon.deciding import Decisions, Scored, decide
+from daemon.deciding import Decisions, Learned, Scored, decide
 from daemon.episodes import Episodes
 from daemon.events import Event
 from daemon.inputs import Batch
-from daemon.learning import Learner, Trainer
+from daemon.learning import Learner
 from daemon.placing import Entries, Rules, Silences
 from daemon.policies import policies, policy_of
+from daemon.regime import Adoption
 from daemon.series import FREE, WARMING, SeriesTable
 from daemon.settings import StreamSettings
 from daemon.silence import Silence
 from daemon.slots import SlotClock
 from daemon.statistics import NEVER, Parts, parameters
+from daemon.training_port import Trainer
 
 CHUNK = 8192  # readings placed and scored at once
 CHUNK_NUMBERS = 1 << 21  # numbers in the windows of one chunk
@@ -79,7 +81,16 @@ class Stream:
         self.counters = Counters()
         self.silence = Silence(name, self.table, self.slots.at)
         self.episodes = Episodes(name, self.table, self.slots)
-        self.learner = Learner(name, settings, self.table, self.reservoir, self.slots, self.parameters, trainer)
+        self.learner = Learner(
+            name,
+            settings,
+            self.table,
+            self.reservoir,
+            self.slots,
+            self.parameters,
+            lambda: self.episodes.opened,
+            trainer,
+        )
         self._chunk = max(32, min(CHUNK, CHUNK_NUMBERS // (model.window * width)))
         self._entries: Entries | None = None
         self.observer: Observer | None = None
@@ -88,11 +99,13 @@ class Stream:
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings; those that need a new state must be as they were."""
         replan = settings.model.retrain_every != self.learner.settings.model.retrain_every
-        self.settings = self.learner.settings = settings
+        self.settings = settings
+        self.learner.configure(settings)
         self.policies = policies(settings)
         self.episodes.names = settings.format.names
         for label, row in self.table.row_of.items():
             self.table.arrays.rows["policy"][row] = policy_of(settings.alerts, label)
+        self.adoption = Adoption(settings.adopt_slots, max(settings.model.window, 86400 // settings.interval))
         self.retire_after = -(-settings.retire_after // settings.interval)
         self.mode = MODES[settings.aggregate]
         if replan and self.greatest != NEVER:
@@ -275,7 +288,7 @@ class Stream:
 
     def _rules(self) -> Rules:
         s = self.settings
-        return Rules(s.gap_after, s.lateness, s.kind == "counter", self.learner.sample_rate)
+        return Rules(s.gap_after, s.lateness, s.kind == "counter")
 
     def _silences(self, readings: int) -> Silences:
         return Silences.room(2 * readings + self.table.used)
@@ -310,7 +323,6 @@ class Stream:
             verdicts,
             e,
             found,
-            self.reservoir,
         )
         self._count(verdicts if finished is None else verdicts[~finished])
         scores = self._score(e, entries, windows)
@@ -328,7 +340,7 @@ class Stream:
         if not windows:
             return None, np.zeros(0, np.int64)
         slots = e.slot[:entries][e.window[:entries] >= 0]
-        return self.learner.score(e.x[:windows], e.observed[:windows], slots), self.slots.hours(slots)
+        return self.learner.serving.score(e.x[:windows], e.observed[:windows], slots), self.slots.hours(slots)
 
     def _decide(
         self, e: Entries, entries: int, scored: tuple[Any, npt.NDArray[np.int64]], silences: list[tuple[int, Event]]
@@ -341,15 +353,18 @@ class Stream:
         else:
             columns = Scored(scores.newest, scores.rms, scores.expected)
         out = Decisions.room(entries, width)
+        to = Learned(self.adoption, self.learner.sample_rate, self.reservoir, self.learner.drift.errors)
         self.counters.unscored += decide(
-            self.table.arrays, self.parameters, self.rates, self.policies, e, entries, columns, hours, out
+            self.table.arrays, self.parameters, self.rates, self.policies, e, entries, columns, hours, to, out
         )
+        if (out.regime[:entries] != NEVER).any():
+            self.learner.ask()
         if self.observer is not None:
             self.observer(e, entries, columns, out)
         errors = None if scores is None else scores.slot_error
 
         def networks(k: int, slot: int) -> list[tuple[str, float]]:
-            return self.learner.networks(e.x[k : k + 1], e.observed[k : k + 1], slot)
+            return self.learner.serving.networks(e.x[k : k + 1], e.observed[k : k + 1], slot)
 
         said = self.episodes.take(e, entries, out, columns, errors, self.policies, networks)
         merged = [(arrival, 0, event) for arrival, event in silences] + [(arrival, 1, event) for arrival, event in said]
@@ -402,6 +417,8 @@ class Stream:
             counts = self.counters.retired_anomalies
             self.counters.retired_anomalies = [c + int(n) for c, n in zip(counts, rows["anomalies"][row], strict=True)]
             self.counters.retired += 1
+            reservoir.forget(self.reservoir, row)
+            self.learner.drift.forget(row)
             self.table.retire(row)
         return events
 

@@ -64,6 +64,8 @@ def stream_status(stream: StreamSnapshot) -> dict[str, Any]:
         "episodes_per_month": stream.episode_rate,
         "model": stream.model,
         "trainings": dict(stream.trainings),
+        "rollbacks": stream.rollbacks,
+        "drift_detections": stream.drift_detections,
         "training": stream.training,
         "next_training_at": stream.next_training_at,
     }

@@ -19,13 +19,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
-from typing import Protocol
 
+from daemon.training_port import Outcome, TrainingFailed
 from daemon.training_worker import (
     BUNDLE,
     GROUP_SIGNALS,
-    Outcome,
-    TrainingFailed,
     failure_of,
     one_line,
     outcome_of,
@@ -33,30 +31,6 @@ from daemon.training_worker import (
 )
 from models.bundle import Bundle
 from models.training import TrainingRequest
-
-__all__ = ["InlineTrainer", "Outcome", "Trainer", "TrainingFailed", "WorkerTrainer"]
-
-
-class Trainer(Protocol):
-    """Runs trainings one after the other, in the order submitted."""
-
-    def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
-        """Queues a training and returns at once; a later request of the same id takes the earlier one's place.
-
-        Args:
-            request: What to train.
-            time_limit_s: Seconds the training may run, counted from its start.
-        """
-
-    def result(self, request_id: str) -> Outcome:
-        """Waits for the training's outcome, which is given out once.
-
-        Raises:
-            KeyError: No such training was submitted, or its outcome was given out.
-        """
-
-    def close(self) -> None:
-        """Ends the worker; trainings not done become `killed`. Safe to call twice."""
 
 
 class InlineTrainer:

@@ -1,4 +1,4 @@
-"""The worker process that trains, and what a training's outcome is. `daemon.trainer` has the daemon's end of the pipe.
+"""The worker process that trains. `daemon.trainer` has the daemon's end of the pipe.
 
 Over the pipe go the canonical bytes of requests one way, and back READY once, then for each request STARTED and either
 BUNDLE with the bundle's canonical bytes or FAILED with reason and detail.
@@ -11,40 +11,22 @@ import ctypes
 import multiprocessing
 import os
 import signal
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Literal, get_args
+from typing import get_args
 
+from daemon.training_port import FailureReason, Outcome, TrainingFailed
 from models.bundle import Bundle, one_thread
 from models.training import TrainingDiverged, TrainingRequest, train
-
-Reason = Literal["timeout", "killed", "memory", "diverged", "error"]
 
 READY, STARTED, BUNDLE, FAILED = b"R", b"S", b"B", b"F"
 GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # meant for the daemon, sent to its whole group
 _PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True)
-class TrainingFailed:
-    """A training without a result.
-
-    Attributes:
-        reason: `timeout` past its limit, `killed` with the worker, `memory`, `diverged`, or any other `error`.
-        detail: One line for the log and the journal.
-    """
-
-    reason: Reason
-    detail: str
-
-
-Outcome = Bundle | TrainingFailed
-
-
 def failure_of(answer: bytes) -> TrainingFailed:
     """The failure in a worker's FAILED answer."""
     reason, _, detail = answer[1:].decode().partition(" ")
-    known: dict[str, Reason] = {r: r for r in get_args(Reason)}
+    known: dict[str, FailureReason] = {r: r for r in get_args(FailureReason)}
     return TrainingFailed(known[reason], detail)
 
 

@@ -19,6 +19,7 @@ from models.bundle import BundleError, Scorer
 from models.features import calendar
 from models.injection import KINDS, inject, spread
 
+LEAST_FAULTS = 8  # windows of episodes; with fewer they say nothing
 LEAST_WINDOWS = 16  # held back; with fewer there is nothing to judge by
 MOST_WINDOWS = 128
 HELD_BACK = 8  # one stretch in so many
@@ -67,11 +68,12 @@ class Verdict:
     Attributes:
         passed: Whether the candidate may serve.
         reason: It passed: `passed`, `first`, `few_windows`, `off`; it did not: `worse_error`, `worse_detection`,
-            `not_finite`, `unusable`.
+            `worse_faults`, `not_finite`, `unusable`, `outdated`.
         text: The reason in words, with its numbers.
         numbers: `windows`, then for `champion` and `candidate` each `_error` (mean of the sum of newest and root mean
             squared error, units of the scaled windows) and `_detection` (area under the ROC curve, 0 to 1), over all
-            kinds and, as `_detection_KIND`, for each. Empty where nothing was scored.
+            kinds and, as `_detection_KIND`, for each; `_faults`, the same area for windows of the stream's own
+            episodes, where there are enough. Empty where nothing was scored.
     """
 
     passed: bool
@@ -80,7 +82,9 @@ class Verdict:
     numbers: dict[str, float] = field(default_factory=dict)
 
 
-def judge(champion: Scorer | None, candidate: Scorer, sample: GateSample, rule: GateRule) -> Verdict:
+def judge(
+    champion: Scorer | None, candidate: Scorer, sample: GateSample, faults: GateSample, rule: GateRule
+) -> Verdict:
     """Whether `candidate` may take the place of `champion`.
 
     It takes scorers, not bundles, because the engine has the one and needs the other anyway; making one costs as much
@@ -90,6 +94,7 @@ def judge(champion: Scorer | None, candidate: Scorer, sample: GateSample, rule: 
         champion: The network in service; None before the first, whose successor needs only to be finite.
         candidate: The network that a training made.
         sample: Windows that no training saw.
+        faults: Windows of episodes, which no training saw either; there may be none.
         rule: How much worse is too much.
     """
     count = len(sample.x)
@@ -100,13 +105,18 @@ def judge(champion: Scorer | None, candidate: Scorer, sample: GateSample, rule: 
     anomalous = injected(sample)
     numbers: dict[str, float] = {"windows": float(count)}
     for name, scorer in (("champion", champion), ("candidate", candidate)):
-        numbers |= {f"{name}_{key}": value for key, value in _measure(scorer, sample, anomalous).items()}
+        numbers |= {f"{name}_{key}": value for key, value in _measure(scorer, sample, anomalous, faults).items()}
     return _decide(numbers, rule)
 
 
 def unusable(error: BundleError) -> Verdict:
     """The verdict on a bundle of which no scorer can be made."""
     return Verdict(False, "not_finite" if "not finite" in str(error) else "unusable", str(error))
+
+
+def outdated() -> Verdict:
+    """The verdict on a bundle that continues a model which no longer serves."""
+    return Verdict(False, "outdated", "the model it continues no longer serves")
 
 
 def off() -> Verdict:
@@ -150,6 +160,10 @@ def _decide(n: dict[str, float], rule: GateRule) -> Verdict:
     if found < before - rule.worse_detection:
         text = f"it tells injected anomalies apart with an area of {found:.4f}, the model in service with {before:.4f}"
         return Verdict(False, "worse_detection", text, n)
+    found, before = n.get("candidate_faults", 1.0), n.get("champion_faults", 0.0)
+    if found < before - rule.worse_detection:
+        text = f"it tells the stream's own episodes apart with an area of {found:.4f}, not {before:.4f}"
+        return Verdict(False, "worse_faults", text, n)
     return Verdict(True, "passed", f"error {was:.5f} to {error:.5f}, detection {before:.4f} to {found:.4f}", n)
 
 
@@ -199,17 +213,32 @@ def _errors(scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32]) -> n
     return newest + scores.rms
 
 
-def _measure(scorer: Scorer, sample: GateSample, anomalous: npt.NDArray[np.float32]) -> dict[str, float]:
+def _measure(
+    scorer: Scorer, sample: GateSample, anomalous: npt.NDArray[np.float32], faults: GateSample
+) -> dict[str, float]:
     """Error and detection of one network; NaN where a score is not finite."""
     clean = _errors(scorer, sample, sample.x)
     found = _errors(scorer, sample, anomalous.reshape(-1, *sample.x.shape[1:]))
     if not (np.isfinite(clean).all() and np.isfinite(found).all()):
         return {"error": float("nan")}
-    numbers = {"error": float(np.sort(clean)[: max(1, int(_KEPT * len(clean)))].mean())}
+    numbers = {"error": _trimmed(clean)}
     numbers["detection"] = separation(clean, found)
     for kind, part in zip(KINDS, found.reshape(len(KINDS), -1), strict=True):
         numbers[f"detection_{kind}"] = separation(clean, part)
+    if len(faults.x) >= LEAST_FAULTS:
+        own = _errors(scorer, faults, faults.x)
+        numbers["faults"] = separation(clean, own) if np.isfinite(own).all() else float("nan")
     return numbers
+
+
+def _trimmed(errors: npt.NDArray[np.float64]) -> float:
+    """Mean of all but the greatest errors."""
+    return float(np.sort(errors)[: max(1, int(_KEPT * len(errors)))].mean())
+
+
+def clean_error(scorer: Scorer, sample: GateSample) -> float:
+    """A network's error on windows as the gate measures it: the mean, the worst tenth left out."""
+    return _trimmed(_errors(scorer, sample, sample.x))
 
 
 def separation(clean: npt.NDArray[np.float64], anomalous: npt.NDArray[np.float64]) -> float:

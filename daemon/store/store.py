@@ -254,18 +254,27 @@ class Store(StoreView):
         model_store.annotate(self._database, request_id, status, gate=verdict, **served)
 
     @patient
-    def serve_model(self, stream: str, digest: str, seq: int, rolled_back: str | None = None) -> None:
+    def serve_model(
+        self,
+        stream: str,
+        digest: str,
+        seq: int,
+        rolled_back: str | None = None,
+        numbers: dict[str, float] | None = None,
+    ) -> None:
         """Record that entry `seq` brought a model into service, and which one it took out of it for good.
 
         Args:
             digest: Digest of the bundle that serves now; one that no training here made is not recorded.
             rolled_back: Digest of the bundle that is rolled back; None where nothing is said about the last one.
+            numbers: What it is rolled back for; None where an operator asked for it.
         """
         for record in model_store.records(self._database, stream):
             if record.digest is not None and record.digest == digest:
                 model_store.annotate(self._database, record.request_id, "promoted", served_seq=seq)
             elif record.digest is not None and record.digest == rolled_back:
-                model_store.annotate(self._database, record.request_id, "rolled_back")
+                facts = {} if numbers is None else {"rollback": numbers}
+                model_store.annotate(self._database, record.request_id, "rolled_back", **facts)
 
     @patient
     def retain_models(self, stream: str, keep: int, spare: str | None) -> None:

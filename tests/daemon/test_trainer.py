@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.trainer import InlineTrainer, TrainingFailed, WorkerTrainer
+from daemon.trainer import InlineTrainer, WorkerTrainer
+from daemon.training_port import TrainingFailed
 from models.bundle import Bundle
 from models.training import TrainingRequest
 from tests.models.samples import bundle, request, tuning

@@ -11,10 +11,10 @@ import numpy as np
 from daemon.engine import Engine
 from daemon.events import Event
 from daemon.inputs import Batch, Configured
-from daemon.learning import Trainer
 from daemon.settings import Settings
 from daemon.stream import Stream
-from daemon.trainer import InlineTrainer, Outcome, TrainingFailed
+from daemon.trainer import InlineTrainer
+from daemon.training_port import Outcome, Trainer, TrainingFailed
 from models.bundle import Bundle
 from models.training import TrainingRequest
 

@@ -76,4 +76,4 @@ def test_a_series_being_collected_joins_on_time(cut: int) -> None:
     made = engine(aggregate="mean")
     feed(made, noise(range(cut)))
     feed(made, noise(range(cut, 24)))
-    assert the(made).learner.promoted_slot == FIRST + 19
+    assert the(made).learner.serving.promoted_slot == FIRST + 19

@@ -97,7 +97,7 @@ def follow(rarities: list[float], refractory: int = 1000) -> list[tuple[int, boo
     policy = np.array([(3.0, refractory, 0, 0.0, 0.0, -np.inf, np.inf)], POLICY)[0]
     out = []
     for slot, rarity in enumerate(rarities):
-        out.append(_follow_episode(row[0], slot, MODEL if rarity >= 3.0 else 0, rarity, policy))
+        out.append(_follow_episode(row[0], slot, MODEL if rarity >= 3.0 else 0, rarity, policy, refractory))
     return out
 
 

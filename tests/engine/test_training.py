@@ -13,6 +13,7 @@ from tests.engine.making import (
     STREAM,
     FailingTrainer,
     PureTrainer,
+    batch,
     bundle,
     config,
     engine,
@@ -30,9 +31,9 @@ def step_by_step(made: Engine, slots: range) -> list[int]:
     """Slots whose reading brought a model into service."""
     found = []
     for slot in slots:
-        before = the(made).learner.version
+        before = the(made).learner.serving.version
         feed(made, noise([slot]))
-        if the(made).learner.version > before:
+        if the(made).learner.serving.version > before:
             found.append(slot)
     return found
 
@@ -126,14 +127,16 @@ def test_a_reload_turns_retraining_on_and_off() -> None:
 
 
 def test_a_model_from_outside_serves_at_once() -> None:
-    """A promotion takes effect with its input; a training under way is dropped."""
+    """A promotion takes effect with its input; what a training under way makes continues another model: refused."""
     made = engine(**TUNED)
     feed(made, noise(range(37)))
     assert the(made).learner.pending is not None
-    taken = bundle()
+    taken = bundle(seed=1)
     made.step(Promoted(STREAM, taken.to_bytes()))
     assert the(made).learner.champion == taken
-    assert the(made).learner.pending is None
+    judged = made.step(batch(noise(range(37, 45)))).judged
+    assert [one.verdict.reason for one in judged] == ["outdated"]
+    assert the(made).learner.champion == taken
 
 
 @pytest.mark.parametrize(("key", "other"), [("window", {"model": {"window": 12}}), ("interval_s", {"interval": 900})])

@@ -65,9 +65,12 @@ def sample(count: int = 128) -> GateSample:
     return GateSample(other.x[at], other.observed[at], at.astype(np.int64) * 1800, -3.0, 4.0, (0, SLOTS))
 
 
+NONE = sample(0)
+
+
 def test_a_tuning_on_good_data_passes() -> None:
     """Its numbers say how both did; the champion tells anomalies apart, so detection is worth comparing."""
-    verdict = judge(Scorer(champion()), tuned(), sample(), RULE)
+    verdict = judge(Scorer(champion()), tuned(), sample(), NONE, RULE)
     assert (verdict.passed, verdict.reason) == (True, "passed")
     n = verdict.numbers
     assert n["windows"] == 128
@@ -77,7 +80,7 @@ def test_a_tuning_on_good_data_passes() -> None:
 
 def test_a_verdict_is_a_pure_function() -> None:
     """The same networks and windows give the same numbers, bit for bit."""
-    first, second = (judge(Scorer(champion()), tuned(), sample(), RULE) for _ in range(2))
+    first, second = (judge(Scorer(champion()), tuned(), sample(), NONE, RULE) for _ in range(2))
     assert first == second
 
 
@@ -97,7 +100,7 @@ def test_a_poisoned_training_is_refused(poison: str) -> None:
         rng.shuffle(x, axis=1)
     else:
         x[::2, -4:] -= 0.4
-    verdict = judge(Scorer(champion()), tuned(x), sample(), RULE)
+    verdict = judge(Scorer(champion()), tuned(x), sample(), NONE, RULE)
     assert not verdict.passed
     assert verdict.reason in ("worse_error", "worse_detection")
     assert verdict.numbers["candidate_error"] > verdict.numbers["champion_error"]
@@ -121,17 +124,17 @@ def test_what_is_not_finite_never_passes() -> None:
     assert (gate.unusable(caught.value).passed, gate.unusable(caught.value).reason) == (False, "not_finite")
     huge = Scorer(replace(champion(), weights={n: w * np.float32(1e30) for n, w in champion().weights.items()}))
     for before in (Scorer(champion()), None):
-        verdict = judge(before, huge, sample(), RULE)
+        verdict = judge(before, huge, sample(), NONE, RULE)
         assert (verdict.passed, verdict.reason) == (False, "not_finite")
         assert all(np.isfinite(list(verdict.numbers.values())))
 
 
 def test_the_first_model_and_one_without_windows_pass_when_finite() -> None:
     """There is nothing to compare with, or nothing to compare on."""
-    assert judge(None, tuned(), sample(), RULE).reason == "first"
-    few = judge(Scorer(champion()), tuned(np.zeros((SLOTS, WINDOW, 1))), sample(15), RULE)
+    assert judge(None, tuned(), sample(), NONE, RULE).reason == "first"
+    few = judge(Scorer(champion()), tuned(np.zeros((SLOTS, WINDOW, 1))), sample(15), NONE, RULE)
     assert (few.passed, few.reason) == (True, "few_windows")
-    assert judge(Scorer(champion()), tuned(), sample(0), RULE).passed
+    assert judge(Scorer(champion()), tuned(), sample(0), NONE, RULE).passed
 
 
 def test_held_back_is_one_stretch_in_eight() -> None:

@@ -78,6 +78,8 @@ def stream(name: str = "taxi", series: SeriesColumns | None = None, **changes: A
             "promoted_at": NOW - 1800,
         },
         trainings={"promoted": 4, "rejected": 0, "failed": 0, "skipped": 0},
+        rollbacks=0,
+        drift_detections=0,
         training=False,
         next_training_at=NOW + 36_000,
         reservoir_windows=9_000,

@@ -1,0 +1,49 @@
+"""What the engine knows of whoever trains: it hands in a request and asks for the outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from models.bundle import Bundle
+from models.training import TrainingRequest
+
+FailureReason = Literal["timeout", "killed", "memory", "diverged", "error"]
+
+
+@dataclass(frozen=True)
+class TrainingFailed:
+    """A training without a result.
+
+    Attributes:
+        reason: `timeout` past its limit, `killed` with the worker, `memory`, `diverged`, or any other `error`.
+        detail: One line for the log and the journal.
+    """
+
+    reason: FailureReason
+    detail: str
+
+
+Outcome = Bundle | TrainingFailed
+
+
+class Trainer(Protocol):
+    """Runs trainings one after the other, in the order submitted."""
+
+    def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
+        """Queues a training and returns at once; a later request of the same id takes the earlier one's place.
+
+        Args:
+            request: What to train.
+            time_limit_s: Seconds the training may run, counted from its start.
+        """
+
+    def result(self, request_id: str) -> Outcome:
+        """Waits for the training's outcome, which is given out once.
+
+        Raises:
+            KeyError: No such training was submitted, or its outcome was given out.
+        """
+
+    def close(self) -> None:
+        """Ends what runs, from any thread; trainings not done become `killed`. Safe to call twice."""

@@ -85,6 +85,8 @@ class Generation:
         self.leaving_at: float | None = None
         """When the file's name was first seen to be gone; None while it has one."""
         self.grown_at = 0.0
+        self.replaces: list[str] = []
+        """Places of the same path that came before and have ended."""
         self._cutter = LineCutter(line_bytes)
         self._edge = b""
         self._doubts = 0

@@ -17,6 +17,7 @@ _SIBLINGS = 1000
 _LATER = 128
 _BACK_OFF_S = 60.0
 _FORGIVEN_S = 600.0
+_START_BYTES = 2048
 _ROTATED = re.compile(r"([.\-_][0-9][0-9T:._\-]*)?(\.gz)?")
 """What logrotate and its like append to a name."""
 
@@ -88,11 +89,11 @@ def siblings(path: str) -> Iterator[Opened]:
             yield opened
 
 
-def later(path: str, found: Opened) -> list[Opened]:
-    """Rotated files of `path` that were changed after `found`, oldest first, as if they still had that name."""
-    since, files = found.content.status().st_mtime_ns, []
+def later(path: str, since_ns: int) -> list[Opened]:
+    """Rotated files of `path` that were changed after `since_ns`, oldest first, as if they still had that name."""
+    files = []
     for changed, name in sorted(_beside(path, Path(path).name)):
-        if changed > since and is_rotated(path, name):
+        if changed > since_ns and is_rotated(path, name):
             try:
                 opened = Opened.at(name)
             except OSError:
@@ -101,6 +102,15 @@ def later(path: str, found: Opened) -> list[Opened]:
                 opened.name = path
                 files.append(opened)
     return files[-_LATER:]
+
+
+def begins_as(opened: Opened, other: Opened) -> bool:
+    """Whether `opened` may be a copy of `other`, which has all that it has, so far as their beginnings tell."""
+    try:
+        start = opened.content.read(_START_BYTES, 0)
+        return opened.content.size() <= other.content.size() and other.content.read(_START_BYTES, 0).startswith(start)
+    except OSError:
+        return False
 
 
 def is_rotated(path: str, name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from adapters.base import Chunk, Position
 from adapters.generation import Generation, Opened
 from adapters.identity import Window, valid
-from adapters.names import Likely, Names, anything, is_copy, later, same_file, same_path, siblings, window_of
+from adapters.names import Likely, Names, anything, begins_as, is_copy, later, same_file, same_path, siblings, window_of
 
 _WAITING = 10_000
 _QUEUED = 128
@@ -67,6 +67,8 @@ class FileTail:
         self._lanes: dict[str, deque[Generation | Opened]] = {}
         self._waiting: dict[str, Position] = {}
         self._drained: set[str] = set()
+        self._drained_ns: dict[str, int] = {}
+        """When the file that was last read to its end was changed, by path; until the next one begins."""
         self._forgotten: list[str] = []
         self._numbers: Counter[str] = Counter()
         self._counts = Counter(dict.fromkeys(("rotations", "truncations"), 0))
@@ -204,6 +206,8 @@ class FileTail:
                 if entry.place in skip:
                     return None
                 chunk = entry.read(share, now)
+                if chunk is not None:
+                    self._forget_replaced(entry)
                 if chunk is not None or not self._over(entry, lane, now):
                     return chunk
                 chunk = None if entry.ended else entry.abandon()
@@ -219,14 +223,16 @@ class FileTail:
     def _over(self, generation: Generation, lane: Sequence[Generation | Opened], now: float) -> bool:
         """Whether a generation without new lines is finished.
 
-        A restart knows nothing of how long it was quiet, but the next file was changed when it was quiet already.
+        A restart knows nothing of how long it was quiet, but the newest file was changed when it was quiet already.
         """
         if generation.ended:
             return True
-        if generation.leaving_at is None or generation.unread:
+        if generation.unread or (generation.leaving_at is None and len(lane) == 1):
             return False
-        if generation.complete or (len(lane) > 1 and _changed(lane[1]) - _changed(generation) >= self._grace_s):
+        if generation.complete or _changed(lane[-1]) - _changed(generation) >= self._grace_s:
             return True
+        if generation.leaving_at is None:  # the next look at the names sees that it has lost its own
+            return False
         return now - generation.grown_at >= self._grace_s or now - generation.leaving_at >= 10 * self._grace_s
 
     def _retire(self, lane: deque[Generation | Opened], *, finished: bool) -> None:
@@ -241,6 +247,7 @@ class FileTail:
             lane.appendleft(generation.opened.renewed(generation.lost_partial))
         elif finished:
             self._drained.add(generation.place)
+            self._drained_ns[generation.path] = generation.opened.content.status().st_mtime_ns
         generation.close()
         self._resume_copy(generation.place)
         for place in list(self._waiting)[:-_WAITING]:
@@ -268,13 +275,13 @@ class FileTail:
         if found is not None:
             lane[0] = found
             return None
-        if self._waits_as_copy(opened) or self._queue_siblings(opened.name, lane):
+        if self._waits_as_copy(opened) or self._queue_siblings(opened.name, lane) or self._queue_missed(lane):
             return None
-        for place in [place for place, position in self._waiting.items() if position["path"] == opened.name]:
-            self._forget(place)
+        before = [place for place, position in self._waiting.items() if position["path"] == opened.name]
         self._numbers[opened.name] += 1
         place = f"{self.name}:{opened.name}#{self._numbers[opened.name]:06d}"
         lane[0] = fresh = self._generation(opened, place, opened.name, Window(), None)
+        fresh.replaces = before  # kept until there is another position by which files rotated meanwhile are found
         return fresh.lost_before() if opened.lost_partial else None
 
     def _recognise(self, opened: Opened, likely: Likely, only: str | None = None) -> Generation | None:
@@ -301,7 +308,7 @@ class FileTail:
         found.leaving_at = found.grown_at = self._monotonic()
         followed = {_key(entry) for entries in self._lanes.values() for entry in entries} | {_key(found)}
         lane.appendleft(found)
-        for position, opened in enumerate(later(path, found.opened), start=1):
+        for position, opened in enumerate(later(path, found.opened.content.status().st_mtime_ns), start=1):
             known = None if _key(opened) in followed else self._recognise(opened, anything)
             if known is not None:  # it has a position of its own
                 known.leaving_at = known.grown_at = found.leaving_at
@@ -310,6 +317,22 @@ class FileTail:
             else:
                 lane.insert(position, known or opened)
         return True
+
+    def _queue_missed(self, lane: deque[Generation | Opened]) -> bool:
+        """Queue what was rotated away under a path between its last file and the one it has now, unread by us."""
+        opened = lane[0]
+        since = self._drained_ns.pop(opened.name, None) if isinstance(opened, Opened) else None
+        if since is None or not isinstance(opened, Opened):
+            return False
+        followed = {_key(entry) for entries in self._lanes.values() for entry in entries}
+        missed: list[Generation | Opened] = []
+        for other in later(opened.name, since):
+            if _key(other) in followed or begins_as(other, opened):
+                other.close()
+            else:
+                missed.append(self._recognise(other, anything) or other)
+        lane.extendleft(reversed(missed))
+        return bool(missed)
 
     def _unfinished(self, path: str) -> list[str]:
         """Places of a path whose positions wait and were not read to their end by this process."""
@@ -324,6 +347,13 @@ class FileTail:
                 return found
             opened.close()
         return None
+
+    def _forget_replaced(self, generation: Generation) -> None:
+        """What a generation replaced is not needed once it has a position of its own."""
+        for place in generation.replaces:
+            if place in self._waiting:
+                self._forget(place)
+        generation.replaces = []
 
     def _forget(self, place: str) -> None:
         self._waiting.pop(place, None)

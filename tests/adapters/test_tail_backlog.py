@@ -93,6 +93,22 @@ def test_row_9_a_known_file_is_not_decompressed_again(tmp_path: Path, monkeypatc
     assert sum(steps) > 4
 
 
+def test_row_9_truncated_before_its_turn(path: Path) -> None:
+    """A file that is copied and truncated while it waits behind its predecessor is read from the copy, then anew."""
+    append(path, lines(0, 50))
+    reader = Reader(path)
+    reader.read()
+    path.rename(path.with_name("meter.csv.1"))
+    append(path, lines(50, 100))
+    assert reader.read() == b"", "the renamed file is waited for"
+    for number, start in ((2, 100), (3, 110)):
+        path.with_name(f"meter.csv.{number}").write_bytes(path.read_bytes())
+        path.write_bytes(lines(start, start + 10))
+    for _ in range(6):
+        reader.wait()
+    assert reader.all == lines(0, 120)
+
+
 def test_row_9_a_backlog_does_not_wait_file_by_file(path: Path) -> None:
     """Files that were quiet for the grace time before the next one was written are read on end, also at a restart."""
     append(path, lines(0, 100))
@@ -103,7 +119,7 @@ def test_row_9_a_backlog_does_not_wait_file_by_file(path: Path) -> None:
         for number in range(8):
             append(path, lines(100 + 10 * number, 110 + 10 * number))
             path.rename(rotated := path.with_name(f"meter.csv.{8 - number}"))
-            os.utime(rotated, (10**9 + 10 * number,) * 2)
+            os.utime(rotated, (10**9 + number,) * 2)
         append(path, lines(180, 190))
 
     reader.restart(rotate)

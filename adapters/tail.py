@@ -327,8 +327,8 @@ class FileTail:
         followed = {_key(entry) for entries in self._lanes.values() for entry in entries}
         missed: list[Generation | Opened] = []
         for other in later(opened.name, since):
-            if _key(other) in followed or begins_as(other, opened):
-                other.close()
+            if _key(other) in followed or begins_as(other, opened) or _changed(other) > _changed(opened):
+                other.close()  # what was changed after this one comes when a later one's turn has come
             else:
                 missed.append(self._recognise(other, anything) or other)
         lane.extendleft(reversed(missed))

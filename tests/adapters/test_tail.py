@@ -331,6 +331,18 @@ def test_row_14_stale_size(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert reader.read(polls=2) == lines(200, 205), "other bytes need no second look"
 
 
+def test_row_15_polling_needs_no_notification(path: Path) -> None:
+    """Nothing tells the tail of a change: whatever happened between two polls, the next one finds it."""
+    reader = Reader(path)
+    assert reader.read() == b""
+    append(path, lines(0, 5))
+    assert reader.read(polls=1) == lines(0, 5)
+    append(path, lines(5, 9))
+    path.rename(path.with_name("meter.csv.1"))
+    append(path, lines(9, 12))
+    assert reader.wait() + reader.wait() == lines(5, 12)
+
+
 def test_rotated_while_stopped(path: Path) -> None:
     """After a restart the renamed file is found by its content, read to its end, then the new one; nothing twice."""
     append(path, lines(0, 100))

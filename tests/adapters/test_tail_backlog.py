@@ -109,6 +109,27 @@ def test_row_9_truncated_before_its_turn(path: Path) -> None:
     assert reader.all == lines(0, 120)
 
 
+def test_row_9_truncated_behind_a_backlog(path: Path) -> None:
+    """The copy of a file that is truncated while a backlog is read comes after that backlog."""
+    append(path, lines(0, 50))
+    reader = Reader(path)
+    reader.read()
+
+    def rotate() -> None:
+        for number in range(3):
+            append(path, lines(50 + 10 * number, 60 + 10 * number))
+            path.rename(rotated := path.with_name(f"meter.csv.{3 - number}"))
+            os.utime(rotated, (10**9 + number,) * 2)
+        append(path, lines(80, 90))
+
+    reader.restart(rotate)
+    path.with_name("meter.csv.4").write_bytes(path.read_bytes())
+    path.write_bytes(lines(90, 100))
+    for _ in range(6):
+        reader.wait()
+    assert reader.all == lines(0, 100)
+
+
 def test_row_9_a_backlog_does_not_wait_file_by_file(path: Path) -> None:
     """Files that were quiet for the grace time before the next one was written are read on end, also at a restart."""
     append(path, lines(0, 100))

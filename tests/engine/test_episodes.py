@@ -94,7 +94,7 @@ def follow(rarities: list[float], refractory: int = 1000) -> list[tuple[int, boo
     """What becomes of the episode of one series whose slots have these rarities, against a threshold of 3."""
     row = np.zeros(1, SERIES)
     row["notified"] = NEVER
-    policy = np.array([(3.0, refractory, 0, 0.0, 0.0, -np.inf, np.inf)], POLICY)[0]
+    policy = np.array([(3.0, refractory, 0, 0.0, 0.0, -np.inf, np.inf, np.inf)], POLICY)[0]
     out = []
     for slot, rarity in enumerate(rarities):
         out.append(_follow_episode(row[0], slot, MODEL if rarity >= 3.0 else 0, rarity, policy, refractory))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -237,16 +238,23 @@ global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
 scrape_configs:
   - job_name: tidegauge
     static_configs: [{{targets: ["{target}"]}}]
-"""
+{more}"""
 
 
 class Prometheus:
-    """A real Prometheus that scrapes one address, with a configuration, port and database of its own."""
+    """A real Prometheus that scrapes one address, with a configuration, port and database of its own.
 
-    def __init__(self, program: Path, directory: Path, target: str) -> None:
+    Args:
+        program: The command.
+        directory: For its files, made here.
+        target: Host and port to scrape.
+        more: Lines for its one job, indented by four.
+    """
+
+    def __init__(self, program: Path, directory: Path, target: str, more: str = "") -> None:
         directory.mkdir()
         config = directory / "prometheus.yml"
-        config.write_text(PROMETHEUS.format(target=target))
+        config.write_text(PROMETHEUS.format(target=target, more=more))
         self._log = directory / "log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -271,7 +279,12 @@ class Prometheus:
 
     def query(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
         """An instant query's result: sorted labels without `job`, `instance` and name -> value."""
-        body = get(f"http://127.0.0.1:{self.port()}/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
+        try:
+            body = get(f"http://127.0.0.1:{self.port()}/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
+        except urllib.error.HTTPError as error:
+            if error.code == 503:  # it listens before it is ready
+                return {}
+            raise
         found = {}
         for each in json.loads(body)["data"]["result"]:
             labels = {k: v for k, v in each["metric"].items() if k not in ("job", "instance", "__name__")}

@@ -61,11 +61,11 @@ def _figures(
     t: Traced, index: int, events: Sequence[Event], spans: Sequence[tuple[Any, Any]], threshold: float
 ) -> list[Figure]:
     at = instants(t.at)
-    marks = np.isin(t.at, [e.at for e in events])
-    said = Trace("event, worst reading", at[marks], t.value[marks], "points")
+    marks = np.isin(t.at, [e.started_at for e in events])
+    said = Trace("an event begins", at[marks], t.value[marks], "points")
     scored = ~np.isnan(t.expected)
     band = Trace("usual", at[scored], t.lower[scored], "band", t.upper[scored])
-    readings = [band, Trace("reading", at, t.value), Trace("expected", at[scored], t.expected[scored]), said]
+    readings = [band, Trace("expected", at[scored], t.expected[scored]), Trace("reading", at, t.value), said]
     found = [
         Figure(f"readings-{index}", "Readings and what was expected", "", "value", readings),
         Figure(

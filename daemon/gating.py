@@ -130,7 +130,7 @@ class Probation:
         if alarms == 0 or alarms <= rule.times_budget * budget or len(sample.x) < gate.LEAST_WINDOWS:
             return None
         before, now = gate.clean_error(Scorer(self.previous), sample), gate.clean_error(serving, sample)
-        if now <= before * (1 + settings.model.gate.worse_error):
+        if now <= before * (1 + rule.worse_error):
             return None
         found = {"alarms": alarms, "budget": budget, "windows": len(sample.x)}
         return {key: float(value) for key, value in found.items()} | {"gone_error": now, "serving_error": before}

@@ -135,6 +135,9 @@ class RollbackSettings(Section):
         "How many times the budget's alarms leave it; the model before must do better on the same windows, too.",
         gt=0,
     )
+    worse_error: float = _live(
+        0.10, "Share by which the error on the windows since must exceed that of the model before.", ge=0
+    )
 
 
 class ModelSettings(Section):

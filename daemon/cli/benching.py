@@ -21,6 +21,18 @@ RATE_COLUMNS = ("budget", "noise", "series", "months", "episodes", "a month", "r
 PART_COLUMNS = ("detector", "standard", "low FP", "low FN", "windows", "false", "VUS-PR")
 FILE_COLUMNS = ("file", "detector", "seed", "windows", "false", "raw", "VUS-PR", "delays")
 
+LIFECYCLE_COLUMNS = (
+    "change",
+    "lifecycle",
+    "seed",
+    "days found of 14",
+    "slots",
+    "notified",
+    "adopted",
+    "error, last week",
+    "promoted / refused / taken back",
+)
+
 bench_app = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 app.add_typer(bench_app, name="bench")
 
@@ -206,3 +218,33 @@ def _file_table(summary: dict[str, Any]) -> Table:
         row = [f["file"], f["detector"], str(f["seed"]), found, false, _figure(f["raw"]["standard"], digits=2)]
         table.add_row(*row, _figure(f["vus_pr"], digits=2), delays)
     return table
+
+
+@bench_app.command()
+def lifecycle(
+    seed: Annotated[list[int], typer.Option(help="Seed of series and stream; give it several times.", min=0)] = [0],  # noqa: B006 - typer reads it, nobody changes it
+    plot: Annotated[Path | None, typer.Option(help="Draw the first seed's runs here, as SVG.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    as_json: Json = False,
+) -> None:
+    """What changes, faults and bad data do over weeks, with the lifecycle and without; see docs/lifecycle.md."""
+    from daemon.bench_lifecycle import measure
+    from daemon.lifecycle_plot import svg
+
+    with errors(), progress("runs", as_json) as step:
+        runs = measure(sorted(set(seed)), jobs, step)
+        if plot is not None:
+            plot.write_text(svg(runs))
+    if as_json:
+        typer.echo(orjson.dumps([run.to_json() for run in runs]).decode())
+        return
+    table = _table("With the lifecycle and without", *LIFECYCLE_COLUMNS, text=2)
+    for run in runs:
+        trainings = f"{run.trainings['promoted']} / {run.trainings['rejected']} / {run.rollbacks}"
+        adopted = "-" if run.adopted_after_days is None else f"{run.adopted_after_days:.1f} d"
+        figures = [str(run.found_days), str(sum(run.slots)), str(sum(run.said)), adopted]
+        last = sum(run.error[-7:]) / 7
+        name = run.change.replace("_", " ")
+        with_it = "with" if run.lifecycle else "without"
+        table.add_row(name, with_it, str(run.seed), *figures, f"{last:.2f}", trainings)
+    table_console().print(table)

@@ -15,7 +15,7 @@ export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs bench fuzz flood clean
+.PHONY: help demo test soak check docs bench fuzz flood clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,9 @@ demo: $(RUNTIME) ## Run the daemon on real water-flow readings, sped up
 
 test: $(DEV) ## Run the tests
 	$(VENV)/bin/python -m pytest
+
+soak: $(DEV) ## Kill the daemon -9 at random instants (KILLS=20); nothing may be lost or doubled; needs root
+	$(VENV)/bin/python -m tests.soak
 
 check: $(DEV) ## Format, lint, types, import contracts, documentation, wheel
 	$(VENV)/bin/ruff format --check .

@@ -24,7 +24,7 @@ demo: $(RUNTIME) ## Run the daemon on real water-flow readings, sped up
 	$(VENV)/bin/tidegauge demo
 
 test: $(DEV) ## Run the tests
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 soak: $(DEV) ## Kill the daemon -9 at random instants (KILLS=20); nothing may be lost or doubled; needs root
 	$(VENV)/bin/python -m tests.soak

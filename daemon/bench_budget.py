@@ -26,7 +26,7 @@ MONTH_SLOTS = 30.44 * PER_DAY
 STREAM = "made"
 FIRST_SLOT = 19_723 * PER_DAY  # 2024-01-01, a Monday
 STRENGTHS = (3.0, 4.0, 6.0, 8.0)  # spreads
-SPACING_DAYS = 8  # from one anomaly of a series to its next
+SPACING_DAYS = 30  # from one anomaly of a series to its next: as many as the budget allows episodes
 LEAD_DAYS = 21  # before the first
 FOUND_WITHIN = 4  # slots after an anomaly's end: its last values are still in the window
 
@@ -97,7 +97,7 @@ def values_of(job: Job) -> tuple[Floats, list[Anomaly]]:
 
 
 def with_anomalies(values: Floats, series: int, seed: tuple[int, ...]) -> tuple[Floats, list[Anomaly]]:
-    """A series with an anomaly every few days, kind and strength in turn, and where they are."""
+    """A series with an anomaly a month, kind and strength in turn, and where they are."""
     unit, found = spread(values, PER_DAY), []
     rng = np.random.default_rng((*seed, 1))
     days = range(LEAD_DAYS, len(values) // PER_DAY - 2, SPACING_DAYS)

@@ -37,8 +37,8 @@ def test_every_budget_has_every_series_and_noise() -> None:
 
 
 def test_anomalies_are_put_in() -> None:
-    """Over the series every kind at every strength, days apart, in the slots said; elsewhere nothing changed."""
-    clean, faulty = (Job("gaussian", tuple(range(8)), 60, 1.0, 0, injected) for injected in (False, True))
+    """Over the series every kind at every strength, a month apart, in the slots said; elsewhere nothing changed."""
+    clean, faulty = (Job("gaussian", tuple(range(16)), 60, 1.0, 0, injected) for injected in (False, True))
     before, none = values_of(clean)
     after, anomalies = values_of(faulty)
     assert none == []
@@ -79,8 +79,8 @@ def test_what_is_counted() -> None:
 
 def test_a_run_of_the_engine() -> None:
     """Made series are scored after their warm-up, and a strong anomaly among them is found."""
-    result = measure(Job("gaussian", (0, 1, 2), 40, 5.0, 0, True))
-    assert result.months == pytest.approx(3 * (40 - 14) / 30.44, rel=0.02)
+    result = measure(Job("gaussian", (0, 1, 2, 3, 4), 40, 5.0, 0, True))
+    assert result.months == pytest.approx(5 * (40 - 14) / 30.44, rel=0.02)
     strong = [a for a in result.anomalies if a.kind == "spike"]
     assert strong
     assert all(slot >= 14 * PER_DAY for _, slot, _ in result.opened)

@@ -59,7 +59,7 @@ def test_13_killed_between_receipt_and_scoring(tmp_path: Path, shared_data: Path
                 daemon = first if number == 0 else Daemon(config)
                 with daemon:
                     daemon.loaded()
-                    until("new readings", lambda daemon=daemon, before=before: daemon.has_read(before + 50))
+                    until("new readings", lambda daemon=daemon, before=before: daemon.has_read(min(before + 50, ROWS)))
                     before = int(accepted_by(daemon))
                     time.sleep(chance.uniform(0, 0.3))
                     daemon.end(signal.SIGKILL)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from daemon import reservoir as module
-from daemon.reservoir import OLDER, RECENT, add, draw, reservoir, restore, state
+from daemon.reservoir import APART, OLDER, RECENT, add, draw, reservoir, restore, state
 
 
 def test_wide_windows_take_no_more_memory() -> None:
     """A window of one variable has the whole sample; of a thousand as many as fit, and never none."""
-    assert len(reservoir(512, 1, 0).slot) == RECENT + OLDER
+    assert len(reservoir(512, 1, 0).slot) == RECENT + OLDER + APART
     wide = reservoir(8, 1000, 0)
-    assert RECENT < len(wide.slot) < RECENT + OLDER
-    assert (len(wide.slot) - RECENT) * 8 * 1000 <= module.MOST_NUMBERS
+    assert RECENT + APART < len(wide.slot) < RECENT + OLDER
+    assert (len(wide.slot) - RECENT - APART) * 8 * 1000 <= module.MOST_NUMBERS
     assert module.most_windows(512, 1 << 20) == 1
 
 
@@ -23,8 +23,8 @@ def test_a_small_sample_is_of_all_there_ever_were(monkeypatch: pytest.MonkeyPatc
     x, observed = np.zeros((8, 1), np.float32), np.ones(8, np.bool_)
     for slot in range(3000):
         add(r, x, observed, slot)
-    assert len(r.slot) == RECENT + 50
-    sample = r.slot[RECENT:]
+    assert len(r.slot) == RECENT + 50 + APART
+    sample = r.slot[RECENT : RECENT + 50]
     assert len(set(sample.tolist())) == 50
     assert sample.min() < 1000
     assert sample.max() > 2000

@@ -25,8 +25,8 @@ class Opened:
     name: str
     device: int
     inode: int
-    lost_partial: bool = False
-    """A partial line went away with what the file held before."""
+    lost_of: str = ""
+    """Place of the generation that the file held before, when a partial line of it went away and is found nowhere."""
     copy_of: str | None = None
     """Place of the generation whose rotated copy this is; it is left alone while that one is followed."""
 
@@ -45,10 +45,10 @@ class Opened:
         content = Compressed(fd) if name.endswith(GZIP) else Plain(fd)
         return cls(content, name, status.st_dev, status.st_ino)
 
-    def renewed(self, lost_partial: bool) -> Opened:
+    def renewed(self, lost_of: str) -> Opened:
         """The same file with a descriptor of its own, because its content was replaced."""
         assert isinstance(self.content, Plain)
-        return Opened(Plain(os.dup(self.content.fd)), self.name, self.device, self.inode, lost_partial)
+        return Opened(Plain(os.dup(self.content.fd)), self.name, self.device, self.inode, lost_of)
 
     def lag_bytes(self) -> int:
         """Bytes of the file, none of which was read."""

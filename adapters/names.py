@@ -137,9 +137,11 @@ def _beside(path: str, start: str) -> list[tuple[int, str]]:
 
 def window_of(opened: Opened, position: Position) -> Window | None:
     """Where `position` lies in a file; None when the file is another one, or too little was read to tell."""
+    if not position["offset"] and "packed" not in position:  # nothing was read: any file would match
+        return None
     if not position["head_bytes"]:  # one line at most: the content alone would match too much
         near = bool(position["offset"]) and same_inode(opened, position)
-        if opened.lost_partial or not (near or same_path(opened, position)):
+        if opened.lost_of or not (near or same_path(opened, position)):
             return None
     content = opened.content
     try:

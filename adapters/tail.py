@@ -68,7 +68,9 @@ class FileTail:
         self._waiting: dict[str, Position] = {}
         self._drained: set[str] = set()
         self._drained_ns: dict[str, int] = {}
-        """When the file that was last read to its end was changed, by path; until the next one begins."""
+        """When the newest file that was read to its end was changed, by path: what is as old was read."""
+        self._succeeded: set[str] = set()
+        """Paths of which a file was read to its end and the next one has not begun."""
         self._forgotten: list[str] = []
         self._numbers: Counter[str] = Counter()
         self._counts = Counter(dict.fromkeys(("rotations", "truncations"), 0))
@@ -244,10 +246,12 @@ class FileTail:
         self._waiting[generation.place] = generation.position(generation.window, generation.header)
         if finished and generation.ended:
             self._counts["truncations"] += 1
-            lane.appendleft(generation.opened.renewed(generation.lost_partial))
+            lane.appendleft(generation.opened.renewed(generation.place if generation.lost_partial else ""))
         elif finished:
             self._drained.add(generation.place)
-            self._drained_ns[generation.path] = generation.opened.content.status().st_mtime_ns
+            changed_ns = generation.opened.content.status().st_mtime_ns
+            self._drained_ns[generation.path] = max(changed_ns, self._drained_ns.get(generation.path, 0))
+            self._succeeded.add(generation.path)
         generation.close()
         self._resume_copy(generation.place)
         for place in list(self._waiting)[:-_WAITING]:
@@ -282,7 +286,7 @@ class FileTail:
         place = f"{self.name}:{opened.name}#{self._numbers[opened.name]:06d}"
         lane[0] = fresh = self._generation(opened, place, opened.name, Window(), None)
         fresh.replaces = before  # kept until there is another position by which files rotated meanwhile are found
-        return fresh.lost_before() if opened.lost_partial else None
+        return fresh.lost_before() if opened.lost_of else None
 
     def _recognise(self, opened: Opened, likely: Likely, only: str | None = None) -> Generation | None:
         """The generation a file continues, by its content; its position waits no longer."""
@@ -293,9 +297,17 @@ class FileTail:
             if window is not None:
                 del self._waiting[place]
                 self._drained.discard(place)
+                self._not_lost(place)
                 header = position.get("header") if window.offset else None
                 return self._generation(opened, place, position["path"], window, header)
         return None
+
+    def _not_lost(self, place: str) -> None:
+        """The partial line that a generation had when it was truncated is in the file where it goes on."""
+        for lane in self._lanes.values():
+            for entry in lane:
+                if isinstance(entry, Opened) and entry.lost_of == place:
+                    entry.lost_of = ""
 
     def _generation(self, opened: Opened, place: str, path: str, window: Window, header: str | None) -> Generation:
         return Generation(opened, place, path, window=window, header=header, line_bytes=self._line_bytes)
@@ -321,12 +333,12 @@ class FileTail:
     def _queue_missed(self, lane: deque[Generation | Opened]) -> bool:
         """Queue what was rotated away under a path between its last file and the one it has now, unread by us."""
         opened = lane[0]
-        since = self._drained_ns.pop(opened.name, None) if isinstance(opened, Opened) else None
-        if since is None or not isinstance(opened, Opened):
+        if not isinstance(opened, Opened) or opened.name not in self._succeeded:
             return False
+        self._succeeded.discard(opened.name)
         followed = {_key(entry) for entries in self._lanes.values() for entry in entries}
         missed: list[Generation | Opened] = []
-        for other in later(opened.name, since):
+        for other in later(opened.name, self._drained_ns[opened.name]):
             if _key(other) in followed or begins_as(other, opened) or _changed(other) > _changed(opened):
                 other.close()  # what was changed after this one comes when a later one's turn has come
             else:

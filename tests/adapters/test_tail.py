@@ -99,6 +99,19 @@ def test_row_3_truncated_with_a_partial_line(path: Path) -> None:
     assert reader.discarded == {"incomplete": 1}
 
 
+def test_row_3_a_partial_line_that_the_copy_completes(path: Path) -> None:
+    """A partial line whose file is truncated is not counted when it is read whole from the copy."""
+    append(path, lines(0, 5) + LINES[5][:3])
+    reader = Reader(path)
+    reader.read()
+    append(path, LINES[5][3:])
+    path.with_name("meter.csv.1").write_bytes(path.read_bytes())
+    path.write_bytes(lines(6, 8))
+    reader.read()
+    reader.wait()
+    assert (reader.all, reader.discarded) == (lines(0, 8), {})
+
+
 def test_row_3_partial_line_rewritten(path: Path) -> None:
     """A partial line that is taken back and written anew is read as it stands then."""
     append(path, lines(0, 5) + b"b,77")
@@ -382,6 +395,22 @@ def test_rotated_twice_while_stopped(path: Path) -> None:
         reader.wait()
     assert reader.all == lines(0, 130)
     assert {chunk.rpartition("#")[0] for chunk in reader.text} == {f"src:{path}"}
+
+
+def test_rotated_before_an_older_file_ended(path: Path) -> None:
+    """A file whose time of change is older than that of its predecessor does not have the predecessor read again."""
+    append(path, lines(0, 5))
+    reader = Reader(path)
+    reader.read()
+    path.rename(path.with_name("meter.csv.1"))
+    append(path, lines(5, 8))
+    os.utime(path, (10**9, 10**9))
+    reader.read()
+    path.unlink()
+    append(path, lines(8, 10))
+    for _ in range(5):
+        reader.wait()
+    assert reader.all == lines(0, 10)
 
 
 def test_rename_within_the_glob(tmp_path: Path) -> None:

@@ -109,6 +109,29 @@ def test_row_9_truncated_before_its_turn(path: Path) -> None:
     assert reader.all == lines(0, 120)
 
 
+def test_row_9_an_empty_copy_between_two_others(path: Path) -> None:
+    """A copy without a line is no reason to take the next file for its continuation: the copy after it is read too."""
+    append(path, lines(0, 5))
+    reader = Reader(path)
+    reader.read()
+
+    def copytruncate(number: int) -> None:
+        path.with_name(f"meter.csv.{number}").write_bytes(path.read_bytes())
+        path.write_bytes(b"")
+
+    copytruncate(3)
+    copytruncate(2)
+    for number in (3, 2):
+        os.utime(path.with_name(f"meter.csv.{number}"), (10**9 - number,) * 2)
+    append(path, lines(5, 8))
+    reader.read()
+    copytruncate(1)
+    append(path, lines(8, 10))
+    for _ in range(6):
+        reader.wait()
+    assert reader.all == lines(0, 10)
+
+
 def test_row_9_truncated_behind_a_backlog(path: Path) -> None:
     """The copy of a file that is truncated while a backlog is read comes after that backlog."""
     append(path, lines(0, 50))

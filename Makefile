@@ -26,7 +26,7 @@ demo: $(RUNTIME) ## Run the daemon on real water-flow readings, sped up
 test: $(DEV) ## Run the tests
 	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-soak: $(DEV) ## Kill the daemon -9 at random instants (KILLS=20); nothing may be lost or doubled; needs root
+soak: $(DEV) ## Kill the daemon -9 at random instants (KILLS=20); nothing may be lost or doubled; as root its disk is filled, too
 	$(VENV)/bin/python -m tests.soak
 
 check: $(DEV) ## Format, lint, types, import contracts, documentation, wheel

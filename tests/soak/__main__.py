@@ -10,48 +10,22 @@ import signal
 import socket
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from tempfile import mkdtemp
 
-from tests.e2e.running import Daemon, until
-from tests.e2e.small_disk import SmallDisk
-from tests.soak.killing import KINDS, freeze, kill_when
+from tests.e2e.running import until
+from tests.soak.lives import Lives, small_disk
 from tests.soak.numbered import Outcome, configuration, expected, found
 from tests.soak.writing import RotatingWriter, RudePeer, Sender
 
 DISK_BYTES = 192 << 20
 READ_S = 120.0
-STOP_EVERY, FILL_EVERY = 6, 7  # lives with a SIGSTOP, lives with a full disk
+SPREAD_KILLS = 20  # from so many kills on, every kind of instant is hit
 
 
 def say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
-def live(daemon: Daemon, number: int, disk: SmallDisk, chance: random.Random) -> str:
-    """One life of the daemon, to its kill; what it was doing then."""
-    wanted = chance.choices(list(KINDS), list(KINDS.values()))[0]
-    state = disk.seen / "state"
-    if wanted == "while it starts":
-        time.sleep(chance.uniform(0, 1.5))
-        return kill_when(daemon, wanted, state, chance)
-    if (disk.seen / "ballast").exists():  # the one before died with the disk full
-        time.sleep(chance.uniform(1, 3))
-        disk.free()
-    daemon.loaded()
-    time.sleep(chance.uniform(0, 0.5))
-    if number % STOP_EVERY == 0:
-        freeze(daemon)
-        time.sleep(chance.uniform(0.2, 1.5))
-        os.kill(daemon.pid, signal.SIGCONT)
-    if number % FILL_EVERY == 0:
-        disk.fill()
-        time.sleep(chance.uniform(0.2, 1.5))
-        if chance.random() < 0.5:  # else it dies with the disk full, and starts so
-            disk.free()
-    return kill_when(daemon, wanted, state, chance)
 
 
 def free_port() -> int:
@@ -60,40 +34,47 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def run(directory: Path, kills: int, seed: int) -> tuple[dict[str, Outcome], dict[str, Outcome], Counter[str]]:
-    """All lives; the outcome, the outcome that was to be, and the instants of the kills."""
-    chance, instants, port = random.Random(seed), Counter[str](), free_port()
+def run(directory: Path, kills: int, seed: int) -> tuple[dict[str, Outcome], dict[str, Outcome], Lives]:
+    """All lives; the outcome, the outcome that was to be, and the lives."""
+    port = free_port()
     config = directory / "tidegauge.yaml"
     config.write_text(configuration(port))
     (directory / "disk").mkdir()
     writer, sender = RotatingWriter(directory / "meter.csv", seed), Sender(port, seed)
     rude = [RudePeer(port, seed + number) for number in range(3)]
-    with SmallDisk(directory / "disk", DISK_BYTES) as disk:
+    with small_disk(directory / "disk", DISK_BYTES) as disk:
+        if disk is None:
+            say("no disk can be mounted here (that takes root): the disk is not filled in this run")
+        lives = Lives(config, disk, random.Random(seed))
         for worker in (writer, sender, *rude):
             worker.start()
-        with Daemon(config, prefix=disk.enter(directory)) as daemon:  # a path that was never read has no rotated files
+        with lives.daemon() as daemon:  # a path that was never read has no rotated files
             until("it reads", lambda: daemon.loaded() and daemon.has_read(1))
             daemon.end(signal.SIGKILL)
         writer.rotating.set()
         for number in range(1, kills + 1):
-            with Daemon(config, prefix=disk.enter(directory)) as daemon:
-                instants[live(daemon, number, disk, chance)] += 1
+            lives.live(number)
             if number % 20 == 0:
                 say(f"{number} kills, {writer.written} lines written, {sender.acknowledged} acknowledged")
-        disk.free()
-        with Daemon(config, prefix=disk.enter(directory)) as daemon:
-            daemon.loaded()
-            for worker in (writer, sender, *rude):
-                worker.end()
-            accepted = "tidegauge_readings_accepted_total"
-            wanted = {'{stream="files"}': writer.written, '{stream="net"}': sender.acknowledged}
-            with contextlib.suppress(AssertionError):  # what is missing is found below
-                until("all read", lambda: daemon.metric(accepted) == wanted or None, READ_S)
-            assert daemon.end() == 0, daemon.said()
-        shutil.copytree(disk.seen / "state", directory / "state")
+        lives.free()
+        counts = read_all(lives, writer, sender, rude)
+        shutil.copytree(lives.state, directory / "state")
     say(f"rotations: {writer.rotations}; connections: {sender.connections}")
-    counts = {"files": writer.written, "net": sender.acknowledged}
-    return found(directory / "state"), expected(config, counts), instants
+    return found(directory / "state"), expected(config, counts), lives
+
+
+def read_all(lives: Lives, writer: RotatingWriter, sender: Sender, rude: list[RudePeer]) -> dict[str, int]:
+    """The last life, in which all is read and which ends as it should; how many readings each stream was given."""
+    with lives.daemon() as daemon:
+        daemon.loaded()
+        for worker in (writer, sender, *rude):
+            worker.end()
+        accepted = "tidegauge_readings_accepted_total"
+        wanted = {'{stream="files"}': writer.written, '{stream="net"}': sender.acknowledged}
+        with contextlib.suppress(AssertionError):  # what is missing is found below
+            until("all read", lambda: daemon.metric(accepted) == wanted or None, READ_S)
+        assert daemon.end() == 0, daemon.said()
+    return {"files": writer.written, "net": sender.acknowledged}
 
 
 def judge(name: str, outcome: Outcome, wanted: Outcome) -> bool:
@@ -118,9 +99,13 @@ def main() -> int:
     say(f"KILLS={kills} SEED={seed}")
     began = time.monotonic()
     directory = Path(mkdtemp(prefix="tidegauge-soak-"))
-    outcomes, wanted, instants = run(directory, kills, seed)
+    outcomes, wanted, lives = run(directory, kills, seed)
     good = [judge(name, outcomes[name], wanted[name]) for name in sorted(wanted)]
-    say("killed " + ", ".join(f"{kind}: {instants[kind]}" for kind in KINDS))
+    say("killed " + ", ".join(f"{kind}: {count}" for kind, count in lives.instants.items()))
+    say("besides " + ", ".join(f"{what}: {count}" for what, count in lives.did.items()))
+    if kills >= SPREAD_KILLS and not all(lives.instants.values()):
+        say("some kind of instant was never hit")
+        good.append(False)
     if all(good):
         shutil.rmtree(directory)
     else:

@@ -7,13 +7,14 @@ import random
 import re
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.running import Daemon, cpu_ns
 
 KINDS = {"in a commit": 6, "in a checkpoint": 4, "in a training": 4, "while it starts": 2, "idle": 2}
-"""What a kill is aimed at, with weights."""
-AIM_S = 4.0
+"""What kills are aimed at, and in what proportion."""
+AIM_S = 6.0
 _WRITE_LOCK = 120  # byte of SQLite's WAL index that a writer locks from the first page to the end of its commit
 
 
@@ -29,11 +30,15 @@ def doing(daemon: Daemon, state: Path) -> str:
     """What a frozen daemon is doing: the first of `KINDS` that holds."""
     if "state loaded" not in daemon.said():
         return "while it starts"
-    if _locked(daemon.pid, state / "tidegauge.db-shm"):
-        return "in a commit"
-    if any((state / "checkpoints").glob("*.tmp")):
-        return "in a checkpoint"
-    return "in a training" if _trains(daemon) else "idle"
+    return next((kind for kind, holds in _SIGNS.items() if holds(daemon, state)), "idle")
+
+
+def _commits(daemon: Daemon, state: Path) -> bool:
+    return _locked(daemon.pid, state / "tidegauge.db-shm")
+
+
+def _checkpoints(_daemon: Daemon, state: Path) -> bool:
+    return any((state / "checkpoints").glob("*.tmp"))
 
 
 def _locked(pid: int, index: Path) -> bool:
@@ -48,7 +53,7 @@ def _locked(pid: int, index: Path) -> bool:
     return False
 
 
-def _trains(daemon: Daemon) -> bool:
+def _trains(daemon: Daemon, _state: Path) -> bool:
     """Whether the worker, which does nothing but train once it has started, uses the processor."""
     worker = daemon.worker()
     if worker is None or "libtorch" not in Path(f"/proc/{worker}/maps").read_text():
@@ -58,14 +63,27 @@ def _trains(daemon: Daemon) -> bool:
     return cpu_ns(worker) > before
 
 
+_SIGNS: dict[str, Callable[[Daemon, Path], bool]] = {
+    "in a commit": _commits,
+    "in a checkpoint": _checkpoints,
+    "in a training": _trains,
+}
+
+
 def kill_when(daemon: Daemon, wanted: str, state: Path, chance: random.Random) -> str:
-    """Freeze at random instants until the daemon does what is wanted, then kill -9; what it was doing."""
+    """Kill -9 a moment after the daemon is seen doing what is wanted; what it was doing, frozen, just before.
+
+    After `AIM_S` it is killed whatever it does.
+    """
     deadline = time.monotonic() + AIM_S
     while True:
-        freeze(daemon)
-        kind = doing(daemon, state)
-        if kind == wanted or time.monotonic() > deadline:
-            daemon.end(signal.SIGKILL)
-            return kind
-        os.kill(daemon.pid, signal.SIGCONT)
-        time.sleep(chance.uniform(0, 0.012))
+        late = time.monotonic() > deadline
+        if late or wanted not in _SIGNS or _SIGNS[wanted](daemon, state):
+            time.sleep(chance.uniform(0, 0.001))
+            freeze(daemon)
+            kind = doing(daemon, state)
+            if kind == wanted or late:
+                daemon.end(signal.SIGKILL)
+                return kind
+            os.kill(daemon.pid, signal.SIGCONT)
+        time.sleep(chance.uniform(0, 0.002))

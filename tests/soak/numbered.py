@@ -44,7 +44,7 @@ STREAM = """interval: 1m
     clock: event
     warm_up: 5h
     max_series: 4
-    model: {window: 16, copies: 4, retrain_every: 300}
+    model: {window: 16, copies: 4, retrain_every: 200}
     alerts: {false_alarms_per_month: 600, refractory: 1h, limits: {max: 130}}"""
 
 

@@ -133,14 +133,14 @@ class Sender(Worker):
         answers = b""
         sock.settimeout(0.05)
         while time.monotonic() < until:
-            if sent - self.acknowledged < 100 and (self.wanted is None or sent < self.wanted):
-                count = self.chance.randint(1, 5)
+            if sent - self.acknowledged < 300 and (self.wanted is None or sent < self.wanted):
+                count = self.chance.randint(1, 12)
                 if self.wanted is not None:
                     count = min(count, self.wanted - sent)
                 data = b"".join(line(sent + k) for k in range(count))
                 size = self.chance.randint(1, len(data))
                 sock.sendall(data[:size])
-                time.sleep(self.chance.choice((0, 0, 0, 0.05, 0.4)))  # in the midst of a line, mostly
+                time.sleep(self.chance.choice((0, 0, 0, 0, 0.05, 0.2)))  # in the midst of a line, mostly
                 if self.wanted is None and self.chance.random() < 0.01:
                     vanish(sock)
                     return

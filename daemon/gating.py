@@ -21,6 +21,8 @@ from models import gate
 from models.bundle import Bundle, Scorer
 from models.gate import GateRule, GateSample, Verdict
 
+LEAST_GROUPS = 2  # of the stretches among which one is held back: a long window's must not all be too old
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -68,11 +70,16 @@ class Gate:
         return verdict if rule.enabled or not verdict.passed else gate.off()
 
     def held_back(self, slot: int, seen_to: int) -> GateSample:
-        """Windows among the reservoir's recent ones that no training saw, evenly spread when too many."""
+        """Recent windows that no training saw, evenly spread when too many.
+
+        Recent is what a tuning counts as recent, in slots: the ring of a single series reaches much further back, and a
+        network that follows a change would be judged by the time before it.
+        """
         r = self.reservoir
         index = reservoir.recent(r)
         slots = r.slot[index]
-        return self.sample(index[gate.held_back(slots, self.window, self.settings.seed) & (slots > seen_to)], slot)
+        since = max(seen_to, slot - max(reservoir.RECENT_SLOTS, LEAST_GROUPS * gate.HELD_BACK * self.window))
+        return self.sample(index[gate.held_back(slots, self.window, self.settings.seed) & (slots > since)], slot)
 
     def _faults(self, slot: int) -> GateSample:
         """Windows of episodes, which no training saw either."""

@@ -3,7 +3,8 @@
 Both score the same windows, which no training saw: as they are, and each with one of every kind of injected anomaly
 near its newest slot. Worse means: its error on the clean ones is greater by more than `worse_error`, or it tells the
 anomalous from the clean ones less well by more than `worse_detection`. The first catches a network that unlearned what
-is normal, the second one that learned to call everything normal. What is not finite never passes.
+is normal, the second one that learned to call everything normal. Windows of the stream's own episodes are told apart
+too, as long as one of the two networks finds them: what neither does has become usual. What is not finite never passes.
 
 The verdict is a pure function of two networks and a sample: the same everywhere the scores have the same bits.
 """
@@ -19,12 +20,14 @@ from models.bundle import BundleError, Scorer
 from models.features import calendar
 from models.injection import KINDS, inject, spread
 
-LEAST_FAULTS = 8  # windows of episodes; with fewer they say nothing
+LEAST_FAULTS = 8  # windows of episodes that a network finds; fewer say nothing
+FOUND = 0.9  # quantile of the clean errors above which a window is found
 LEAST_WINDOWS = 16  # held back; with fewer there is nothing to judge by
 MOST_WINDOWS = 128
 HELD_BACK = 8  # one stretch in so many
 STRENGTH = 3.0  # spreads
 PLACES = 4  # lengths of an anomaly, from an eighth to half a window
+_NETWORKS = ("champion", "candidate")
 _KEPT = 0.9  # share of held-back windows, those of least error, that the error is the mean of: a few are anomalous
 
 
@@ -72,8 +75,8 @@ class Verdict:
         text: The reason in words, with its numbers.
         numbers: `windows`, then for `champion` and `candidate` each `_error` (mean of the sum of newest and root mean
             squared error, units of the scaled windows) and `_detection` (area under the ROC curve, 0 to 1), over all
-            kinds and, as `_detection_KIND`, for each; `_faults`, the same area for windows of the stream's own
-            episodes, where there are enough. Empty where nothing was scored.
+            kinds and, as `_detection_KIND`, for each; `_faults`, the same area for those windows of the stream's own
+            episodes that one of the two finds, `faults` of them, where they are enough. Empty where nothing was scored.
     """
 
     passed: bool
@@ -103,10 +106,11 @@ def judge(
     if count < LEAST_WINDOWS:
         return _finite_only(candidate, sample, "few_windows", f"only {count} held-back windows to judge it by")
     anomalous = injected(sample)
+    measured = [_measure(scorer, sample, anomalous, faults) for scorer in (champion, candidate)]
     numbers: dict[str, float] = {"windows": float(count)}
-    for name, scorer in (("champion", champion), ("candidate", candidate)):
-        numbers |= {f"{name}_{key}": value for key, value in _measure(scorer, sample, anomalous, faults).items()}
-    return _decide(numbers, rule)
+    for name, each in zip(_NETWORKS, measured, strict=True):
+        numbers |= {f"{name}_{key}": value for key, value in each.numbers().items()}
+    return _decide(numbers | _faults(measured), rule)
 
 
 def unusable(error: BundleError) -> Verdict:
@@ -173,8 +177,7 @@ def _jsonable(numbers: dict[str, float]) -> dict[str, float]:
 
 
 def _finite_only(scorer: Scorer, sample: GateSample, reason: str, text: str) -> Verdict:
-    errors = _errors(scorer, sample, sample.x) if len(sample.x) else np.zeros(0)
-    if not np.isfinite(errors).all():
+    if not np.isfinite(_errors(scorer, sample, sample.x)).all():
         return Verdict(False, "not_finite", "an error on held-back windows is not finite")
     return Verdict(True, reason, text)
 
@@ -205,6 +208,8 @@ def injected(sample: GateSample) -> npt.NDArray[np.float32]:
 
 def _errors(scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """The error of windows in the sample's order, repeated as often as `x` is longer, shape (M,)."""
+    if not len(x):
+        return np.zeros(0)
     times = len(x) // len(sample.x)
     m = scorer.manifest
     instants = calendar(sample.local_s, m.daily, m.weekly)
@@ -213,22 +218,45 @@ def _errors(scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32]) -> n
     return newest + scores.rms
 
 
-def _measure(
-    scorer: Scorer, sample: GateSample, anomalous: npt.NDArray[np.float32], faults: GateSample
-) -> dict[str, float]:
-    """Error and detection of one network; NaN where a score is not finite."""
-    clean = _errors(scorer, sample, sample.x)
-    found = _errors(scorer, sample, anomalous.reshape(-1, *sample.x.shape[1:]))
-    if not (np.isfinite(clean).all() and np.isfinite(found).all()):
-        return {"error": float("nan")}
-    numbers = {"error": _trimmed(clean)}
-    numbers["detection"] = separation(clean, found)
-    for kind, part in zip(KINDS, found.reshape(len(KINDS), -1), strict=True):
-        numbers[f"detection_{kind}"] = separation(clean, part)
-    if len(faults.x) >= LEAST_FAULTS:
-        own = _errors(scorer, faults, faults.x)
-        numbers["faults"] = separation(clean, own) if np.isfinite(own).all() else float("nan")
-    return numbers
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Errors of one network."""
+
+    clean: npt.NDArray[np.float64]  # (N,) of the windows as they are
+    anomalous: npt.NDArray[np.float64]  # (KINDS, N) with each kind of anomaly
+    faults: npt.NDArray[np.float64]  # (M,) of windows of episodes
+
+    @property
+    def finite(self) -> bool:
+        return all(bool(np.isfinite(each).all()) for each in (self.clean, self.anomalous, self.faults))
+
+    def numbers(self) -> dict[str, float]:
+        """Error and detection; NaN where an error is not finite."""
+        if not self.finite:
+            return {"error": float("nan")}
+        found = {f"detection_{kind}": separation(self.clean, self.anomalous[i]) for i, kind in enumerate(KINDS)}
+        return {"error": _trimmed(self.clean), "detection": separation(self.clean, self.anomalous.ravel()), **found}
+
+
+def _measure(scorer: Scorer, sample: GateSample, anomalous: npt.NDArray[np.float32], faults: GateSample) -> _Measured:
+    spoilt = _errors(scorer, sample, anomalous.reshape(-1, *sample.x.shape[1:]))
+    return _Measured(
+        _errors(scorer, sample, sample.x), spoilt.reshape(len(KINDS), -1), _errors(scorer, faults, faults.x)
+    )
+
+
+def _faults(measured: list[_Measured]) -> dict[str, float]:
+    """How well each tells apart the episodes that one of them finds; nothing where those are too few.
+
+    One of them, not the model in service: chosen by its errors alone they would favour it.
+    """
+    if not all(each.finite for each in measured):
+        return {}
+    found = np.logical_or.reduce([each.faults > np.quantile(each.clean, FOUND) for each in measured])
+    if np.count_nonzero(found) < LEAST_FAULTS:
+        return {}
+    areas = {f"{n}_faults": separation(m.clean, m.faults[found]) for n, m in zip(_NETWORKS, measured, strict=True)}
+    return {"faults": float(np.count_nonzero(found)), **areas}
 
 
 def _trimmed(errors: npt.NDArray[np.float64]) -> float:

@@ -106,6 +106,39 @@ def test_a_poisoned_training_is_refused(poison: str) -> None:
     assert verdict.numbers["candidate_error"] > verdict.numbers["champion_error"]
 
 
+def faults(by: float) -> GateSample:
+    """Windows of episodes: the newest four slots are low."""
+    s = sample(64)
+    x = s.x.copy()
+    x[:, -4:] -= by
+    return replace(s, x=x)
+
+
+def test_a_model_that_would_miss_the_taught_fault_is_refused() -> None:
+    """Its error and its detection of other anomalies may pass: the stream's own faults decide by themselves."""
+    x = request().x.copy()
+    x[::2, -4:] -= 0.4
+    lenient = GateRule(worse_error=10.0, worse_detection=0.05)
+    sample_, before = sample(), Scorer(champion())
+    verdict = judge(before, tuned(x), sample_, faults(0.4), GateRule(10.0, 0.5))
+    n = verdict.numbers
+    assert n["faults"] == 64
+    assert n["champion_faults"] > 0.95
+    assert n["candidate_faults"] < n["champion_faults"] - 0.05
+    deciding = n | {"candidate_detection": n["champion_detection"]}
+    assert gate._decide(deciding, lenient).reason == "worse_faults"
+    assert judge(before, tuned(), sample_, faults(0.4), RULE).passed, "good data does not unlearn it"
+
+
+def test_what_neither_network_finds_is_no_fault_any_more() -> None:
+    """Episodes at the beginning of a drift are like any other window once the drift has gone on."""
+    verdict = judge(Scorer(champion()), tuned(), sample(), sample(), RULE)
+    assert verdict.passed
+    assert verdict.numbers["faults"] < 30, "one in ten is above the clean ones' 90 % quantile"
+    few = judge(Scorer(champion()), tuned(), sample(), sample(40), RULE)
+    assert "champion_faults" not in few.numbers
+
+
 def test_a_network_that_calls_everything_normal_is_refused_for_its_detection() -> None:
     """Better on clean windows, blind to anomalies: the error alone would let it pass."""
     numbers = {"windows": 128.0, "champion_error": 0.05, "candidate_error": 0.04}

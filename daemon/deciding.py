@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon import regime, variables
+from daemon import regime, rescaling, variables
 from daemon.calibrating import Rates, calibrate, is_novel, measure
 from daemon.compiled import compiled
 from daemon.drift import Errors, collect
@@ -63,6 +63,7 @@ class Learned(NamedTuple):
     sample_rate: int
     reservoir: Reservoir
     errors: Errors
+    scale: rescaling.Scale
 
 
 class Decisions(NamedTuple):
@@ -300,6 +301,7 @@ def decide(
         reasons = _broken_rules(a, row, e.value[i], policy, s.readings <= 1)
         rank, rarity, error, fault = 0.0, 0.0, 0.0, 0
         if k >= 0:
+            rescaling.carry_over(s, a.usual[row], to.scale)
             around, surprise = out.around[i], out.surprise[i]
             rank, rarity, error = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], around, surprise)
             back = regime.is_back(s.regime, error) and to.adoption.after > 0

@@ -80,6 +80,12 @@ class Drift:
         if self.errors.clock[LOOKED] == NEVER:
             self.errors.clock[LOOKED] = slot
 
+    def restart(self) -> None:
+        """The errors from now on are another network's: no detector compares them with those before."""
+        self._stream, self._series = _detector(), {}
+        self.errors.total[:] = self.errors.number[:] = 0
+        self.errors.single[:] = np.nan
+
     def forget(self, row: int) -> None:
         """The series of this row is gone."""
         self._series.pop(row, None)

@@ -23,7 +23,7 @@ from daemon.training_port import Trainer
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 
 
 class StateVersionError(ValueError):

@@ -81,6 +81,11 @@ class Gate:
         since = max(seen_to, slot - max(reservoir.RECENT_SLOTS, LEAST_GROUPS * gate.HELD_BACK * self.window))
         return self.sample(index[gate.held_back(slots, self.window, self.settings.seed) & (slots > since)], slot)
 
+    def comparable(self, slot: int, seen_to: int) -> GateSample:
+        """Windows to compare the errors of two networks on: held-back ones, all recent ones where those are too few."""
+        held = self.held_back(slot, seen_to)
+        return held if len(held.x) >= gate.LEAST_WINDOWS else self.sample(reservoir.recent(self.reservoir), slot)
+
     def _faults(self, slot: int) -> GateSample:
         """Windows of episodes, which no training saw either."""
         return self.sample(reservoir.apart(self.reservoir), slot)

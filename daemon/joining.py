@@ -231,4 +231,5 @@ class Joining:
             return
         scores = self.serving.score(w.x, w.observed, w.slot)
         hours = self.slots.hours(w.slot)
+        self.table.rows["scale"][row] = self.serving.scale
         join(self.table, row, self.parameters, w, scores.newest, scores.rms, hours, self.reservoir, sample_rate)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon import joining, reservoir
+from daemon import joining, rescaling, reservoir
 from daemon.drift import Drift
 from daemon.gating import Gate, Judged, Probation, RolledBack
 from daemon.requests import Requests
@@ -37,6 +37,11 @@ def check_fit(bundle: Bundle, stream: str, settings: StreamSettings) -> None:
         if getattr(bundle.manifest, key) != value:
             was = getattr(bundle.manifest, key)
             raise ValueError(f"bundle {bundle.digest[:12]} has {key} {was}, stream {stream} {value}")
+
+
+def _akin(one: Bundle, other: Bundle) -> bool:
+    """Whether one is a tuning of the other, or they are the same: then the statistics follow by themselves."""
+    return one.digest in (other.digest, other.manifest.parent) or one.manifest.parent == other.digest
 
 
 class Learner:
@@ -208,7 +213,16 @@ class Learner:
             self.seen_to = request.trained_to // self.settings.interval
         if before is not None:
             self.probation = Probation(before, slot, self._episodes())
-        self.serving.serve(candidate, scorer, slot)
+        self._serve(candidate, scorer, slot)
+
+    def _serve(self, bundle: Bundle, scorer: Scorer, slot: int) -> None:
+        """Put a model into service; where it does not continue the one before, the statistics change their scale."""
+        before = self.serving
+        if before.champion is not None and before.scorer is not None and not _akin(before.champion, bundle):
+            sample = self.gate.comparable(slot, self.seen_to)
+            before.scale[:] *= rescaling.ratio(before.scorer, scorer, sample)
+            self.drift.restart()
+        before.serve(bundle, scorer, slot)
 
     def _judge(self, candidate: Scorer, slot: int) -> gate.Verdict:
         return self.gate.judge(self.serving.scorer, candidate, slot, self.seen_to)
@@ -228,7 +242,7 @@ class Learner:
         self.rolled_back.append(RolledBack(self.stream, self.champion.digest, trial.previous.digest, numbers))
         self.rollbacks += 1
         self.probation = None
-        self.serving.serve(trial.previous, Scorer(trial.previous), slot)
+        self._serve(trial.previous, Scorer(trial.previous), slot)
 
     def take_results(self) -> tuple[list[Judged], list[RolledBack]]:
         """Verdicts and rollbacks since the last call."""
@@ -249,7 +263,7 @@ class Learner:
         self.check(bundle)
         m = bundle.manifest
         self.probation = None
-        self.serving.serve(bundle, Scorer(bundle), slot)
+        self._serve(bundle, Scorer(bundle), slot)
         if m.trained_to is not None and (m.kind == "fresh" or m.stream != self.stream):
             self.seen_to = m.trained_to // self.settings.interval
         if self.pending is None:

@@ -47,6 +47,7 @@ SERIES = np.dtype(
         ("rarity", "f4"),
         ("score", "f4"),
         ("error", "f4"),  # reconstruction error
+        ("scale", "f4", (2,)),  # of the errors that its statistics are in, see rescaling.Scale
         ("anomalies", "i4", (6,)),  # anomalous slots by reason, in the order of events.REASONS
         ("late", "i4"),
         ("regime", REGIME),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from daemon import rescaling
 from daemon.slots import SlotClock
 from models.bundle import Bundle, Scorer, Scores
 from models.combining import Contributions
@@ -22,6 +23,7 @@ class Serving:
         champion: Its bundle, None before the first.
         version: Times a model came into service.
         promoted_slot: Slot of the last time.
+        scale: Of its errors; the statistics of all series follow it.
     """
 
     slots: SlotClock
@@ -29,6 +31,7 @@ class Serving:
     scorer: Scorer | None = None
     version: int = 0
     promoted_slot: int | None = None
+    scale: rescaling.Scale = field(default_factory=rescaling.unscaled)
     _contributions: Contributions | None = None
 
     def serve(self, bundle: Bundle, scorer: Scorer, slot: int) -> None:
@@ -59,7 +62,7 @@ class Serving:
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """JSON and arrays that `restore` continues from."""
-        arrays: dict[str, npt.NDArray[Any]] = {}
+        arrays: dict[str, npt.NDArray[Any]] = {"scale": self.scale.copy()}
         if self.champion is not None:
             arrays["champion"] = np.frombuffer(self.champion.to_bytes(), np.uint8)
         return {"version": self.version, "promoted_slot": self.promoted_slot}, arrays
@@ -67,6 +70,7 @@ class Serving:
     def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Continue from what `state` returned."""
         self.version, self.promoted_slot = meta["version"], meta["promoted_slot"]
+        self.scale[:] = arrays["scale"]
         if "champion" in arrays:
             self.champion = Bundle.from_bytes(arrays["champion"].tobytes())
             self.scorer = Scorer(self.champion)

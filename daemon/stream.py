@@ -353,7 +353,13 @@ class Stream:
         else:
             columns = Scored(scores.newest, scores.rms, scores.expected)
         out = Decisions.room(entries, width)
-        to = Learned(self.adoption, self.learner.sample_rate, self.reservoir, self.learner.drift.errors)
+        to = Learned(
+            self.adoption,
+            self.learner.sample_rate,
+            self.reservoir,
+            self.learner.drift.errors,
+            self.learner.serving.scale,
+        )
         self.counters.unscored += decide(
             self.table.arrays, self.parameters, self.rates, self.policies, e, entries, columns, hours, to, out
         )

@@ -177,7 +177,7 @@ def _jsonable(numbers: dict[str, float]) -> dict[str, float]:
 
 
 def _finite_only(scorer: Scorer, sample: GateSample, reason: str, text: str) -> Verdict:
-    if not np.isfinite(_errors(scorer, sample, sample.x)).all():
+    if not np.isfinite(_errors(scorer, sample)).all():
         return Verdict(False, "not_finite", "an error on held-back windows is not finite")
     return Verdict(True, reason, text)
 
@@ -206,16 +206,30 @@ def injected(sample: GateSample) -> npt.NDArray[np.float32]:
     return np.clip(out, sample.lowest, sample.greatest, out=out)
 
 
-def _errors(scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """The error of windows in the sample's order, repeated as often as `x` is longer, shape (M,)."""
+def errors(
+    scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32] | None = None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Errors of the newest reading, the mean over variables, and of the window, each of shape (M,).
+
+    Args:
+        scorer: The network.
+        sample: Says which slots are observed, and when.
+        x: Other windows in the sample's order, repeated as often as `x` is longer, shape (M, W, F); its own by default.
+    """
+    x = sample.x if x is None else x
     if not len(x):
-        return np.zeros(0)
+        return np.zeros(0), np.zeros(0)
     times = len(x) // len(sample.x)
     m = scorer.manifest
     instants = calendar(sample.local_s, m.daily, m.weekly)
     scores = scorer.score(x, np.tile(sample.observed, (times, 1)), np.tile(instants, (times, 1)))
-    newest: npt.NDArray[np.float64] = scores.newest.astype(np.float64).mean(-1)
-    return newest + scores.rms
+    return scores.newest.astype(np.float64).mean(-1), scores.rms.astype(np.float64)
+
+
+def _errors(scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float64]:
+    """The sum of both, which the gate judges by."""
+    newest, window = errors(scorer, sample, x)
+    return newest + window
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,14 +249,12 @@ class _Measured:
         if not self.finite:
             return {"error": float("nan")}
         found = {f"detection_{kind}": separation(self.clean, self.anomalous[i]) for i, kind in enumerate(KINDS)}
-        return {"error": _trimmed(self.clean), "detection": separation(self.clean, self.anomalous.ravel()), **found}
+        return {"error": trimmed(self.clean), "detection": separation(self.clean, self.anomalous.ravel()), **found}
 
 
 def _measure(scorer: Scorer, sample: GateSample, anomalous: npt.NDArray[np.float32], faults: GateSample) -> _Measured:
     spoilt = _errors(scorer, sample, anomalous.reshape(-1, *sample.x.shape[1:]))
-    return _Measured(
-        _errors(scorer, sample, sample.x), spoilt.reshape(len(KINDS), -1), _errors(scorer, faults, faults.x)
-    )
+    return _Measured(_errors(scorer, sample), spoilt.reshape(len(KINDS), -1), _errors(scorer, faults))
 
 
 def _faults(measured: list[_Measured]) -> dict[str, float]:
@@ -259,14 +271,14 @@ def _faults(measured: list[_Measured]) -> dict[str, float]:
     return {"faults": float(np.count_nonzero(found)), **areas}
 
 
-def _trimmed(errors: npt.NDArray[np.float64]) -> float:
+def trimmed(errors: npt.NDArray[np.float64]) -> float:
     """Mean of all but the greatest errors."""
     return float(np.sort(errors)[: max(1, int(_KEPT * len(errors)))].mean())
 
 
 def clean_error(scorer: Scorer, sample: GateSample) -> float:
     """A network's error on windows as the gate measures it: the mean, the worst tenth left out."""
-    return _trimmed(_errors(scorer, sample, sample.x))
+    return trimmed(_errors(scorer, sample))
 
 
 def separation(clean: npt.NDArray[np.float64], anomalous: npt.NDArray[np.float64]) -> float:

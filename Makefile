@@ -39,8 +39,8 @@ check: $(DEV) ## Format, lint, types, import contracts, documentation, wheel
 	$(VENV)/bin/python -m build --wheel --outdir dist .
 
 docs: $(RUNTIME) ## Write the generated parts of the documentation again
-	$(VENV)/bin/python -m daemon.sample docs/configuration.md
-	$(VENV)/bin/python -m daemon.metrics_table docs/metrics.md
+	$(VENV)/bin/python -m daemon.config.sample docs/configuration.md
+	$(VENV)/bin/python -m daemon.metrics.table docs/metrics.md
 
 bench: $(RUNTIME) ## Measure readings per second on this machine
 	$(VENV)/bin/tidegauge bench throughput

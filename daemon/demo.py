@@ -21,7 +21,7 @@ from typing import IO
 import orjson
 import typer
 
-from daemon.events import Event
+from daemon.engine.events import Event
 from daemon.showing import event_line, progress
 
 CONFIGURATION = """\

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from daemon.events import Event
+from daemon.engine.events import Event
 from daemon.words import REASON_WORDS, instant
 
 PLAIN_EVERY_S = 5.0

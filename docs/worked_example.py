@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from daemon.config import effective, from_effective
+from daemon.config.file import effective, from_effective
 from daemon.demo import readings
-from daemon.engine import Engine
-from daemon.inputs import Batch, Configured
-from daemon.stream import Stream
-from daemon.trainer import InlineTrainer
+from daemon.engine.engine import Engine
+from daemon.engine.inputs import Batch, Configured
+from daemon.engine.stream import Stream
+from daemon.runtime.trainer import InlineTrainer
 
 STREAM = {"clock": "event", "interval": 3600, "timezone": "Europe/Rome", "warm_up": 3 * 86400}
 SHOWN = (datetime(2022, 4, 26, 12, tzinfo=UTC), datetime(2022, 4, 28, 18, tzinfo=UTC))

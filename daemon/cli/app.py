@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from daemon.config import ConfigError, NeedsNewStateError
+from daemon.config.file import ConfigError, NeedsNewStateError
 
 FAILED, CONFIGURATION = 1, 78
 DEFAULT_CONFIGS = (Path("tidegauge.yaml"), Path("/etc/tidegauge/tidegauge.yaml"))

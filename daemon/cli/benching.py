@@ -44,7 +44,7 @@ def throughput(
     as_json: Json = False,
 ) -> None:
     """Readings per second from file to committed events, journal on, after 14 days of history."""
-    from daemon.bench import throughput as measure
+    from daemon.bench.throughput import throughput as measure
 
     with errors(), tempfile.TemporaryDirectory(prefix="tidegauge-bench-") as directory:
         try:
@@ -77,19 +77,20 @@ def nab(
     as_json: Json = False,
 ) -> None:
     """Score detection at shipped defaults on a labelled corpus in NAB's layout; docs/benchmarks.md explains it."""
-    from daemon import bench_nab, bench_scores, corpus
+    from daemon.bench import corpus, scores
+    from daemon.bench import nab as measuring
 
     with errors():
         try:
             files = corpus.read_corpus(directory, file)
-            seeds, parts = sorted(set(seed)), list(bench_nab.WITHOUT) if ablate else []
+            seeds, parts = sorted(set(seed)), list(measuring.WITHOUT) if ablate else []
             with progress(f"{plural(len(files), 'file')}, {plural(len(seeds), 'seed')}", as_json) as step:
-                found = bench_nab.run(files, seeds, baselines and not ablate, parts, jobs, step)
+                found = measuring.run(files, seeds, baselines and not ablate, parts, jobs, step)
         except corpus.CorpusError as error:
             fail(str(error))
         if results is not None:
-            bench_nab.write_results(results, files, found)
-    summary = bench_scores.summarise(files, found)
+            measuring.write_results(results, files, found)
+    summary = scores.summarise(files, found)
     if as_json:
         typer.echo(orjson.dumps(summary).decode())
         return
@@ -111,11 +112,11 @@ def budget(
     as_json: Json = False,
 ) -> None:
     """New episodes a month on made series without anomalies, and which anomalies put into them are found."""
-    from daemon import bench_budget
+    from daemon.bench import budget as measuring
 
-    todo = bench_budget.jobs(series, days, sorted(set(per_month)), seed)
+    todo = measuring.jobs(series, days, sorted(set(per_month)), seed)
     with errors(), progress(plural(len(todo), "run"), as_json) as step:
-        summary = bench_budget.summarise(bench_budget.run(todo, jobs, step))
+        summary = measuring.summarise(measuring.run(todo, jobs, step))
     if as_json:
         typer.echo(orjson.dumps(summary).decode())
         return
@@ -167,7 +168,7 @@ def _score_title(summary: dict[str, Any]) -> str:
 
 
 def _score_table(summary: dict[str, Any]) -> Table:
-    from daemon.bench_scores import rules
+    from daemon.bench.scores import rules
 
     table = _table(_score_title(summary), "detector", "alarms", "standard", "low FP", "low FN", text=2)
     for name, detector in summary["detectors"].items():
@@ -228,8 +229,8 @@ def lifecycle(
     as_json: Json = False,
 ) -> None:
     """What changes, faults and bad data do over weeks, with the lifecycle and without; see docs/lifecycle.md."""
-    from daemon.bench_lifecycle import measure
-    from daemon.lifecycle_plot import svg
+    from daemon.bench.lifecycle import measure
+    from daemon.bench.lifecycle_plot import svg
 
     with errors(), progress("runs", as_json) as step:
         runs = measure(sorted(set(seed)), jobs, step)

@@ -10,13 +10,13 @@ import typer
 from rich.table import Table
 
 from daemon.cli.app import Json, app, errors, fail
+from daemon.config.units import format_duration
 from daemon.showing import progress, table_console
-from daemon.units import format_duration
 from daemon.words import instant, plural
 
 if TYPE_CHECKING:
-    from daemon.describing import Description
-    from daemon.settings import StreamSettings
+    from daemon.config.settings import StreamSettings
+    from daemon.describe.describing import Description
 
 MOST_SERIES = 10  # printed
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -34,12 +34,12 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Describe a file: statistics, gaps, interval, seasons, and a configuration to begin with."""
-    from daemon.adapting import make_format
-    from daemon.describing import DescribingError
-    from daemon.describing import describe as look
-    from daemon.description_page import page
-    from daemon.settings import Limits
-    from daemon.suggesting import suggested
+    from daemon.config.settings import Limits
+    from daemon.describe.describing import DescribingError
+    from daemon.describe.describing import describe as look
+    from daemon.describe.page import page
+    from daemon.describe.suggesting import suggested
+    from daemon.runtime.adapting import make_format
 
     with errors():
         stream = _stream(file, {"time": time, "value": value, "series": series}, timezone)
@@ -63,7 +63,7 @@ def _stream(file: Path, columns: dict[str, str | None], timezone: str) -> Stream
     """The stream's settings that matter to reading the file."""
     from pydantic import ValidationError
 
-    from daemon.settings import StreamSettings
+    from daemon.config.settings import StreamSettings
 
     given: dict[str, Any] = {key: column for key, column in columns.items() if column is not None}
     if file.suffix in (".jsonl", ".ndjson"):

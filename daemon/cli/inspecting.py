@@ -14,7 +14,7 @@ import orjson
 import typer
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
-from daemon.config import effective, load
+from daemon.config.file import effective, load
 from daemon.showing import event_line
 from daemon.words import instant, plural
 
@@ -47,7 +47,7 @@ def init(
 ) -> None:
     """Write a commented sample configuration."""
     with errors():
-        from daemon.sample import sample
+        from daemon.config.sample import sample
 
         with contextlib.suppress(FileExistsError):
             with path.open("w" if force else "x") as file:
@@ -136,9 +136,9 @@ def status(
 
 def _digest(directory: Path) -> str:
     """SHA-256 of the state that a start would recover."""
-    from daemon.durable import DurableEngine
+    from daemon.runtime.durable import DurableEngine
+    from daemon.runtime.trainer import InlineTrainer
     from daemon.store import Store, open_reader
-    from daemon.trainer import InlineTrainer
 
     open_reader(directory).close()  # opening for writing would make a state where there is none
     with Store.open(directory) as store:

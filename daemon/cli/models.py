@@ -12,12 +12,12 @@ from rich.table import Table
 
 from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
 from daemon.cli.replaying import choose_stream
-from daemon.config import load
+from daemon.config.file import load
 from daemon.showing import progress, table_console
 from daemon.words import instant, plural
 
 if TYPE_CHECKING:
-    from daemon.durable import DurableEngine
+    from daemon.runtime.durable import DurableEngine
     from daemon.store import ModelRecord
 
 Command = Callable[["DurableEngine", str, int], "ModelRecord"]
@@ -177,10 +177,10 @@ def models_rollback(config: Config = None, stream: Stream = None, as_json: Json 
 
 def _change(config: Path | None, stream: str | None, as_json: bool, command: Command) -> None:
     """Recover, apply a command through the journal, and write a checkpoint."""
-    from daemon.durable import DurableEngine
-    from daemon.pipeline import wall_ms
+    from daemon.runtime.durable import DurableEngine
+    from daemon.runtime.trainer import InlineTrainer
+    from daemon.service.pipeline import wall_ms
     from daemon.store import Store, StoreLocked, open_reader
-    from daemon.trainer import InlineTrainer
 
     with errors():
         settings = load(find_config(config))

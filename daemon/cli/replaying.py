@@ -12,15 +12,15 @@ import orjson
 import typer
 
 from daemon.cli.app import Config, Json, Stream, app, errors, fail
-from daemon.config import load
-from daemon.events import Event
-from daemon.expectations import differences, read_events, write_events
-from daemon.settings import Settings
+from daemon.config.file import load
+from daemon.config.settings import Settings
+from daemon.engine.events import Event
+from daemon.replay.expectations import differences, read_events, write_events
 from daemon.showing import event_line, progress
 
 if TYPE_CHECKING:
-    from daemon.engine import Engine
-    from daemon.tracing import Tracer
+    from daemon.engine.engine import Engine
+    from daemon.replay.tracing import Tracer
 
 
 def choose_stream(settings: Settings, wanted: str | None) -> str:
@@ -37,9 +37,9 @@ def _settings(
     file: Path, config: Path | None, stream: str | None, overrides: dict[str, object], infer: bool
 ) -> tuple[Settings, str]:
     """The settings to replay under: a file's, or defaults; the command line's options on top; always `clock: event`."""
-    from daemon.adapting import make_format
-    from daemon.config import from_effective
-    from daemon.replay import infer_interval
+    from daemon.config.file import from_effective
+    from daemon.replay.replay import infer_interval
+    from daemon.runtime.adapting import make_format
 
     if config is not None:
         name = choose_stream(load(config), stream)
@@ -148,10 +148,10 @@ def _replay_file(
     page: Path | None,
     as_json: bool,
 ) -> None:
-    from daemon.durable import DurableEngine
-    from daemon.replay import replay as drive
+    from daemon.replay.replay import replay as drive
+    from daemon.runtime.durable import DurableEngine
+    from daemon.runtime.trainer import InlineTrainer
     from daemon.store import Store
-    from daemon.trainer import InlineTrainer
 
     observed = _Observed(name, page is not None)
 
@@ -215,7 +215,7 @@ class _Observed:
 
     def begin(self, engine: Engine) -> None:
         """Watch the stream of an engine that is about to take its first reading."""
-        from daemon.tracing import Tracer
+        from daemon.replay.tracing import Tracer
 
         if self._wanted:
             self._tracer = Tracer(engine.streams[self._stream])
@@ -231,8 +231,8 @@ class _Observed:
         quiet: bool,
     ) -> None:
         """Write the report."""
-        from daemon.policies import threshold
-        from daemon.replay_report import of_replay
+        from daemon.detection.policies import threshold
+        from daemon.replay.report import of_replay
         from models.evaluation import read_windows
         from models.report.writing import write_report
 
@@ -293,7 +293,7 @@ def _compare(expected: list[Event], found: Sequence[Event], exact: bool) -> None
 
 def _replay_journal(directory: Path, as_json: bool) -> None:
     """Repeat a recorded run and hold its events against those recorded."""
-    from daemon.rerun import rerun
+    from daemon.replay.rerun import rerun
 
     with progress("repeating the journal", as_json) as step:
         result = rerun(directory, step)
@@ -312,9 +312,9 @@ def _replay_journal(directory: Path, as_json: bool) -> None:
 
 
 def _play(file: Path, settings: Settings, name: str, to: str, speed: str, ack: bool) -> None:
-    from daemon.adapting import make_format
-    from daemon.playback import header_line, play, speed_of
-    from daemon.targets import open_target
+    from daemon.replay.playback import header_line, play, speed_of
+    from daemon.replay.targets import open_target
+    from daemon.runtime.adapting import make_format
 
     factor = speed_of(speed)
     if factor is None:

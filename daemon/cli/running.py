@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli.app import Config, app, errors, find_config
-from daemon.config import load
+from daemon.config.file import load
 
 
 @app.command()
@@ -16,7 +16,8 @@ def run(config: Config = None) -> None:
     with errors():
         path = find_config(config)
         settings = load(path, serving=True)
-        from daemon import logs, service
+        from daemon.runtime import logs
+        from daemon.service import service
 
         logs.configure(settings.log.level, settings.log.format)
         raise typer.Exit(service.run(settings, path))

@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from daemon.cli.app import FAILED, Config, Json, app, errors, find_config
-from daemon.config import load
+from daemon.config.file import load
 
 state_app = typer.Typer(no_args_is_help=True, help="The state directory: check it, copy it, move it.")
 app.add_typer(state_app, name="state")

@@ -1,4 +1,4 @@
-"""`tidegauge train`: start a daemon from history, or train a network offline."""
+"""`tidegauge train`: start a daemon from history, or train a network trainings."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typer.core import TyperCommand
 
 from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
 from daemon.cli.replaying import choose_stream
-from daemon.config import from_effective, load
-from daemon.settings import Settings
+from daemon.config.file import from_effective, load
+from daemon.config.settings import Settings
 from daemon.showing import progress, table_console
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from models.report.figures import Table
 
 train_app = typer.Typer(
-    invoke_without_command=True, help="Start a daemon from history (--from), or train a network offline."
+    invoke_without_command=True, help="Start a daemon from history (--from), or train a network trainings."
 )
 app.add_typer(train_app, name="train")
 
@@ -85,12 +85,12 @@ def train(
 
 def _start_from(history: Path, config: Path | None, stream: str | None, as_json: bool) -> None:
     """Drive a stream with its past readings and end its warm-up."""
-    from daemon.durable import DurableEngine
-    from daemon.pipeline import wall_ms
-    from daemon.replay import replay
-    from daemon.series import READY
+    from daemon.engine.series import READY
+    from daemon.replay.replay import replay
+    from daemon.runtime.durable import DurableEngine
+    from daemon.runtime.trainer import InlineTrainer
+    from daemon.service.pipeline import wall_ms
     from daemon.store import Store
-    from daemon.trainer import InlineTrainer
 
     with errors():
         settings = load(find_config(config))
@@ -229,8 +229,8 @@ def _train(
     if device not in ("auto", "cpu", "cuda"):
         fail(f"--device {device}: use auto, cpu or cuda", 2)
     with errors():
-        from daemon import offline, recipes
-        from daemon.offline_report import of_training
+        from daemon.offline import recipes, trainings
+        from daemon.offline.report import of_training
         from models.offline.checkpoints import CheckpointError
         from models.offline.devices import NoDevice
         from models.offline.history import HistoryError
@@ -242,8 +242,8 @@ def _train(
                 there = ", ".join(recipes.shipped())
                 fail(f"recipe {', '.join(wrong)} is not for this task ({task}); shipped are {there}", 2)
             histories, labelled, name = _read(files or [], journal, config, stream, given, labels, as_json)
-            jobs = offline.plan(chosen, sorted(set(seeds)), folds, out, device, name)
-            results = offline.run(jobs, histories, labelled, at_once, as_json)
+            jobs = trainings.plan(chosen, sorted(set(seeds)), folds, out, device, name)
+            results = trainings.run(jobs, histories, labelled, at_once, as_json)
             report = of_training(jobs, results, histories, labelled)
             out.mkdir(parents=True, exist_ok=True)
             paths = write_report(report, out)
@@ -263,7 +263,7 @@ def _train(
             if isinstance(part, Table):
                 _show(part)
     for job in jobs if task == "reconstruct" else []:
-        typer.echo(f"bundle: {job.directory / offline.BUNDLE}")
+        typer.echo(f"bundle: {job.directory / trainings.BUNDLE}")
     typer.echo(f"report: {paths[0]}")
 
 
@@ -277,7 +277,7 @@ def _read(
     quiet: bool,
 ) -> tuple[list[History], list[list[tuple[float, float]]], str]:
     """The series, their labelled windows, and the name of the stream they are of."""
-    from daemon.histories import of_file, of_journal
+    from daemon.offline.histories import of_file, of_journal
 
     if bool(files) == (journal is not None):
         fail("give either files of readings, or --journal DIR", 2)

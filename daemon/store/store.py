@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import Position
-from daemon.events import Event
-from daemon.inputs import Input
+from daemon.engine.events import Event
+from daemon.engine.inputs import Input
 from daemon.store import checkpoints, event_table, journal, machine, model_store, opening
 from daemon.store.checkpoints import Checkpoint, Checkpoints
 from daemon.store.database import Database

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from adapters.base import Position
-from daemon.events import Event, State
-from daemon.inputs import Input
+from daemon.engine.events import Event, State
+from daemon.engine.inputs import Input
 from daemon.store import check, event_table, journal, model_store, schema
 from daemon.store.database import NAME, Database
 from daemon.store.errors import ModelUnknown, StoreError, StoreMissing

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from adapters.base import Position
 from adapters.csv_format import CsvFormat
 from adapters.tail import FileTail
-from daemon.intake import Intake
+from daemon.runtime.intake import Intake
 
 SOURCE = "tide/0"
 START_S, HOUR_S = 1_767_225_600, 3600

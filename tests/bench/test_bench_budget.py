@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from daemon.bench_budget import (
+from daemon.bench.budget import (
     FOUND_WITHIN,
     LEAD_DAYS,
     PER_DAY,

@@ -19,11 +19,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from daemon.bench_nab import WITHOUT, _episodes, warm_up_s
-from daemon.bench_scores import RULES, Detection
+from daemon.bench.corpus import CorpusError, read_corpus
+from daemon.bench.nab import WITHOUT, _episodes, warm_up_s
+from daemon.bench.scores import RULES, Detection
 from daemon.cli.app import app
 from daemon.cli.benching import _file_table, _part_table, _ranking_table, _score_table, _seed_table
-from daemon.corpus import CorpusError, read_corpus
 from models.nab import PROFILES, Profile
 
 START = datetime(2020, 1, 1)
@@ -128,7 +128,7 @@ def test_one_seed_has_no_spread_and_no_windows_no_score(corpus: Path, monkeypatc
     at = np.arange(ROWS) * 900
     alarm = np.isin(at, [200 * 900, 201 * 900]).astype(float)
     said = Detection("tidegauge", "quiet/b.csv", 0, 1800, at, alarm, alarm, alarm > 0, math.nan, math.nan)
-    monkeypatch.setattr("daemon.bench_nab.run", lambda *arguments: [said])
+    monkeypatch.setattr("daemon.bench.nab.run", lambda *arguments: [said])
     shown = CliRunner().invoke(app, ["bench", "nab", str(corpus), "--file", "b.csv", "--verbose"]).stdout
     assert "1 file, 0 windows, seed 0" in shown
     assert "±" not in shown

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from daemon.cli import describing  # noqa: F401 - adds its command
 from daemon.cli.app import app
-from daemon.config import load
-from daemon.describing import seasons, statistics
+from daemon.config.file import load
+from daemon.describe.describing import seasons, statistics
 
 
 def tidegauge(*arguments: object) -> tuple[int, str, str]:

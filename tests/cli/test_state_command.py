@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from daemon.cli import state as _state  # noqa: F401 - adds its commands
 from daemon.cli.app import app
-from daemon.durable import DurableEngine
+from daemon.runtime.durable import DurableEngine
+from daemon.runtime.trainer import InlineTrainer
 from daemon.store import Store, open_reader
-from daemon.trainer import InlineTrainer
 from tests.store.make_fixture import MORE, ROWS, drive, make
 
 

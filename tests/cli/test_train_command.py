@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from daemon import recipes
 from daemon.cli import training  # noqa: F401 - adds its commands
 from daemon.cli.app import app
-from daemon.config import from_effective
-from daemon.histories import of_file
-from daemon.offline import BUNDLE, CHECKPOINT
+from daemon.config.file import from_effective
+from daemon.offline import recipes
+from daemon.offline.histories import of_file
+from daemon.offline.trainings import BUNDLE, CHECKPOINT
 from models.bundle import read_bundle
 
 ROWS = 400

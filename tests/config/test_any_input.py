@@ -8,8 +8,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from daemon import sample
-from daemon.config import ConfigError, effective, from_effective, load
+from daemon.config import sample
+from daemon.config.file import ConfigError, effective, from_effective, load
 from tests.config.broken import STREAM
 
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

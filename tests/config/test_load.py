@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import ConfigError, changes, effective, from_effective, load
-from daemon.settings import Settings
+from daemon.config.file import ConfigError, changes, effective, from_effective, load
+from daemon.config.settings import Settings
 from tests.config.broken import BROKEN, LISTENER, STREAM
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import Live
-from daemon.config import load
-from daemon.intake import Intake
+from daemon.config.file import load
+from daemon.runtime.intake import Intake
 from tests.adapters.certificates import Authority
 from tests.adapters.peers import until
 from tests.conftest import ROOT

@@ -13,7 +13,7 @@ import pytest
 from adapters.listener import Listener
 from adapters.listener_tcp import TcpEndpoint
 from adapters.listener_unix import UnixEndpoint
-from daemon.targets import StreamTarget, TargetError, open_target
+from daemon.replay.targets import StreamTarget, TargetError, open_target
 from tests.adapters.peers import commit, drain, until
 
 LINES = [b"%d,1\n" % number for number in range(3_000)]

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.trainer import InlineTrainer, WorkerTrainer
-from daemon.training_port import TrainingFailed
+from daemon.engine.training_port import TrainingFailed
+from daemon.runtime.trainer import InlineTrainer, WorkerTrainer
 from models.bundle import Bundle
 from models.training import TrainingRequest
 from tests.models.samples import bundle, request, tuning
@@ -154,14 +154,14 @@ def test_a_failure_is_an_outcome(worker: WorkerTrainer, kind: str) -> None:
 
 def test_a_failed_allocation_is_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Too little memory, numpy's or torch's way of saying so, is `memory`."""
-    import daemon.training_worker
+    import daemon.runtime.training_worker
 
     for error in (MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")):
 
         def fail(_: TrainingRequest, error: Exception = error) -> Bundle:
             raise error
 
-        monkeypatch.setattr(daemon.training_worker, "train", fail)
+        monkeypatch.setattr(daemon.runtime.training_worker, "train", fail)
         trainer = InlineTrainer()
         trainer.submit(request(), 1)
         outcome = trainer.result(request().id)
@@ -199,12 +199,12 @@ def test_closing_ends_everything() -> None:
 
 def test_a_worker_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a process to be had the training fails with the reason instead of hanging."""
-    import daemon.trainer
+    import daemon.runtime.trainer
 
     def fail() -> None:
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(daemon.trainer, "_Worker", fail)
+    monkeypatch.setattr(daemon.runtime.trainer, "_Worker", fail)
     trainer = WorkerTrainer()
     trainer.submit(request(), 60)
     outcome = trainer.result(request().id)
@@ -218,7 +218,7 @@ PROGRAM = """\
 #!{python}
 import sys, time
 sys.path.insert(0, {root!r})
-from daemon.trainer import WorkerTrainer
+from daemon.runtime.trainer import WorkerTrainer
 from tests.models.samples import bundle, request, tuning
 def main():
     trainer = WorkerTrainer()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon import sample
-from daemon.config import effective, load
-from daemon.schema import keys
-from daemon.settings import Settings
+from daemon.config import sample
+from daemon.config.file import effective, load
+from daemon.config.schema import keys
+from daemon.config.settings import Settings
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs/configuration.md"

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from daemon.expectations import read_events
+from daemon.replay.expectations import read_events
 
 TIDEGAUGE = Path(sys.executable).with_name("tidegauge")
 START_S = 240.0  # the first daemon after a change compiles, on a machine that may be busy

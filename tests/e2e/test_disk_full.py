@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import load
-from daemon.replay import replay
-from daemon.trainer import InlineTrainer
+from daemon.config.file import load
+from daemon.replay.replay import replay
+from daemon.runtime.trainer import InlineTrainer
 from tests.conftest import ROOT, need_mounting
 from tests.e2e.running import TIDEGAUGE, Daemon, until
 from tests.e2e.small_disk import SmallDisk

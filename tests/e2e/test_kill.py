@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon.durable import DurableEngine
-from daemon.events import Event
-from daemon.expectations import read_events
-from daemon.rerun import rerun
+from daemon.engine.events import Event
+from daemon.replay.expectations import read_events
+from daemon.replay.rerun import rerun
+from daemon.runtime.durable import DurableEngine
+from daemon.runtime.trainer import InlineTrainer
 from daemon.store import Store, open_reader
-from daemon.trainer import InlineTrainer
 from tests.e2e.running import Daemon, Writer, cpu_ns, json_of, running, until
 
 ROWS = 1_500

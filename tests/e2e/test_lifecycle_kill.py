@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from daemon.expectations import read_events
+from daemon.replay.expectations import read_events
 from tests.e2e.running import Daemon, Writer, json_of, until
 from tests.e2e.test_kill import ROWS, Reference, expect_as_if_uninterrupted, live_and_die, make
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from daemon.expectations import read_events
+from daemon.replay.expectations import read_events
 from tests.e2e.running import TIDEGAUGE, Daemon, json_of, until
 from tests.e2e.test_kill import recovered
 

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from daemon.engine import Engine
-from daemon.events import Event
-from daemon.inputs import Batch, Configured
-from daemon.settings import Settings
-from daemon.stream import Stream
-from daemon.trainer import InlineTrainer
-from daemon.training_port import Outcome, Trainer, TrainingFailed
+from daemon.config.settings import Settings
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event
+from daemon.engine.inputs import Batch, Configured
+from daemon.engine.stream import Stream
+from daemon.engine.training_port import Outcome, Trainer, TrainingFailed
+from daemon.runtime.trainer import InlineTrainer
 from models.bundle import Bundle
 from models.training import TrainingRequest
 

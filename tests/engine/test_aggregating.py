@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.inputs import Command
+from daemon.engine.inputs import Command
 from tests.engine.making import FIRST, STREAM, Row, engine, feed, noise, row_of, the
 
 

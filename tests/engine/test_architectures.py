@@ -8,9 +8,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from daemon.engine import Engine
-from daemon.inputs import Promoted
-from daemon.settings import ModelSettings
+from daemon.config.settings import ModelSettings
+from daemon.engine.engine import Engine
+from daemon.engine.inputs import Promoted
 from models.architectures import ARCHITECTURES, LABELLED, build
 from models.bundle import Bundle
 from models.training import train

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daemon.engine import Engine
-from daemon.events import Event
-from daemon.inputs import Batch, Configured, Promoted
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event
+from daemon.engine.inputs import Batch, Configured, Promoted
 from tests.engine.making import STREAM, PureTrainer, Row, batch, bundle, config, engine, feed, noise, the, together
 
 DAY = 48

@@ -12,8 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.calibrating import CALIBRATION, MARGIN, MONTHS, Rates, calibrate, is_novel, measure, measured_rate, rates
-from daemon.compiled import compiled
+from daemon.detection.calibrating import (
+    CALIBRATION,
+    MARGIN,
+    MONTHS,
+    Rates,
+    calibrate,
+    is_novel,
+    measure,
+    measured_rate,
+    rates,
+)
+from daemon.engine.compiled import compiled
 
 HALF_HOUR = 1800
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from daemon.adapting import make_format, to_batch
-from daemon.engine import Engine
-from daemon.placing import COUNTER_RESETS
+from daemon.engine.engine import Engine
+from daemon.engine.placing import COUNTER_RESETS
+from daemon.runtime.adapting import make_format, to_batch
 from tests.conftest import ROOT
 from tests.engine.data_faults import CSV, FAULTS, Fault, table
 from tests.engine.making import INTERVAL, STREAM, batch, engine, the

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon.deciding import CHANGED, CLOSED, MODEL, NOTHING, OPENED, PEAK, POLICY, _follow_episode
-from daemon.engine import Engine
-from daemon.events import Event, event_id
-from daemon.inputs import Promoted
-from daemon.series import SERIES
-from daemon.statistics import NEVER
+from daemon.detection.deciding import CHANGED, CLOSED, MODEL, NOTHING, OPENED, PEAK, POLICY, _follow_episode
+from daemon.detection.statistics import NEVER
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event, event_id
+from daemon.engine.inputs import Promoted
+from daemon.engine.series import SERIES
 from tests.engine.making import FIRST, INTERVAL, STREAM, PureTrainer, Row, bundle, engine, feed, noise
 
 LIMITED = {"limits": {"min": 0, "max": 100}}

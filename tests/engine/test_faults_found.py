@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from daemon.engine import Engine
-from daemon.events import Event
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event
 from tests.engine.making import FIRST, INTERVAL, PureTrainer, Row, engine, feed, the
 
 WARM_UP, QUIET, DAY = 14 * 48, 7 * 48, 48

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon.inputs import Promoted
-from daemon.placing import COUNTER_RESETS, fill_window
+from daemon.engine.inputs import Promoted
+from daemon.engine.placing import COUNTER_RESETS, fill_window
 from tests.engine.making import FIRST, INTERVAL, STREAM, Row, batch, bundle, engine, feed, noise, row_of, the
 
 

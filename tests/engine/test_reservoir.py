@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon import reservoir as module
-from daemon.reservoir import APART, OLDER, RECENT, add, draw, reservoir, restore, state
+from daemon.learning import reservoir as module
+from daemon.learning.reservoir import APART, OLDER, RECENT, add, draw, reservoir, restore, state
 
 
 def test_wide_windows_take_no_more_memory() -> None:

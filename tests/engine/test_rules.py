@@ -6,12 +6,12 @@ import math
 
 import pytest
 
-from daemon.deciding import FLAT_FACTOR, FLAT_LEAST
-from daemon.engine import Engine
-from daemon.events import Event
-from daemon.inputs import Configured, Promoted
-from daemon.policies import scarcity, threshold
-from daemon.settings import AlertSettings
+from daemon.config.settings import AlertSettings
+from daemon.detection.deciding import FLAT_FACTOR, FLAT_LEAST
+from daemon.detection.policies import scarcity, threshold
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event
+from daemon.engine.inputs import Configured, Promoted
 from tests.engine.making import FIRST, INTERVAL, STREAM, Row, bundle, config, engine, feed, noise, row_of, the
 
 

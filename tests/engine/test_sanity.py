@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon.engine import Engine
-from daemon.events import Event
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event
 from tests.engine.making import FIRST, INTERVAL, PureTrainer, Row, engine, feed
 
 SERIES = 20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.events import Event
-from daemon.inputs import Tick
+from daemon.engine.events import Event
+from daemon.engine.inputs import Tick
 from tests.engine.making import FIRST, INTERVAL, engine, feed, noise, row_of, the, together
 
 LABELS = [f"series-{n:02}" for n in range(30)]

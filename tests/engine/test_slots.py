@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from daemon.slots import SlotClock
+from daemon.engine.slots import SlotClock
 from tests.engine.making import FIRST, Row, engine, feed, row_of, the
 
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from daemon.engine import STATE_VERSION, Engine, essential
-from daemon.inputs import Batch, Command, Configured, Input, Promoted, Tick, decode, encode
+from daemon.engine.engine import STATE_VERSION, Engine, essential
+from daemon.engine.inputs import Batch, Command, Configured, Input, Promoted, Tick, decode, encode
 from models.archive import pack, unpack
 from tests.engine.making import STREAM, PureTrainer, batch, bundle, config, engine, feed, noise, row_of, the
 

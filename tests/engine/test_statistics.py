@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from daemon import statistics
-from daemon.statistics import (
+from daemon.detection import statistics
+from daemon.detection.statistics import (
     CAP,
     LIKELIHOOD_1,
     LIKELIHOOD_10,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon.engine import Engine
-from daemon.inputs import Batch, Command, Configured, Promoted
+from daemon.engine.engine import Engine
+from daemon.engine.inputs import Batch, Command, Configured, Promoted
 from tests.engine.making import (
     FIRST,
     INTERVAL,

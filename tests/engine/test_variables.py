@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from daemon.config import effective, from_effective
-from daemon.engine import Engine
-from daemon.events import Event
-from daemon.inputs import Batch, Configured
-from daemon.trainer import InlineTrainer
-from daemon.variables import combine, learn
+from daemon.config.file import effective, from_effective
+from daemon.detection.variables import combine, learn
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event
+from daemon.engine.inputs import Batch, Configured
+from daemon.runtime.trainer import InlineTrainer
 
 DAYS, DAY = 17, 48
 ERRORS = arrays(np.float64, 5, elements=st.floats(1e-3, 10))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon import joining
-from daemon.inputs import Command, Promoted
-from daemon.series import QUEUED, READY, WARMING
+from daemon.engine.inputs import Command, Promoted
+from daemon.engine.series import QUEUED, READY, WARMING
+from daemon.learning import joining
 from tests.engine.making import (
     FIRST,
     INTERVAL,

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.durable import DurableEngine
-from daemon.inputs import Configured
+from daemon.engine.inputs import Configured
+from daemon.runtime.durable import DurableEngine
+from daemon.runtime.trainer import WorkerTrainer
 from daemon.store import Store
-from daemon.trainer import WorkerTrainer
 from models.training import TrainingRequest
 from tests.engine.making import FIRST, STREAM, PureTrainer, batch, config, noise
 

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from daemon.bench_lifecycle import AFTER, BEFORE, CHANGES, DAY, run, season, series
-from daemon.lifecycle_plot import svg
+from daemon.bench.lifecycle import AFTER, BEFORE, CHANGES, DAY, run, season, series
+from daemon.bench.lifecycle_plot import svg
 
 
 def test_a_taught_fault_is_found_on_day_14_with_the_lifecycle_alone() -> None:

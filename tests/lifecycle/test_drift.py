@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from river.drift import ADWIN
 
-from daemon.drift import MOST_SERIES, Drift, collect
+from daemon.learning.drift import MOST_SERIES, Drift, collect
 
 WINDOW, INTERVAL = 8, 1800
 

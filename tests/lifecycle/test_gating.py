@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon import reservoir
-from daemon.gating import Gate
-from daemon.settings import Settings
-from daemon.slots import SlotClock
+from daemon.config.settings import Settings
+from daemon.engine.slots import SlotClock
+from daemon.learning import reservoir
+from daemon.learning.gating import Gate
 from models.gate import held_back
 from tests.engine.making import FIRST, INTERVAL, STREAM, config
 

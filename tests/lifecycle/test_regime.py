@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon import regime, reservoir
-from daemon.events import Event
-from daemon.regime import BACK, NEVER, RARE, REGIME, Adoption
+from daemon.engine.events import Event
+from daemon.learning import regime, reservoir
+from daemon.learning.regime import BACK, NEVER, RARE, REGIME, Adoption
 from tests.engine.making import FIRST, PureTrainer, engine, feed, noise, row_of, the
 
 ADOPTION = Adoption(after=7 * 48, day=48)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon import regime, rescaling
+from daemon.detection.statistics import advance, begin, parameters
 from daemon.engine import Engine
-from daemon.inputs import Promoted
-from daemon.series import SERIES
-from daemon.statistics import advance, begin, parameters
+from daemon.engine.inputs import Promoted
+from daemon.engine.series import SERIES
+from daemon.learning import regime, rescaling
 from models.bundle import Bundle
 from models.training import train
 from tests.engine.making import STREAM, PureTrainer, Row, batch, engine, feed, noise, row_of, the, together

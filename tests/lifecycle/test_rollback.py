@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.config import from_effective
-from daemon.durable import DurableEngine
-from daemon.engine import Engine
-from daemon.inputs import Configured
+from daemon.config.file import from_effective
+from daemon.engine.engine import Engine
+from daemon.engine.inputs import Configured
+from daemon.engine.training_port import Outcome
+from daemon.runtime.durable import DurableEngine
 from daemon.store import Store
-from daemon.training_port import Outcome
 from models.bundle import Bundle
 from tests.engine.making import FIRST, STREAM, PureTrainer, batch, config, engine, feed, noise, the
 

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 import daemon.cli.models  # noqa: F401 - adds its commands
 from daemon.cli.app import app
-from daemon.durable import DurableEngine
-from daemon.engine import Engine
-from daemon.inputs import Configured, Promoted, decode, encode
-from daemon.settings import Settings
+from daemon.config.settings import Settings
+from daemon.engine.engine import Engine
+from daemon.engine.inputs import Configured, Promoted, decode, encode
+from daemon.engine.stream import Stream
+from daemon.runtime.durable import DurableEngine
 from daemon.store import ModelUnknown, Store
-from daemon.stream import Stream
 from models.bundle import BundleError, write_bundle
 from models.gate import held_back
 from models.training import TrainingRequest

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from daemon.cli import models as _models  # noqa: F401 - adds its commands
 from daemon.cli.app import app
-from daemon.inputs import Promoted
+from daemon.engine.inputs import Promoted
 from models.bundle import Bundle, Scorer, read_bundle, write_bundle
 from models.combining import Contributions, combine, split
 from models.training import train

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from daemon.config import effective, load
-from daemon.durable import DurableEngine
-from daemon.engine import Engine
-from daemon.events import Event
-from daemon.inputs import Batch, Configured
+from daemon.config.file import effective, load
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event
+from daemon.engine.inputs import Batch, Configured
+from daemon.engine.stream import Stream
+from daemon.runtime.durable import DurableEngine
+from daemon.runtime.trainer import InlineTrainer
 from daemon.store import Store
-from daemon.stream import Stream
-from daemon.trainer import InlineTrainer
 from models.archive import pack
 
 SERIES = ("north", "south", "west")

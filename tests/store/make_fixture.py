@@ -13,10 +13,10 @@ import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from daemon.config import load
-from daemon.metrics import Durations
-from daemon.pipeline import Pipeline
-from daemon.trainer import InlineTrainer
+from daemon.config.file import load
+from daemon.metrics.collector import Durations
+from daemon.runtime.trainer import InlineTrainer
+from daemon.service.pipeline import Pipeline
 from tests.e2e.running import until
 
 CONFIGURATION = """\

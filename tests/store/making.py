@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from daemon.events import Event
-from daemon.inputs import Batch
+from daemon.engine.events import Event
+from daemon.engine.inputs import Batch
 
 REPOSITORY = Path(__file__).parents[2]
 

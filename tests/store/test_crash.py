@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.inputs import Batch
+from daemon.engine.inputs import Batch
 from daemon.store import FAULT_POINTS, Store
 from tests.store.making import batch, event, run_child, same
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from daemon.inputs import Batch, Command, Configured, Input, Promoted, Tick
+from daemon.engine.inputs import Batch, Command, Configured, Input, Promoted, Tick
 from daemon.store import JournalGap, Store, StoreFull, open_reader
 from tests.store.making import batch, same
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon import engine
-from daemon.durable import DurableEngine
-from daemon.events import Event
+from daemon.engine import engine
+from daemon.engine.events import Event
+from daemon.runtime.durable import DurableEngine
+from daemon.runtime.trainer import InlineTrainer
 from daemon.store import Store, open_reader
-from daemon.trainer import InlineTrainer
 from tests.store.make_fixture import MORE, ROWS, drive, make
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("state-*.tar.xz"))

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from adapters.base import REJECTIONS
-from daemon.events import REASONS, Event
-from daemon.metrics import Durations, Picture
-from daemon.snapshot import SeriesColumns, StreamSnapshot
-from daemon.stream import ENGINE_REJECTIONS
+from daemon.engine.events import REASONS, Event
+from daemon.engine.stream import ENGINE_REJECTIONS
+from daemon.metrics.collector import Durations, Picture
+from daemon.metrics.snapshot import SeriesColumns, StreamSnapshot
 
 NOW = 1_785_000_000
 """A Saturday in July 2026."""

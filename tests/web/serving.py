@@ -10,9 +10,9 @@ from typing import Any
 
 import aiohttp
 
-from daemon import web
-from daemon.connections import Server
-from daemon.metrics import Picture
+from daemon.metrics.collector import Picture
+from daemon.web import routes
+from daemon.web.connections import Server
 from tests.web.making import event, picture
 
 
@@ -27,7 +27,7 @@ async def server(
     """The address of a server that shows `shown`."""
     whole = picture() if shown is None else shown
     wanted: dict[str, Any] = {"healthy": lambda: True, "ready": lambda: (True, ""), "reload": reloaded, **given}
-    serving = Server(web.make_app(whole if callable(whole) else lambda: whole, events, **wanted), listen)
+    serving = Server(routes.make_app(whole if callable(whole) else lambda: whole, events, **wanted), listen)
     await serving.start()
     try:
         yield serving.name

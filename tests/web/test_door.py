@@ -13,12 +13,12 @@ import aiohttp
 import bcrypt
 import pytest
 
-from daemon import web
-from daemon.document import ConfigError
-from daemon.door import Door
-from daemon.settings import HttpSettings
-from daemon.web_auth import Access
-from daemon.web_config import read
+from daemon.config.document import ConfigError
+from daemon.config.settings import HttpSettings
+from daemon.web import routes
+from daemon.web.door import Door
+from daemon.web.web_auth import Access
+from daemon.web.web_config import read
 from tests.adapters.certificates import Authority, Pair
 from tests.web.making import picture
 from tests.web.serving import Answer, ask, reloaded, talk
@@ -42,7 +42,7 @@ def opened(work: Work, path: Path | None, **settings: Any) -> Any:
 
     async def run() -> Any:
         access = Access()
-        app = web.make_app(
+        app = routes.make_app(
             picture, lambda **_: [], healthy=lambda: True, ready=lambda: (True, ""), reload=reloaded, access=access
         )
         door = Door(app, access, HttpSettings(listen="127.0.0.1:0", web_config=path, **settings))

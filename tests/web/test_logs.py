@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import pytest
 
-from daemon import logs
-from daemon.logs import RateLimited
+from daemon.runtime import logs
+from daemon.runtime.logs import RateLimited
 
 
 @pytest.fixture(autouse=True)

@@ -20,10 +20,10 @@ from adapters.listener import Listener
 from adapters.listener_endpoint import CLOSINGS, REFUSALS
 from adapters.listener_tcp import TcpEndpoint
 from adapters.listener_udp import UdpListener
-from daemon import metrics_table
-from daemon.exposition import expose
-from daemon.metrics import BUCKETS, Durations, Picture, make_registry
-from daemon.metrics_table import METRICS, SERIES_METRICS
+from daemon.metrics import table
+from daemon.metrics.collector import BUCKETS, Durations, Picture, make_registry
+from daemon.metrics.exposition import expose
+from daemon.metrics.table import METRICS, SERIES_METRICS
 from tests.conftest import ROOT, need
 from tests.web.making import NOW, columns, picture, stream
 
@@ -287,8 +287,8 @@ def test_the_names_other_detectors_rules_expect_are_there() -> None:
 def test_every_metric_is_documented() -> None:
     """docs/metrics.md is made from the table and is up to date; each meaning is a sentence."""
     page = PAGE.read_text(encoding="utf-8")
-    remedy = "docs/metrics.md is out of date; run .venv/bin/python -m daemon.metrics_table docs/metrics.md"
-    assert metrics_table.documented(page) == page, remedy
+    remedy = "docs/metrics.md is out of date; run .venv/bin/python -m daemon.metrics.table docs/metrics.md"
+    assert table.documented(page) == page, remedy
     for spec in METRICS:
         assert f"`{spec.full_name}`" in page
         assert re.fullmatch(r".{8,}\.", spec.meaning), spec.name
@@ -297,7 +297,7 @@ def test_every_metric_is_documented() -> None:
 def test_a_page_without_the_marks_is_refused() -> None:
     """Writing into a page that has no place for the tables says so instead of losing them."""
     with pytest.raises(ValueError, match="add both marks"):
-        metrics_table.documented("# Metrics\n")
+        table.documented("# Metrics\n")
 
 
 def test_durations_fall_into_their_buckets() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon import page, page_assets, summary
-from daemon.metrics import Picture
-from daemon.summary import state_words
+from daemon.metrics.collector import Picture
+from daemon.web import page, page_assets, summary
+from daemon.web.summary import state_words
 from daemon.words import REASON_WORDS
 from tests.conftest import need
 from tests.web.making import NOW, columns, event, picture, stream
@@ -98,7 +98,7 @@ def test_a_gap_has_no_reading() -> None:
 
 def test_every_reason_has_words() -> None:
     """No reason an event may have is shown as its code."""
-    from daemon.events import REASONS
+    from daemon.engine.events import REASONS
 
     assert set(REASON_WORDS) == set(REASONS)
 

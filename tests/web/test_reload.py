@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.config import effective
-from daemon.inputs import Configured
-from daemon.reloading import refusals
-from daemon.settings import Settings
+from daemon.config.file import effective
+from daemon.config.settings import Settings
+from daemon.engine.inputs import Configured
+from daemon.service.reloading import refusals
 from daemon.store import open_reader
 from tests.adapters.certificates import Authority
 from tests.e2e.running import Daemon, get, lines_of, until

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from daemon.scheduler import Scheduler
+from daemon.service.scheduler import Scheduler
 
 
 @pytest.fixture

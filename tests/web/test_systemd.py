@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.systemd import Notifier
+from daemon.service.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from daemon import connections, web
-from daemon.events import Event
+from daemon.engine.events import Event
 from daemon.store import Store
+from daemon.web import connections, routes
 from tests.web.making import NOW, columns, event, picture, stream
 from tests.web.serving import Answer, ask, server, talk
 
@@ -96,7 +96,7 @@ class Reloads:
         self.calls, self.problem, self.done = 0, problem, done
 
     async def __call__(self) -> bool:
-        """See `daemon.web.Reload`."""
+        """See `daemon.web.routes.Reload`."""
         self.calls += 1
         if self.problem:
             raise ValueError(self.problem)
@@ -388,7 +388,7 @@ def test_the_picture_is_asked_for_anew() -> None:
 
 def test_store_events_are_the_newest_first(tmp_path: Path) -> None:
     """Of a long list the newest come, one revision each, filtered; without a database there are none."""
-    assert list(web.store_events(tmp_path)(stream=None, series=None, since=None, limit=5)) == []
+    assert list(routes.store_events(tmp_path)(stream=None, series=None, since=None, limit=5)) == []
     made = [
         Event.from_json(event(id=f"{n:016x}", revision=r, series=f"s{n % 10}", started_at=NOW + n, ended_at=NOW + n))
         for n in range(60)
@@ -396,7 +396,7 @@ def test_store_events_are_the_newest_first(tmp_path: Path) -> None:
     ]
     with Store.open(tmp_path) as store:
         store.record_events(made)
-    find = web.store_events(tmp_path)
+    find = routes.store_events(tmp_path)
     newest = list(find(stream=None, series=None, since=None, limit=3))
     assert [(row["id"], row["revision"]) for row in newest] == [(f"{n:016x}", 1) for n in (59, 58, 57)]
     rare = list(find(stream="taxi", series="s3", since=NOW + 20, limit=50))

@@ -1,0 +1,1 @@
+"""Measuring throughput, detection, budget and lifecycle."""

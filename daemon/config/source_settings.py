@@ -1,0 +1,130 @@
+"""The configuration of a source: where readings come from, and what its peers may do."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from typing import Literal
+
+from pydantic import field_validator, model_validator
+
+from daemon.config.addresses import HINT, split_address
+from daemon.config.sections import ConflictError, Section, live
+from daemon.config.units import Duration
+
+Kind = Literal["file", "stdin", "tcp", "udp", "unix"]
+_ALL: frozenset[Kind] = frozenset({"tcp", "udp", "unix"})
+_STREAMS: frozenset[Kind] = frozenset({"tcp", "unix"})
+_BELONGS: dict[str, frozenset[Kind]] = {
+    "path": frozenset({"file", "unix"}),
+    "listen": frozenset({"tcp", "udp"}),
+    "allow": frozenset({"tcp", "udp"}),
+    "max_connections": _STREAMS,
+    "line_timeout": _STREAMS,
+    "idle_timeout": _STREAMS,
+    "ack": _STREAMS,
+    "mode": frozenset({"unix"}),
+    "group": frozenset({"unix"}),
+    "tls": frozenset({"tcp"}),
+}
+"""Which types of source a key is for; `type` is for all."""
+_NEEDED: dict[str, dict[Kind, str]] = {
+    "path": {"file": "/where/readings/are.csv", "unix": "/run/tidegauge/readings.sock"},
+    "listen": {"tcp": "127.0.0.1:9899", "udp": "127.0.0.1:9899"},
+}
+"""Examples of keys that a type of source cannot do without."""
+
+
+class TlsSettings(Section):
+    certificate: str | None = live(None, "File with the server's certificate chain (PEM); none: no TLS.")
+    key: str | None = live(None, "File with its private key (PEM); none: it is in the certificate's file.")
+    client_ca: str | None = live(
+        None,
+        "File with authorities (PEM), one of which must have signed a peer's certificate; none: peers need none.",
+    )
+
+    @model_validator(mode="after")
+    def _certificate_first(self) -> TlsSettings:
+        for name in ("key", "client_ca"):
+            if self.certificate is None and getattr(self, name) is not None:
+                raise ConflictError(
+                    name, "is set, but certificate is not, so there would be no TLS; add certificate or remove it"
+                )
+        return self
+
+
+class SourceSettings(Section):
+    type: Kind = live(
+        "file",
+        "`file` tails files, `stdin` reads standard input to its end; `tcp`, `udp` and `unix` listen for senders.",
+    )
+    path: str | None = live(
+        None, "File to tail, or a glob such as /var/spool/meters/*.csv; for `unix` the socket's path."
+    )
+    listen: str | None = live(None, "Address and port that `tcp` or `udp` listens on; port 0 picks a free one.")
+    allow: list[str] = live(
+        ["127.0.0.0/8", "::1/128"], "Networks that `tcp` and `udp` take peers from; others are refused and counted."
+    )
+    max_connections: int = live(
+        256, "Connections at once; further ones displace idle ones or are refused.", ge=1, le=10_000
+    )
+    line_timeout: Duration = live(30, "A line that takes longer to arrive ends its connection.", ge=1)
+    idle_timeout: Duration = live(3600, "A connection on which nothing arrives for so long is closed.", ge=1)
+    ack: bool = live(False, "Whether a peer is told `ok <lines so far>` once its lines are durable.")
+    mode: str = live("0660", "Permissions of a `unix` socket, octal digits in quotes.")
+    group: str | None = live(None, "Group of a `unix` socket; none: the daemon's.")
+    tls: TlsSettings = live(TlsSettings(), "TLS on `tcp`; the files are read again on reload.")
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, listen: str | None) -> str | None:
+        if listen is not None and split_address(listen) is None:
+            raise ValueError(f"not an address and a port; {HINT.format(port=9899)}")
+        return listen
+
+    @field_validator("allow")
+    @classmethod
+    def _networks(cls, allow: list[str]) -> list[str]:
+        for text in allow:
+            try:
+                ip_network(text)
+            except ValueError:
+                raise ValueError(
+                    f"not a list of networks: {text!r} is none; write 192.0.2.0/24, 192.0.2.7 or 2001:db8::/32"
+                ) from None
+        return allow
+
+    @field_validator("mode")
+    @classmethod
+    def _octal(cls, mode: str) -> str:
+        if not re.fullmatch("0?[0-7]{3}", mode):
+            raise ValueError("not three octal digits; write 0660 in quotes")
+        return mode
+
+    @model_validator(mode="after")
+    def _keys_belong(self) -> SourceSettings:
+        for name, kinds in _BELONGS.items():
+            value = getattr(self, name)
+            if self.type not in kinds and value != type(self).model_fields[name].default:
+                said = f"is {value}" if isinstance(value, str) else "is set"
+                types = " or ".join(sorted(kinds))
+                raise ConflictError(
+                    name, f"{said}, but a source of type {self.type} takes none; remove it or set type: {types}"
+                )
+        for name, examples in _NEEDED.items():
+            if self.type in examples and not getattr(self, name):
+                example = f"{name}: {examples[self.type]}"
+                raise ConflictError(name, f"is missing, but a source of type {self.type} needs one; add {example}")
+        return self
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host (without brackets) and port of `listen`.
+
+        Raises:
+            ValueError: The source listens on none.
+        """
+        found = split_address(self.listen or "")
+        if found is None:
+            raise ValueError(f"a source of type {self.type} has no address")
+        return found

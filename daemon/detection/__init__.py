@@ -1,0 +1,1 @@
+"""From a network's errors to a decision: statistics, calibration, rules."""

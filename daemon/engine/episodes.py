@@ -1,0 +1,199 @@
+"""Open episodes and the event revisions they cause. Python objects exist for anomalies only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.detection.deciding import CHANGED, CLOSED, NOTHING, OPENED, PEAK, RULE_SCORE, Decisions, Scored
+from daemon.detection.statistics import NEVER
+from daemon.detection.variables import POWER
+from daemon.engine.events import REASONS, Event, event_id
+from daemon.engine.placing import Entries
+from daemon.engine.series import SeriesTable
+from daemon.engine.slots import SlotClock
+
+Networks = Callable[[int, int], list[tuple[str, float]]]
+"""Takes a window's index and its newest slot; names an ensemble's networks with their shares of its error."""
+
+CONTRIBUTIONS = 5  # slots, and variables, named in an event
+
+
+def named(bits: int) -> tuple[str, ...]:
+    """Reasons of a bit set, in the order of `REASONS`."""
+    return tuple(reason for i, reason in enumerate(REASONS) if bits >> i & 1)
+
+
+def _numbers(row: npt.NDArray[Any]) -> tuple[float, ...]:
+    return tuple(float(v) for v in row)
+
+
+class Episodes:
+    """The open episodes of one stream.
+
+    Attributes:
+        open: The event of each, by row.
+        opened: Episodes ever opened.
+        names: Names of the variables.
+    """
+
+    def __init__(self, stream: str, table: SeriesTable, slots: SlotClock) -> None:
+        self.stream, self.table, self.slots = stream, table, slots
+        self.names: tuple[str, ...] = ()
+        self.open: dict[int, Event] = {}
+        self.opened = 0
+
+    def take(
+        self,
+        e: Entries,
+        entries: int,
+        decisions: Decisions,
+        scored: Scored,
+        slot_errors: npt.NDArray[np.float32] | None,
+        policies: npt.NDArray[Any],
+        networks: Networks,
+    ) -> list[tuple[int, Event]]:
+        """Revisions caused by the first `entries` readings, each with its arrival index."""
+        out: list[tuple[int, Event]] = []
+        news = (decisions.code[:entries] != NOTHING) | (decisions.regime[:entries] != NEVER)
+        for i in np.flatnonzero(news).tolist():
+            code, row, arrival = int(decisions.code[i]), int(e.row[i]), int(e.arrival[i])
+            adopted = decisions.regime[i] != NEVER
+            if code != CLOSED or adopted:
+                seen = self._seen(e, i, decisions, scored, slot_errors, policies, networks)
+            if code == CLOSED:
+                out.append((arrival, self._close(row, int(e.slot[i]), int(decisions.ended[i]))))
+            elif code != NOTHING:
+                event = self._follow(row, int(e.slot[i]), code, seen)
+                if code != PEAK:
+                    out.append((arrival, event))
+            if adopted:
+                out.append((arrival, self._adopted(row, int(decisions.regime[i]), seen)))
+        return out
+
+    def _follow(self, row: int, slot: int, code: int, seen: dict[str, Any]) -> Event:
+        """An episode that opens or goes on."""
+        if code == OPENED:
+            self.opened += 1
+            event = self._opened(row, slot, seen)
+        else:
+            event = self._changed(self.open[row], seen, code == CHANGED)
+        self.open[row] = event
+        return event
+
+    def _adopted(self, row: int, since: int, seen: dict[str, Any]) -> Event:
+        """The event of a new regime that is adopted as normal: one revision, of the reason `drift`."""
+        label, started_at = self.table.labels[row], self.slots.at(since)
+        return Event(
+            id=event_id(self.stream, label, "regime", started_at),
+            revision=0,
+            stream=self.stream,
+            series=label,
+            state="closed",
+            started_at=started_at,
+            **(seen | {"reasons": ("drift",), "notify": True, "score": 0.0, "contributions": ()}),
+        )
+
+    def end(self, row: int, slot: int) -> list[Event]:
+        """The closing of a series' open episode, if it has one, because the series is forgotten."""
+        if row not in self.open:
+            return []
+        return [self._close(row, slot, int(self.table.arrays.rows["ended"][row]))]
+
+    def _seen(
+        self,
+        e: Entries,
+        i: int,
+        decisions: Decisions,
+        scored: Scored,
+        slot_errors: npt.NDArray[np.float32] | None,
+        policies: npt.NDArray[Any],
+        networks: Networks,
+    ) -> dict[str, Any]:
+        """What this slot says, in the fields of an event."""
+        row, k = int(e.row[i]), int(e.window[i])
+        threshold = float(policies["threshold"][self.table.arrays.rows["policy"][row]])
+        at, a = self.slots.at(int(e.slot[i])), self.table.arrays
+        seen = {
+            "at": at,
+            "ended_at": at,
+            "reasons": named(int(decisions.reasons[i])),
+            "notify": bool(decisions.notify[i]),
+            "rarity": float(decisions.rarity[i]),
+            "threshold": threshold,
+            "score": max(float(decisions.rarity[i]) / threshold, RULE_SCORE),
+            "value": _numbers(e.value[i]),
+        }
+        if k < 0 or slot_errors is None:
+            return seen | {"reconstruction_error": 0.0, "expected": None, "lower": None, "upper": None}
+        middle, origin, scale = scored.expected[k], a.origin[row], a.scale[row]
+        expected, around = origin + scale * middle, scale * decisions.around[i]
+        return seen | {
+            "reconstruction_error": float(scored.rms[k]),
+            "expected": _numbers(expected),
+            "lower": _numbers(expected - around),
+            "upper": _numbers(expected + around),
+            "contributions": self._contributions(int(e.slot[i]), slot_errors[k]),
+            "variables": self._variables(decisions.surprise[i]),
+            "networks": tuple({"network": name, "share": share} for name, share in networks(k, int(e.slot[i]))),
+        }
+
+    def _contributions(self, slot: int, errors: npt.NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
+        """The slots of the window that contributed most to its error, greatest first."""
+        total = float(errors.sum())
+        if total <= 0.0:
+            return ()
+        order = np.argsort(-errors, kind="stable")[:CONTRIBUTIONS].tolist()
+        first = slot - len(errors) + 1
+        return tuple(
+            {"at": self.slots.at(first + j), "share": float(errors[j]) / total} for j in order if errors[j] > 0
+        )
+
+    def _variables(self, surprise: npt.NDArray[np.float64]) -> tuple[dict[str, Any], ...]:
+        """The variables that contributed most to the slot's error, greatest first; none where there is only one."""
+        if len(surprise) == 1:
+            return ()
+        weight = (surprise / max(float(surprise.max()), 1e-300)) ** POWER  # as `variables.combine` adds them up
+        total = float(weight.sum())
+        order = np.argsort(-weight, kind="stable")[:CONTRIBUTIONS].tolist()
+        return tuple({"variable": self.names[f], "share": float(weight[f]) / total} for f in order if weight[f] > 0)
+
+    def _opened(self, row: int, slot: int, seen: dict[str, Any]) -> Event:
+        label = self.table.labels[row]
+        started_at = self.slots.at(slot)
+        return Event(
+            id=event_id(self.stream, label, "episode", started_at),
+            revision=0,
+            stream=self.stream,
+            series=label,
+            state="open",
+            started_at=started_at,
+            **seen,
+        )
+
+    def _changed(self, event: Event, seen: dict[str, Any], said: bool) -> Event:
+        """The episode after one more anomalous slot; numbers are those of the slot of greatest rarity."""
+        bits = [r for r in REASONS if r in event.reasons or r in seen["reasons"]]
+        if seen["rarity"] < event.rarity:
+            seen = {name: seen[name] for name in ("at", "ended_at", "notify")}
+        seen["reasons"] = tuple(bits)
+        return replace(event, **seen, revision=event.revision + (1 if said else 0))
+
+    def _close(self, row: int, slot: int, ended: int) -> Event:
+        event = self.open.pop(row)
+        times: dict[str, Any] = {"at": self.slots.at(slot), "ended_at": self.slots.at(ended)}
+        return replace(event, revision=event.revision + 1, state="closed", notify=False, **times)
+
+    def state(self) -> dict[str, Any]:
+        """JSON that `restore` continues from."""
+        open_episodes = {str(row): event.to_json() for row, event in sorted(self.open.items())}
+        return {"open": open_episodes, "opened": self.opened}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.open = {int(row): Event.from_json(event) for row, event in state["open"].items()}
+        self.opened = state["opened"]

@@ -1,0 +1,1 @@
+"""How series join, what is learned and what must not be, and which model serves."""

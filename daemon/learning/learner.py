@@ -1,0 +1,351 @@
+"""The learner of one stream: trainings at their slots, promotion and probation, and when series join."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.config.settings import StreamSettings
+from daemon.detection.statistics import NEVER, Parameters
+from daemon.engine.series import QUEUED, READY, SeriesTable
+from daemon.engine.slots import SlotClock
+from daemon.engine.training_port import Trainer
+from daemon.learning import joining, rescaling, reservoir
+from daemon.learning.drift import Drift
+from daemon.learning.gating import Gate, Judged, Probation, RolledBack
+from daemon.learning.requests import Requests
+from daemon.learning.serving import Serving
+from models import gate
+from models.architectures import LABELLED
+from models.bundle import Bundle, BundleError, Scorer
+from models.training import TrainingRequest
+
+OUTCOMES = ("promoted", "rejected", "failed", "skipped")
+
+
+def check_fit(bundle: Bundle, stream: str, settings: StreamSettings) -> None:
+    """Whether a bundle could serve a stream of these settings.
+
+    Raises:
+        ValueError: It was made for another shape or interval.
+    """
+    wanted = {"window": settings.model.window, "width": settings.format.width, "interval_s": settings.interval}
+    for key, value in wanted.items():
+        if getattr(bundle.manifest, key) != value:
+            was = getattr(bundle.manifest, key)
+            raise ValueError(f"bundle {bundle.digest[:12]} has {key} {was}, stream {stream} {value}")
+
+
+def _akin(one: Bundle, other: Bundle) -> bool:
+    """Whether one is a tuning of the other, or they are the same: then the statistics follow by themselves."""
+    return one.digest in (other.digest, other.manifest.parent) or one.manifest.parent == other.digest
+
+
+class Learner:
+    """What is being trained, and what becomes of it.
+
+    Args:
+        stream: The stream's name.
+        settings: Its section of the configuration.
+        table: Its series.
+        kept: Windows to train on.
+        slots: From slots to instants.
+        parameters: Parameters of the statistics.
+        episodes: How many episodes the stream has opened.
+        trainer: Runs its trainings.
+
+    Attributes:
+        serving: The model in service.
+        pending: Training under way; its result takes effect at slot `apply_at`.
+        next_training: Slot of the next fine-tuning, None when none is planned.
+        sample_rate: One window in so many goes into the reservoir; set where something is due, so that no cut matters.
+        seen_to: Newest slot that a training saw which held nothing back: the gate judges by later windows only.
+        probation: A promotion that may still be taken back.
+        asked: Whether drift or an adopted regime asks for an early training.
+        early: Slot of the last early training.
+        outcomes: Trainings by outcome.
+        rollbacks: Promotions taken back.
+        judged, rolled_back: Since `take_results`; part of a step's result, not of the state.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        settings: StreamSettings,
+        table: SeriesTable,
+        kept: reservoir.Reservoir,
+        slots: SlotClock,
+        parameters: Parameters,
+        episodes: Callable[[], int],
+        trainer: Trainer,
+    ) -> None:
+        self.stream, self.table, self.reservoir, self.slots = stream, table, kept, slots
+        self.trainer, self._episodes = trainer, episodes
+        self.serving = Serving(slots)
+        self.joining = joining.Joining(table, parameters, kept, slots, self.serving)
+        self.drift = Drift(table.window, settings.interval)
+        self.configure(settings)
+        self.pending: TrainingRequest | None = None
+        self.apply_at = self.trained_windows = self.rollbacks = 0
+        self.next_training: int | None = None
+        self.sample_rate = 1
+        self.seen_to = self.early = NEVER
+        self.probation: Probation | None = None
+        self.asked = False
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
+        self.judged: list[Judged] = []
+        self.rolled_back: list[RolledBack] = []
+
+    def configure(self, settings: StreamSettings) -> None:
+        """Take over new settings."""
+        self.settings = settings
+        self.requests = Requests(self.stream, settings, self.table, self.reservoir, self.slots)
+        self.gate = Gate(settings, self.table.window, self.reservoir, self.slots)
+
+    @property
+    def champion(self) -> Bundle | None:
+        """Bundle in service, None before the first."""
+        return self.serving.champion
+
+    # -- schedule ------------------------------------------------------------------------------------------------
+
+    def due(self, closed: int) -> int | None:
+        """Next slot at which something happens, given the last closed slot."""
+        dues = []
+        waiting = bool((self.table.rows["status"] == QUEUED).any())
+        if self.pending is not None:
+            dues.append(self.apply_at)
+        elif self.next_training is not None and (self.champion is not None or waiting):
+            dues.append(self.next_training)
+        if self.champion is not None:
+            dues += [closed + 1] if waiting else []
+            dues += [] if self.drift.due is None else [self.drift.due]
+        return min(dues, default=None)
+
+    def plan(self, slot: int, anew: bool = False) -> None:
+        """Plan the next fine-tuning of a model in service, or none; `anew` when the settings have changed."""
+        every = self.settings.model.retrain_every
+        if self.champion is None or self.pending is not None:
+            return
+        if not every or self.champion.manifest.architecture in LABELLED:
+            self.next_training = None
+        elif self.next_training is None or (anew and self.next_training > slot + every):
+            self.next_training = slot + every
+
+    def act(self, slot: int, upto: int) -> None:
+        """Do what is due at `slot`: the result of a training, series joining, the look for drift, the next training.
+
+        No reading comes before slot `upto` is closed too.
+        """
+        self.sample_rate = max(1, len(self.table) // reservoir.PER_SLOT)
+        if self.pending is not None and slot >= self.apply_at:
+            self.apply(slot)
+        if self.champion is None:
+            if self.pending is None and bool((self.table.rows["status"] == QUEUED).any()) and self._may_start(slot):
+                self._start_fresh(slot)
+            return
+        self.joining.join_some(slot, self.sample_rate)
+        self.plan(slot)
+        self.drift.begin(slot)
+        if self.drift.due is not None and slot >= self.drift.due:
+            self._look(slot, upto)
+        if self.pending is None and self.next_training is not None and slot >= self.next_training:
+            self._tune(slot, upto)
+
+    def _may_start(self, slot: int) -> bool:
+        return self.next_training is None or slot >= self.next_training
+
+    def _look(self, slot: int, upto: int) -> None:
+        """Look for drift and at the promotion on probation; all slots up to `upto` are closed."""
+        if self.drift.look(slot, upto, self.table.used) and self.settings.drift.enabled:
+            self.asked = True
+        self._reconsider(slot)
+        may = self.pending is None and self.next_training is not None
+        may = may and int(self.reservoir.seen[0]) != self.trained_windows
+        if self.asked and may and slot - self.early >= self.settings.drift.cooldown // self.settings.interval:
+            self.next_training = self.early = slot
+            self.asked = False
+
+    def ask(self) -> None:
+        """A new regime was adopted: train at the next look, whatever the cooldown says."""
+        self.asked, self.early = True, NEVER
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def start(self, request: TrainingRequest, slot: int) -> None:
+        """Hand a request to the trainer; its result takes effect `apply_after` slots later."""
+        self.pending, self.apply_at = request, slot + self.settings.model.apply_after
+        self.trained_windows = int(self.reservoir.seen[0])
+        self.trainer.submit(request, self.settings.model.time_limit)
+
+    def apply(self, slot: int) -> None:
+        """Take the pending training's result: a bundle that passes the gate serves, else things stay as they are."""
+        assert self.pending is not None
+        request, self.pending = self.pending, None
+        every = self.settings.model.retrain_every
+        self.next_training = request.slot + every if every else None
+        result = self.trainer.result(request.id)
+        if isinstance(result, Bundle):
+            self._admit(result, request, slot)
+        else:
+            self.outcomes["failed"] += 1
+        if self.champion is None:  # there is nothing to fall back to: try again soon
+            self.next_training = slot + max(1, self.table.warm_up_slots // 8)
+
+    def _admit(self, candidate: Bundle, request: TrainingRequest, slot: int) -> None:
+        """Judge a training's bundle, and promote it when it passes."""
+        before = self.champion
+        try:
+            scorer = Scorer(candidate)
+        except BundleError as error:
+            verdict = gate.unusable(error)
+        else:
+            outdated = before is not None and (request.parent is None or request.parent.digest != before.digest)
+            verdict = gate.outdated() if outdated else self._judge(scorer, slot)
+        self.judged.append(Judged(self.stream, request.id, verdict))
+        self.outcomes["promoted" if verdict.passed else "rejected"] += 1
+        if not verdict.passed:
+            return
+        if request.kind == "fresh" and request.trained_to is not None:
+            self.seen_to = request.trained_to // self.settings.interval
+        if before is not None:
+            self.probation = Probation(before, slot, self._episodes())
+        self._serve(candidate, scorer, slot)
+
+    def _serve(self, bundle: Bundle, scorer: Scorer, slot: int) -> None:
+        """Put a model into service; where it does not continue the one before, the statistics change their scale."""
+        before = self.serving
+        if before.champion is not None and before.scorer is not None and not _akin(before.champion, bundle):
+            sample = self.gate.comparable(slot, self.seen_to)
+            before.scale[:] *= rescaling.ratio(before.scorer, scorer, sample)
+            self.drift.restart()
+        before.serve(bundle, scorer, slot)
+
+    def _judge(self, candidate: Scorer, slot: int) -> gate.Verdict:
+        return self.gate.judge(self.serving.scorer, candidate, slot, self.seen_to)
+
+    def _reconsider(self, slot: int) -> None:
+        """Take the last promotion back when its alarms leave the budget and the model before would do better."""
+        trial, rule = self.probation, self.settings.model.rollback
+        if trial is None or trial.is_over(slot, rule):
+            self.probation = None
+            return
+        assert self.champion is not None and self.serving.scorer is not None
+        series = int(np.count_nonzero(self.table.rows["status"] == READY))
+        sample = self.gate.since(trial.slot, slot)
+        numbers = trial.numbers(self._episodes(), series, self.settings, self.serving.scorer, sample)
+        if numbers is None:
+            return
+        self.rolled_back.append(RolledBack(self.stream, self.champion.digest, trial.previous.digest, numbers))
+        self.rollbacks += 1
+        self.probation = None
+        self._serve(trial.previous, Scorer(trial.previous), slot)
+
+    def take_results(self) -> tuple[list[Judged], list[RolledBack]]:
+        """Verdicts and rollbacks since the last call."""
+        taken = self.judged, self.rolled_back
+        self.judged, self.rolled_back = [], []
+        return taken
+
+    def check(self, bundle: Bundle) -> None:
+        """Whether a model from outside could serve here; raises as `check_fit`."""
+        check_fit(bundle, self.stream, self.settings)
+
+    def adopt(self, bundle: Bundle, slot: int) -> None:
+        """Take a model from outside into service at once; what a training under way makes will be outdated.
+
+        Raises:
+            ValueError: See `check`.
+        """
+        self.check(bundle)
+        m = bundle.manifest
+        self.probation = None
+        self._serve(bundle, Scorer(bundle), slot)
+        if m.trained_to is not None and (m.kind == "fresh" or m.stream != self.stream):
+            self.seen_to = m.trained_to // self.settings.interval
+        if self.pending is None:
+            self.next_training = None
+            if slot != NEVER:  # else a tuning is planned when the first series joins
+                self.plan(slot)
+
+    def _start_fresh(self, slot: int) -> None:
+        request = self.requests.fresh(slot)
+        if request is not None:
+            self.start(request, slot)
+
+    def _tune(self, slot: int, upto: int) -> None:
+        """A fine-tuning on the reservoir; all up to slot `upto` are skipped when nothing came since the last."""
+        assert self.champion is not None
+        r = self.reservoir
+        request = self.requests.tune(slot, self.champion) if int(r.seen[0]) != self.trained_windows else None
+        if request is None:
+            every = self.settings.model.retrain_every
+            skipped = (upto - slot) // every + 1
+            self.outcomes["skipped"] += skipped
+            self.next_training = slot + skipped * every
+            return
+        if not self.settings.model.gate.enabled and request.trained_to is not None:
+            self.seen_to = request.trained_to // self.settings.interval
+        self.start(request, slot)
+
+    # -- commands --------------------------------------------------------------------------------------------------
+
+    def end_warm_up(self, slot: int) -> int:
+        """Train and join at once with what history there is; returns the number of series that joined."""
+        self.apply_pending(slot)
+        rows = np.flatnonzero(self.table.rows["readings"] >= 2 * self.table.window)
+        waiting = rows[self.table.rows["status"][rows] < READY]
+        joining.queue(self.table, waiting[self.table.rows["status"][waiting] > 0])
+        if self.champion is None and bool((self.table.rows["status"] == QUEUED).any()):
+            self._start_fresh(slot)
+            self.apply_pending(slot)
+        before = int(np.count_nonzero(self.table.rows["status"] == READY))
+        if self.champion is not None:
+            self.joining.join_all(slot, self.sample_rate)
+        return int(np.count_nonzero(self.table.rows["status"] == READY)) - before
+
+    def apply_pending(self, slot: int) -> None:
+        """Apply a training under way now, whenever it was due."""
+        if self.pending is not None:
+            self.apply(slot)
+
+    # -- state -------------------------------------------------------------------------------------------------------
+
+    _PLAIN = (
+        "apply_at",
+        "next_training",
+        "trained_windows",
+        "sample_rate",
+        "seen_to",
+        "asked",
+        "early",
+        "outcomes",
+        "rollbacks",
+    )
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """JSON and arrays that `restore` continues from."""
+        meta = {name: getattr(self, name) for name in self._PLAIN}
+        meta["serving"], arrays = self.serving.state()
+        meta["drift"], drift = self.drift.state()
+        arrays |= {f"drift/{name}": array for name, array in drift.items()}
+        if self.pending is not None:
+            arrays["pending"] = np.frombuffer(self.pending.to_bytes(), np.uint8)
+        if self.probation is not None:
+            meta["probation"], arrays["previous"] = self.probation.state()
+        return meta, arrays
+
+    def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Continue from what `state` returned; a training that was under way is submitted again."""
+        for name in self._PLAIN:
+            setattr(self, name, meta[name])
+        self.serving.restore(meta["serving"], arrays)
+        self.drift.restore(meta["drift"], {n.removeprefix("drift/"): a for n, a in arrays.items() if "drift/" in n})
+        if "previous" in arrays:
+            self.probation = Probation.restored(meta["probation"], arrays["previous"])
+        if "pending" in arrays:
+            self.pending = TrainingRequest.from_bytes(arrays["pending"].tobytes())
+            self.trainer.submit(self.pending, self.settings.model.time_limit)

@@ -1,0 +1,203 @@
+"""An immutable picture of the engine for metrics, status and page: taken between two steps, read by any thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.detection.calibrating import measured_rate
+from daemon.detection.statistics import NEVER
+from daemon.engine.engine import Engine
+from daemon.engine.events import REASONS
+from daemon.engine.series import FREE, STATUS
+from daemon.engine.stream import ENGINE_REJECTIONS, Stream
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesColumns:
+    """One entry a series, in row order; N series.
+
+    Attributes:
+        label: Series labels.
+        status: `warming`, `queued` or `ready`.
+        warm_up: Share of the warm-up that is there, 0 to 1; 1 once ready.
+        ready_at: Epoch seconds at which the series is expected to be ready, 0 once it is.
+        last_reading_at: Start of the last slot with a reading, epoch seconds; 0 before the first.
+        silent: Whether a gap is open.
+        value, expected, lower, upper: Shape (N, F).
+        score, rarity, error, rank: Of the last reading, shape (N,).
+        anomalies: Anomalous slots by reason, in the order of `events.REASONS`, shape (N, 6).
+    """
+
+    label: tuple[str, ...]
+    status: tuple[str, ...]
+    warm_up: npt.NDArray[np.float64]
+    ready_at: npt.NDArray[np.int64]
+    last_reading_at: npt.NDArray[np.int64]
+    silent: npt.NDArray[np.bool_]
+    value: npt.NDArray[np.float64]
+    expected: npt.NDArray[np.float32]
+    lower: npt.NDArray[np.float32]
+    upper: npt.NDArray[np.float32]
+    score: npt.NDArray[np.float32]
+    rarity: npt.NDArray[np.float32]
+    error: npt.NDArray[np.float32]
+    rank: npt.NDArray[np.float32]
+    anomalies: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """One stream. Times are epoch seconds of event time, None where there is none yet.
+
+    Attributes:
+        interval_s: Length of a slot.
+        variables: Names of the F variables of a reading.
+        accepted, late, unscored, retired: Readings and series counted since the state began.
+        rejected: Readings rejected, by reason; every reason is there.
+        anomalies: Anomalous slots by reason, over all series there ever were.
+        gaps: Gaps ever opened.
+        open_episodes: Episodes open now.
+        series_by_status: Number of series by status.
+        series_limit: Series the stream may hold.
+        bytes_per_series: State of one ready series.
+        threshold: In units of rarity.
+        false_alarm_budget: Per series and month.
+        episode_rate: New episodes per series and month, measured over the last months; None before the first reading
+            that was judged.
+        greatest_at: Start of the greatest slot seen.
+        model: Digest, version, kind, loss and training range of the model in service; None before the first.
+        trainings: Trainings by outcome.
+        rollbacks: Promotions taken back by themselves.
+        drift_detections: Times a drift detector found that the model's error rose.
+        training: Whether a training is under way.
+        next_training_at: When the next is due.
+        reservoir_windows: Windows ever offered to training.
+        series: The series.
+    """
+
+    name: str
+    interval_s: int
+    variables: tuple[str, ...]
+    accepted: int
+    late: int
+    unscored: int
+    retired: int
+    rejected: dict[str, int]
+    anomalies: dict[str, int]
+    gaps: int
+    counter_resets: int
+    open_episodes: int
+    series_by_status: dict[str, int]
+    series_limit: int
+    bytes_per_series: int
+    threshold: float
+    false_alarm_budget: float
+    episode_rate: float | None
+    greatest_at: int | None
+    model: dict[str, Any] | None
+    trainings: dict[str, int]
+    rollbacks: int
+    drift_detections: int
+    training: bool
+    next_training_at: int | None
+    reservoir_windows: int
+    series: SeriesColumns
+
+
+def take(engine: Engine, rejections: tuple[str, ...]) -> dict[str, StreamSnapshot]:
+    """Snapshots of all streams by name.
+
+    Args:
+        engine: Between two steps.
+        rejections: Reasons for which adapters reject lines; the engine's own are added.
+    """
+    return {name: _stream(stream, rejections) for name, stream in sorted(engine.streams.items())}
+
+
+def _stream(s: Stream, rejections: tuple[str, ...]) -> StreamSnapshot:
+    series = _series(s)
+    status, counts = s.table.rows["status"], s.counters
+    anomalies = s.table.rows["anomalies"].sum(axis=0, dtype=np.int64) + np.array(counts.retired_anomalies)
+    reasons = dict.fromkeys((*rejections, *ENGINE_REJECTIONS), 0) | counts.rejected
+    value = s.settings.format.value
+    next_training, champion = s.learner.next_training, s.learner.champion
+    return StreamSnapshot(
+        name=s.name,
+        interval_s=s.settings.interval,
+        variables=(value,) if isinstance(value, str) else tuple(value),
+        accepted=counts.accepted,
+        late=counts.late,
+        unscored=counts.unscored,
+        retired=counts.retired,
+        rejected=reasons,
+        anomalies=dict(zip(REASONS, anomalies.tolist(), strict=True)),
+        gaps=s.silence.total,
+        counter_resets=int(s.clock[2]),
+        open_episodes=len(s.episodes.open) + len(s.silence.single) + len(s.silence.groups),
+        series_by_status={n: int(np.count_nonzero(status == i)) for i, n in enumerate(STATUS) if i != FREE},
+        series_limit=s.settings.max_series,
+        bytes_per_series=s.table.bytes_per_series(),
+        threshold=float(s.policies["threshold"][0]),
+        false_alarm_budget=s.settings.alerts.false_alarms_per_month,
+        episode_rate=measured_rate(s.rates),
+        greatest_at=None if s.greatest == NEVER else s.slots.at(s.greatest),
+        model=None if champion is None else _model(s),
+        trainings=dict(s.learner.outcomes),
+        rollbacks=s.learner.rollbacks,
+        drift_detections=s.learner.drift.detections,
+        training=s.learner.pending is not None,
+        next_training_at=None if next_training is None else s.slots.at(next_training),
+        reservoir_windows=int(s.reservoir.seen[0]),
+        series=series,
+    )
+
+
+def _model(s: Stream) -> dict[str, Any]:
+    champion = s.learner.champion
+    assert champion is not None
+    m = champion.manifest
+    promoted = s.learner.serving.promoted_slot
+    return {
+        "digest": champion.digest,
+        "version": s.learner.serving.version,
+        "architecture": m.architecture,
+        "kind": m.kind,
+        "loss": m.loss,
+        "trained_from": m.trained_from,
+        "trained_to": m.trained_to,
+        "promoted_at": None if promoted is None or promoted == NEVER else s.slots.at(promoted),
+    }
+
+
+def _series(s: Stream) -> SeriesColumns:
+    a, used = s.table.arrays, s.table.used
+    kept = np.flatnonzero(a.rows["status"][:used] != FREE)
+    rows = a.rows[:used][kept]
+    last, due, first = rows["last"], rows["due"], rows["first"]
+    waiting = (rows["status"] == STATUS.index("warming")) & (last != NEVER)
+    share = np.clip((last - first + 1) / s.settings.warm_up_slots, 0.0, 1.0)
+    interval = s.settings.interval
+    return SeriesColumns(
+        label=tuple(str(s.table.labels[row]) for row in kept.tolist()),
+        status=tuple(STATUS[i] for i in rows["status"].tolist()),
+        warm_up=np.where(waiting, share, np.where(last == NEVER, 0.0, 1.0)),
+        ready_at=np.where(waiting, (due + 1) * interval, 0),
+        last_reading_at=np.where(last == NEVER, 0, last * interval),
+        silent=rows["silent"] == 1,
+        value=a.value[kept],
+        expected=a.expected[kept],
+        lower=a.lower[kept],
+        upper=a.upper[kept],
+        score=rows["score"].copy(),
+        rarity=rows["rarity"].copy(),
+        error=rows["error"].copy(),
+        rank=rows["rank"].copy(),
+        anomalies=rows["anomalies"].astype(np.int64),
+    )

@@ -1,0 +1,89 @@
+"""Recorded events: writing them, and telling how a run's events differ from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from daemon.engine.events import Event
+
+TOLERANCE = 1e-4  # relative, of numbers; bits differ across CPU types
+_MOST_SHOWN = 20
+
+
+def write_events(path: Path, events: Iterable[Event]) -> None:
+    """Write event revisions as JSON lines."""
+    path.write_bytes(b"".join(orjson.dumps(event.to_json()) + b"\n" for event in events))
+
+
+def read_events(path: Path) -> list[Event]:
+    """Event revisions that `write_events` or the file sink wrote.
+
+    Raises:
+        ValueError: A line is no event; the message names it.
+    """
+    events = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            events.append(Event.from_json(orjson.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}:{number}: not an event: {error}") from error
+    return events
+
+
+def differences(expected: Sequence[Event], found: Sequence[Event], exact: bool = False) -> list[str]:
+    """Readable lines, one for each difference; empty when the runs agree.
+
+    Args:
+        expected: The recorded revisions.
+        found: The run's.
+        exact: Whether numbers must be equal; otherwise within 1e-4 (relative).
+    """
+    wanted = {(e.id, e.revision): e for e in expected}
+    got = {(e.id, e.revision): e for e in found}
+    lines = []
+    for key in sorted({*wanted, *got}, key=lambda k: _order(wanted.get(k) or got[k])):
+        if key not in got:
+            lines.append(f"- {describe(wanted[key])}")
+        elif key not in wanted:
+            lines.append(f"+ {describe(got[key])}")
+        else:
+            lines += [f"~ {describe(got[key])}: {text}" for text in _changes(wanted[key], got[key], exact)]
+    if not lines and exact and list(wanted) != list(got):
+        lines.append("the same revisions came in another order")
+    more = len(lines) - _MOST_SHOWN
+    return lines[:_MOST_SHOWN] + ([f"... and {more} more"] if more > 0 else [])
+
+
+def _order(event: Event) -> tuple[int, str, int]:
+    return event.at, event.series or "", event.revision
+
+
+def describe(event: Event) -> str:
+    """One line that names an event revision."""
+    at = datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%MZ")
+    series = "(whole stream)" if event.series is None else event.series
+    return f"{at} {event.stream}/{series} {'+'.join(event.reasons)} {event.state} (revision {event.revision})"
+
+
+def _changes(wanted: Event, got: Event, exact: bool) -> list[str]:
+    before, after = wanted.to_json(), got.to_json()
+    return [
+        f"{name} is {after[name]!r}, recorded was {before[name]!r}"
+        for name in before
+        if not _equal(before[name], after[name], exact)
+    ]
+
+
+def _equal(a: Any, b: Any, exact: bool) -> bool:
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(_equal(x, y, exact) for x, y in zip(a, b, strict=True))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(a[k], b[k], exact) for k in a)
+    if not exact and isinstance(a, (int, float)) and isinstance(b, float):
+        return abs(a - b) <= TOLERANCE * max(1.0, abs(a), abs(b))
+    return bool(a == b)

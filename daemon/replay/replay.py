@@ -1,0 +1,188 @@
+"""Driving the engine from a file, as fast as it goes: the live path without clock and sources."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.base import Format, Readings
+from adapters.lines import LineCutter
+from daemon.config.file import effective
+from daemon.config.settings import Settings, StreamSettings
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event
+from daemon.engine.inputs import Batch, Configured, Input
+from daemon.engine.training_port import Trainer
+from daemon.runtime.adapting import make_format, to_batch
+from daemon.runtime.durable import DurableEngine, promotion
+
+CHUNK_BYTES = 1 << 20
+INFER_FROM = 10_000  # readings an interval is inferred from
+LINE_BYTES = 1 << 20
+
+Progress = Callable[[int, int], None]
+"""Called with bytes read and bytes in all."""
+
+
+@dataclass
+class Report:
+    """What a replay did.
+
+    Attributes:
+        readings: Readings accepted.
+        rejected: Lines and readings rejected, by reason.
+        seconds: Wall time.
+        events: Every revision, in order.
+        state_sha256: SHA-256 of the engine's dump at the end.
+        trainings: Trainings by outcome.
+        bytes_per_series: State of one series.
+        warnings: Lines for the user.
+    """
+
+    readings: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    events: list[Event] = field(default_factory=list)
+    state_sha256: str = ""
+    trainings: dict[str, int] = field(default_factory=dict)
+    bytes_per_series: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def chunks(
+    path: Path, fmt: Format, line_bytes: int, progress: Progress = lambda done, total: None
+) -> Iterator[tuple[Readings, dict[str, int]]]:
+    """The readings of a file, a chunk of whole lines at a time, and the lines rejected with them, by reason.
+
+    A last line without a newline is complete. Memory is bounded by the chunk and `line_bytes`.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    cutter, header, total = LineCutter(line_bytes), None, path.stat().st_size
+    ended, last = False, b""
+    with path.open("rb") as file:
+        while not ended:
+            block = file.read(CHUNK_BYTES)
+            ended = not block
+            cutter.feed(block if block or last in (b"", b"\n") else b"\n")
+            last = block[-1:] or last
+            while (cut := cutter.take()) is not None:
+                readings, header = fmt.parse(cut.data, path.stem, header)
+                rejected = Counter(readings.rejected())
+                rejected.update(cut.discarded)
+                yield readings, dict(rejected)
+            progress(file.tell(), total)
+
+
+def infer_interval(path: Path, fmt: Format) -> int | None:
+    """The most frequent difference between consecutive stamps of one series, seconds; None when there is none."""
+    first = next(chunks(path, fmt, LINE_BYTES), None)
+    if first is None:
+        return None
+    readings = first[0]
+    codes, at_ms = readings.codes[:INFER_FROM], readings.at_ms[:INFER_FROM]
+    order = np.lexsort((at_ms, codes))
+    same = np.diff(codes[order]) == 0
+    steps: npt.NDArray[np.int64] = np.diff(at_ms[order])[same]
+    steps = steps[steps >= 1000] // 1000
+    if not len(steps):
+        return None
+    return int(Counter(steps.tolist()).most_common(1)[0][0])
+
+
+def batches(
+    stream: str, path: Path, fmt: Format, line_bytes: int, rows: int | None, now_ms: int, progress: Progress
+) -> Iterator[Batch]:
+    """The file as batches of `rows` readings, or of one chunk each."""
+    for readings, rejected in chunks(path, fmt, line_bytes, progress):
+        whole = to_batch(stream, readings, rejected, now_ms)
+        size = rows or max(len(whole), 1)
+        for start in range(0, max(len(whole), 1), size):
+            yield whole if size >= len(whole) else whole.part(start, start + size)
+
+
+def replay(
+    path: Path,
+    settings: Settings,
+    stream: str,
+    trainer: Trainer,
+    *,
+    durable: DurableEngine | None = None,
+    rows: int | None = None,
+    now_ms: int = 0,
+    progress: Progress = lambda done, total: None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    on_engine: Callable[[Engine], None] = lambda engine: None,
+) -> Report:
+    """Drive an engine with a file.
+
+    Args:
+        path: The file, in the stream's format.
+        settings: The configuration; `stream` should have `clock: event`.
+        stream: Which of its streams the file belongs to.
+        trainer: Runs the trainings when there is no `durable`.
+        durable: An engine with a journal to go on with; None: a new one in memory.
+        rows: Readings in a batch; None: those of a chunk. The result does not depend on it.
+        now_ms: Wall clock that `clock: wall` takes for now.
+        progress: Called with bytes read and bytes in all.
+        on_event: Called with each revision as it is raised.
+        on_engine: Called with the engine before the first reading.
+
+    Raises:
+        OSError: The file cannot be read.
+        BundleError: A configured bundle cannot be read or does not fit.
+    """
+    fmt = make_format(settings.streams[stream], settings.limits)
+    began, report = time.monotonic(), Report()
+    engine, apply = _engine(settings, trainer, durable, now_ms)
+    on_engine(engine)
+    before = engine.streams[stream].counters.accepted
+    for batch in batches(stream, path, fmt, settings.limits.line_bytes, rows, now_ms, progress):
+        for event in apply(batch):
+            report.events.append(event)
+            on_event(event)
+    state = engine.streams[stream]
+    report.readings = state.counters.accepted - before
+    report.rejected = dict(state.counters.rejected)
+    report.seconds = time.monotonic() - began
+    report.state_sha256 = hashlib.sha256(engine.dump()).hexdigest()
+    report.bytes_per_series = state.table.bytes_per_series()
+    report.trainings = dict(state.learner.outcomes)
+    report.warnings = _warnings(report, settings.streams[stream])
+    return report
+
+
+def _engine(
+    settings: Settings, trainer: Trainer, durable: DurableEngine | None, now_ms: int
+) -> tuple[Engine, Callable[[Input], list[Event]]]:
+    """The engine to drive, configured, and how to apply an input to it."""
+    if durable is not None:
+        durable.configure(settings, now_ms)
+        return durable.engine, lambda item: durable.apply([item], {}, now_ms)
+    engine = Engine(trainer)
+    engine.step(Configured(effective(settings)))
+    for name, each in settings.streams.items():
+        if each.model.bundle is not None:
+            engine.step(promotion(name, each.model.bundle))
+    return engine, lambda item: engine.step(item).events
+
+
+def _warnings(report: Report, stream: StreamSettings) -> list[str]:
+    found = []
+    duplicates = report.rejected.get("duplicate", 0)
+    if duplicates > report.readings:
+        found.append(
+            f"{duplicates} of {duplicates + report.readings} readings fell into a slot that was taken; the interval of "
+            f"{stream.interval} s is longer than the readings': set --interval, or aggregate: mean in the configuration"
+        )
+    if not report.readings:
+        found.append("no reading was accepted; look at the rejections, and at the names of the columns")
+    return found

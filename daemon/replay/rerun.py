@@ -1,0 +1,76 @@
+"""Repeating a recorded run from its journal: the proof that state and events follow from the inputs alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.engine.engine import Engine
+from daemon.engine.events import Event
+from daemon.engine.training_port import Outcome, TrainingFailed
+from daemon.runtime.trainer import InlineTrainer
+from daemon.store import JournalGap, StoreView, open_reader
+from models.training import TrainingRequest
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A repeated run.
+
+    Attributes:
+        entries: Journal entries applied.
+        events: Every revision raised, in order.
+        recorded: Every revision that the store holds, in order.
+        state_sha256: SHA-256 of the engine's dump at the end.
+    """
+
+    entries: int
+    events: list[Event]
+    recorded: list[Event]
+    state_sha256: str
+
+
+class _RecordedTrainer:
+    """Trains again, but fails where the recorded run failed: failures depend on the machine, results do not."""
+
+    def __init__(self, reader: StoreView) -> None:
+        self._reader, self._inner = reader, InlineTrainer()
+
+    def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
+        """Keep the request."""
+        self._inner.submit(request, time_limit_s)
+
+    def result(self, request_id: str) -> Outcome:
+        """The recorded failure, or the training's result."""
+        record = self._reader.outcome(request_id)
+        if record is not None and record.status == "failed":
+            return TrainingFailed("error", record.detail or "")
+        return self._inner.result(request_id)
+
+    def close(self) -> None:
+        """See Trainer.close."""
+        self._inner.close()
+
+
+def rerun(directory: Path, progress: Callable[[int, int], None]) -> Rerun:
+    """Apply the whole journal of a state directory to a new engine.
+
+    Raises:
+        JournalGap: The journal's beginning was pruned, so the run cannot be repeated from its start.
+        StoreError: The directory holds no readable state.
+    """
+    with open_reader(directory) as reader:
+        if reader.first_seq > 1:
+            raise JournalGap(
+                f"{directory}: the journal begins at entry {reader.first_seq}, earlier ones were pruned; "
+                "set history.keep longer than a run that is to be repeated"
+            )
+        engine, events, last, entries = Engine(_RecordedTrainer(reader)), [], reader.last_seq, 0
+        for seq, item in reader.entries(0):
+            events += engine.step(item).events
+            entries += 1
+            progress(seq, last)
+        recorded = [event for _, event in reader.events(latest_only=False)]
+    return Rerun(entries, events, recorded, hashlib.sha256(engine.dump()).hexdigest())

@@ -1,0 +1,327 @@
+"""The daemon's one working thread: sources to journal to engine to events, turn by turn.
+
+Everything here runs on that thread but `post`, `stop` and the read-only attributes. Not reading is the backpressure:
+a turn takes at most one chunk of each place, so memory does not depend on how much is waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+from adapters.base import REJECTIONS
+from daemon.config.settings import Settings
+from daemon.engine.inputs import Tick
+from daemon.engine.training_port import Trainer
+from daemon.metrics.collector import Durations, Picture
+from daemon.metrics.snapshot import take
+from daemon.runtime.durable import DurableEngine, StoppedError
+from daemon.runtime.warming import warm
+from daemon.service.delivery import Delivery
+from daemon.service.sourcing import Sourcing
+from daemon.store import Store, StoreError, StoreFull
+from daemon.store.faults import Reached, nowhere
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.1  # wait after a turn without work
+FULL_S = 1.0  # wait after a turn that found no room on the disk
+PUBLISH_S = 0.5  # least time between two pictures while there is work
+
+Job = Callable[["Pipeline"], None]
+"""Work that another thread wants done between two turns."""
+
+
+def wall_ms() -> int:
+    """The wall clock, epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Pipeline:
+    """Sources, engine and sinks of one configuration.
+
+    Args:
+        settings: The configuration.
+        trainer: Runs trainings; `stop` closes it.
+        durations: Where it says how long things took.
+        stdout: Where events for standard output go.
+        reached: Called with the name of each fault point of the store as it is passed.
+
+    Attributes:
+        picture: The newest picture for metrics and page, replaced as a whole.
+        ready: Whether state is loaded, sources are open and the disk has room.
+        beat: `time.monotonic()` of the last sign of progress.
+        process: What the service adds to the picture's `process`; replaced as a whole.
+        finished: Set when the thread has ended.
+        error: Why it ended, None when it was asked to or its input is over.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        trainer: Trainer,
+        durations: Durations,
+        stdout: BinaryIO | None = None,
+        reached: Reached = nowhere,
+    ) -> None:
+        self.settings, self.durations = settings, durations
+        self._trainer, self._reached = trainer, reached
+        self._durable: DurableEngine | None = None
+        self.ready, self.why_not, self._full = False, "starting", False
+        self.beat = time.monotonic()
+        self.finished = threading.Event()
+        self.error: BaseException | None = None
+        self._stdout = stdout or sys.stdout.buffer
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._posted: set[Job] = set()
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        self._sourcing = Sourcing(settings)
+        self.process: Mapping[str, object] = {}
+        self._started_at, self._turns, self._published = time.time(), 0, 0.0
+        self._delivery: Delivery | None = None
+        self.picture = self._picture()
+
+    # -- any thread --------------------------------------------------------------------------------------------------
+
+    def post(self, job: Job) -> None:
+        """Have `job` run between two turns; once, however often it was posted while it waited."""
+        if job not in self._posted:
+            self._posted.add(job)
+            self._jobs.put(job)
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End after the turn in progress, with a checkpoint; returns at once.
+
+        A turn that waits for a training ends in the middle: the journal has its batch, and the next start repeats it.
+        """
+        self._stopping.set()
+        self._wake.set()
+        if (durable := self._durable) is not None:
+            durable.trainer.close()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the engine waits for a training, which has a time limit of its own."""
+        return self._durable is not None and self._durable.trainer.waiting_for is not None
+
+    # -- the thread --------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Recover, then take turns until stopped, until every source has ended, or until something breaks."""
+        try:
+            # SQLite's connection belongs to the thread that opens it
+            with self._open_store() as store:
+                store.when_full = self._wait_for_room
+                self._durable = DurableEngine(store, self._trainer, self.durations.observe)
+                if not self._stopping.is_set():  # otherwise `stop` saw no engine whose training to end
+                    self._work()
+        except StoppedError as work:
+            log.info("stopped in the middle, the next start takes it up", extra={"work": str(work)})
+        except BaseException as error:
+            self.error = error
+            log.error("pipeline stopped", extra={"error": str(error), "kind": type(error).__name__})
+        finally:
+            self.ready, self.why_not = False, "stopping"
+            self.finished.set()
+
+    def _open_store(self) -> Store:
+        while True:
+            try:
+                return Store.open(self.settings.state_dir, reached=self._reached)
+            except StoreFull as error:
+                self._wait_for_room(error)
+
+    def _work(self) -> None:
+        try:
+            self._open()
+            while not self._stopping.is_set():
+                worked = self.turn()
+                if not worked:
+                    if self._sourcing.done():
+                        break
+                    self._wake.wait(IDLE_S)
+                    self._wake.clear()
+            self.checkpoint()
+        finally:
+            self._close()
+
+    def _open(self) -> None:
+        began = time.monotonic()
+        if warm(lambda: self._starting("compiling")):
+            log.info("compiled", extra={"seconds": round(time.monotonic() - began, 3)})
+        repeated = self.durable.recover(
+            lambda done, total: self._starting(f"recovering: {done} of {total} journal entries")
+        )
+        self.durable.configure(self.settings, wall_ms())
+        self._delivery = Delivery(self.settings.events, self._store, self._stdout)
+        self._sourcing.open(self._store)
+        log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
+        self._full, self.ready, self.why_not = False, True, ""
+        self._publish()
+
+    def _starting(self, what: str) -> None:
+        self.why_not, self.beat = what, time.monotonic()
+        if self._stopping.is_set():
+            raise StoppedError(what)
+
+    def turn(self) -> bool:
+        """One turn; returns whether there was anything to do."""
+        worked = self._run_jobs()
+        taken = self._sourcing.take(wall_ms())
+        if taken:
+            worked = True
+            positions = {source: places for each in taken for source, places in each.positions.items()}
+            self.durable.apply([each.batch for each in taken], positions, wall_ms())
+            self._sourcing.committed(taken)
+        for source, place in self._sourcing.forgotten():
+            self._store.drop_position(source, place)
+        if self._delivery is not None:
+            self._delivery.deliver()
+        self._note_room()
+        self._turns += 1
+        self.beat = time.monotonic()
+        if not worked or self.beat - self._published > PUBLISH_S:
+            self._publish()
+        return worked
+
+    def _run_jobs(self) -> bool:
+        worked = False
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return worked
+            self._posted.discard(job)
+            job(self)
+            worked = True
+
+    def _wait_for_room(self, error: StoreFull) -> None:
+        """Called by the store until there is room: scoring pauses, nothing is lost, `ready` says so."""
+        if self._stopping.is_set():
+            raise StoppedError("no room in the state directory") from error
+        if not self._full:
+            log.error("no room in the state directory, readings wait", extra={"error": str(error)})
+        self._full, self.ready, self.why_not = True, False, f"no room in {self.settings.state_dir}"
+        self.beat = time.monotonic()
+        self.picture = replace(self.picture, process=self._process(), taken_at=time.time())  # the engine is in mid-step
+        self._wake.wait(FULL_S)
+        self._wake.clear()
+
+    def _note_room(self) -> None:
+        """All writes of a turn were done."""
+        if self._full:
+            log.info("room again, going on")
+            self._full, self.ready, self.why_not = False, True, ""
+
+    # -- jobs --------------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Let the wall clock notice silence."""
+        if any(stream.clock == "wall" for stream in self.settings.streams.values()):
+            self.durable.apply([Tick(wall_ms())], {}, wall_ms())
+
+    def checkpoint(self) -> None:
+        """Write the state to disk; a failure is counted and logged, the journal has everything."""
+        began = time.monotonic()
+        try:
+            self.durable.checkpoint()
+        except StoreError as error:
+            log.error("checkpoint failed", extra={"error": str(error)})
+        else:
+            self.durations.observe("checkpoint", time.monotonic() - began)
+
+    def tidy(self) -> None:
+        """Drop journal and checkpoints beyond what the configuration keeps."""
+        history = self.settings.history
+        try:
+            self._store.prune(history.keep, history.max_bytes, wall_ms())
+        except StoreError as error:
+            log.error("pruning failed", extra={"error": str(error)})
+
+    def take_over(self, settings: Settings) -> None:
+        """Go on under new settings, of which `daemon.service.reloading.refusals` has none.
+
+        Raises:
+            OSError, StoreError, BundleError: They cannot be taken over; everything is as it was before.
+        """
+        before, delivery = self.settings, None
+        if settings.events != before.events:
+            delivery = Delivery(settings.events, self._store, self._stdout)
+        try:
+            self._sourcing.replace(settings, self._store)
+            try:
+                self.durable.configure(settings, wall_ms())
+            except BaseException:
+                self._sourcing.replace(before, self._store)
+                raise
+        except BaseException:
+            if delivery is not None:
+                delivery.close()
+            raise
+        if delivery is not None:
+            self._delivery, delivery = delivery, self._delivery
+            if delivery is not None:
+                delivery.close()
+        self.settings = settings
+        self._publish()
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    @property
+    def durable(self) -> DurableEngine:
+        """The engine; there is none before the thread has opened the state directory."""
+        assert self._durable is not None
+        return self._durable
+
+    @property
+    def _store(self) -> Store:
+        return self.durable.store
+
+    def _publish(self) -> None:
+        self.picture, self._published = self._picture(), time.monotonic()
+
+    def _picture(self) -> Picture:
+        return Picture(
+            streams={} if self._durable is None else take(self._durable.engine, REJECTIONS),
+            sources=self._sourcing.status(),
+            store={} if self._durable is None else _gauges(self._durable),
+            process=self._process(),
+            taken_at=time.time(),
+            max_series=self.settings.metrics.max_series,
+            durations=self.durations,
+        )
+
+    def _process(self) -> dict[str, Any]:
+        return {
+            "ready": self.ready,
+            "full": self._full,
+            "started_at": self._started_at,
+            "turns": self._turns,
+            "queue_depth": self._jobs.qsize(),
+            **self.process,
+        }
+
+    def _close(self) -> None:
+        self._sourcing.close()
+        if self._delivery is not None:
+            self._delivery.close()
+
+
+def _gauges(durable: DurableEngine) -> dict[str, Any]:
+    store = durable.store
+    return {
+        "checkpoint_at_ms": store.checkpoint_at_ms,
+        "checkpoint_bytes": store.checkpoint_bytes,
+        "checkpoint_failures": store.checkpoint_failures,
+        "checkpoint_mismatches": store.checkpoint_mismatches,
+        "quarantined": store.quarantined,
+        "journal_seq": durable.seq,
+        "state_dir": str(store.directory),
+    }

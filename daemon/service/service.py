@@ -1,0 +1,195 @@
+"""The daemon: the pipeline's thread, and around it HTTP, schedule, signals and systemd on an asyncio loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from daemon.config.file import NeedsNewStateError
+from daemon.config.settings import Settings
+from daemon.metrics.collector import Durations
+from daemon.runtime.trainer import WorkerTrainer
+from daemon.service.pipeline import Pipeline
+from daemon.service.reloading import Reloading, ReloadRefusedError
+from daemon.service.scheduler import Scheduler
+from daemon.service.systemd import Notifier
+from daemon.web import routes
+from daemon.web.door import Door
+from daemon.web.web_auth import Access
+from daemon.words import plural
+from models.errors import BundleError
+
+log = logging.getLogger(__name__)
+
+TICK_S = 10.0
+TIDY_S = 3600.0
+LOOK_S = 2.0  # between two looks at the web-config file
+STUCK_S = 60.0  # without a turn of the pipeline, the daemon is not healthy
+STEP_S = 90  # what one step of a start may take, seconds
+CONFIGURATION = 78  # exit status, sysexits.h EX_CONFIG
+
+
+def run(settings: Settings, config: Path) -> int:
+    """Run the daemon until SIGTERM, SIGINT or the end of standard input; returns the exit status.
+
+    Args:
+        settings: What `config` says.
+        config: The file, which SIGHUP has read again.
+
+    Raises:
+        ConfigError: The web-config file cannot be used.
+        OSError: The HTTP address cannot be listened on.
+    """
+    durations = Durations()
+    trainer = WorkerTrainer(observe=lambda stream, seconds: durations.observe("training", seconds, stream))
+    with contextlib.closing(trainer):
+        return asyncio.run(_serve(Pipeline(settings, trainer, durations), config))
+
+
+async def _serve(pipeline: Pipeline, config: Path) -> int:
+    service = _Service(pipeline, config)
+    await service.open()
+    thread = threading.Thread(target=pipeline.run, name="pipeline", daemon=True)
+    thread.start()
+    try:
+        await service.watch()
+    finally:
+        service.leave()
+        pipeline.stop()
+        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+        await service.close()
+    return _status_of(pipeline.error)
+
+
+class _Service:
+    """What surrounds the pipeline.
+
+    Args:
+        pipeline: Its thread is started by the caller, between `open` and `watch`.
+        config: The configuration file.
+    """
+
+    def __init__(self, pipeline: Pipeline, config: Path) -> None:
+        self._pipeline = pipeline
+        self._notifier, self._scheduler = Notifier(), Scheduler()
+        self._stop, self._announced = asyncio.Event(), False
+        self._checkpoint_every_s = 0
+        self._wanted = False
+        self._by_signal: asyncio.Task[None] | None = None
+        access = Access()
+        app = routes.make_app(
+            lambda: pipeline.picture,
+            routes.store_events(pipeline.settings.state_dir),
+            healthy=lambda: _alive(pipeline),
+            ready=lambda: (pipeline.ready, pipeline.why_not),
+            reload=self._reload,
+            access=access,
+        )
+        self._door = Door(app, access, pipeline.settings.http)
+        self._reloading = Reloading(config, pipeline, self._door, self._after_reload)
+
+    async def open(self) -> None:
+        """Take signals, listen for HTTP, and begin the schedule."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        await self._door.open()
+        pipeline, scheduler = self._pipeline, self._scheduler
+        scheduler.every(TICK_S, "tick", lambda: pipeline.post(Pipeline.tick))
+        scheduler.every(TIDY_S, "tidy", lambda: pipeline.post(Pipeline.tidy))
+        scheduler.every(LOOK_S, "web_config", self._door.look_again)
+        self._after_reload(pipeline.settings)
+        scheduler.start()
+
+    async def watch(self) -> None:
+        """Feed systemd by the pipeline's progress, until the daemon is to stop."""
+        pipeline, notifier = self._pipeline, self._notifier
+        every_s = min(1.0, notifier.watchdog_s or 1.0)
+        fed = 0.0
+        while not self._stop.is_set() and not pipeline.finished.is_set():
+            if pipeline.waiting or pipeline.beat != fed:
+                fed = pipeline.beat
+                notifier.watchdog()
+                if not self._announced:
+                    notifier.extend(STEP_S)
+            if pipeline.ready and not self._announced:
+                notifier.ready()
+                self._announced = True
+            notifier.status(_words(pipeline))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), every_s if self._announced else 0.2)
+
+    def leave(self) -> None:
+        """Begin nothing any more."""
+        self._notifier.stopping("stopping")
+        self._scheduler.shutdown()
+
+    async def close(self) -> None:
+        """Close the HTTP server."""
+        await self._door.close()
+
+    def _hang_up(self) -> None:
+        """SIGHUP: reload, once more when it comes while one is under way."""
+        self._wanted = True
+        if self._by_signal is None or self._by_signal.done():
+            self._by_signal = asyncio.create_task(self._reload_by_signal())
+
+    async def _reload_by_signal(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            with contextlib.suppress(ReloadRefusedError):  # it is in the log
+                await self._reload()
+
+    async def _reload(self) -> bool:
+        """Reload, and tell systemd."""
+        if self._announced:
+            self._notifier.reloading()
+        try:
+            return await self._reloading.ask()
+        finally:
+            if self._announced:
+                self._notifier.ready()
+
+    def _after_reload(self, settings: Settings) -> None:
+        if settings.checkpoint.every != self._checkpoint_every_s:
+            self._checkpoint_every_s = settings.checkpoint.every
+            self._scheduler.every(
+                self._checkpoint_every_s, "checkpoint", lambda: self._pipeline.post(Pipeline.checkpoint)
+            )
+        self._tell_metrics()
+
+    def _tell_metrics(self) -> None:
+        self._pipeline.process = {
+            "skipped": self._scheduler.skipped,
+            "failed": self._scheduler.failed,
+            "reload_successful": self._reloading.successful,
+            "reload_success_at": self._reloading.success_at,
+        }
+
+
+def _alive(pipeline: Pipeline) -> bool:
+    """Whether the pipeline made progress lately, or waits for a training."""
+    return pipeline.waiting or time.monotonic() - pipeline.beat < STUCK_S
+
+
+def _words(pipeline: Pipeline) -> str:
+    if not pipeline.ready:
+        return pipeline.why_not
+    streams = pipeline.picture.streams.values()
+    readings, series = sum(s.accepted for s in streams), sum(len(s.series) for s in streams)
+    episodes = sum(s.open_episodes for s in streams)
+    waiting = "waiting for a training; " if pipeline.waiting else ""
+    return f"{waiting}{plural(readings, 'reading')} of {series} series, {plural(episodes, 'open episode')}"
+
+
+def _status_of(error: BaseException | None) -> int:
+    if error is None:
+        return os.EX_OK
+    return CONFIGURATION if isinstance(error, NeedsNewStateError | BundleError) else 1

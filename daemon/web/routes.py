@@ -1,0 +1,278 @@
+"""The HTTP server: metrics, health, readiness, reload, a small JSON API and the page."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from daemon.engine.events import Event
+from daemon.metrics.collector import Picture, make_registry
+from daemon.metrics.exposition import expose
+from daemon.runtime.logs import RateLimited
+from daemon.store import StoreMissing, open_reader
+from daemon.store.view import StoreView
+from daemon.web import page, summary
+from daemon.web.connections import deadlines
+from daemon.web.page_assets import POLICY
+from daemon.web.web_auth import Access
+
+Healthy = Callable[[], bool]
+Ready = Callable[[], tuple[bool, str]]
+"""Whether it is, and if not why."""
+Reload = Callable[[], Awaitable[bool]]
+"""Whether it is done, or will be later. Raises ValueError with what is wrong with the new configuration."""
+Events = Callable[..., Iterable[dict[str, Any]]]
+"""`events(stream=, series=, since=, limit=)`: newest first; called in another thread. `store_events` makes one."""
+
+T = TypeVar("T")
+
+_BODY_BYTES = 64 * 1024
+_MOST_ROWS = 1000
+_THREADS = 2
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Server": "tidegauge",
+}
+
+
+def make_app(
+    picture: Callable[[], Picture],
+    events: Events,
+    *,
+    healthy: Healthy,
+    ready: Ready,
+    reload: Reload,
+    access: Access | None = None,
+) -> web.Application:
+    """The application.
+
+    Args:
+        picture: The newest picture; called from any thread.
+        events: Finds events.
+        healthy: Whether the daemon does its work.
+        ready: Whether state is loaded and sources are open.
+        reload: Takes over the configuration file again.
+        access: Who is let in; everybody by default.
+    """
+    access = access or Access()
+    app = web.Application(client_max_size=_BODY_BYTES, middlewares=[_finish, deadlines, access.middleware()])
+    pages = _Pages(picture, events, healthy, ready, reload)
+    app.router.add_get("/", pages.index)
+    app.router.add_get("/metrics", pages.metrics)
+    app.router.add_get("/-/healthy", pages.healthy)
+    app.router.add_get("/-/ready", pages.ready)
+    app.router.add_post("/-/reload", pages.reload)
+    app.router.add_get("/api/v1/status", pages.status)
+    app.router.add_get("/api/v1/series", pages.series)
+    app.router.add_get("/api/v1/events", pages.events)
+    app.on_cleanup.extend([pages.close, access.close])
+    return app
+
+
+@web.middleware
+async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors as plain text, and the same headers on every answer."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        response = web.Response(
+            status=error.status, text=f"{error.status} {error.text or error.reason}".rstrip() + "\n"
+        )
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+    except _BadQueryError as error:
+        response = _json({"error": str(error)}, status=400)
+    except Exception as error:
+        _limited.log(
+            logging.ERROR, f"http {request.path}", "an HTTP request failed", path=request.path, error=repr(error)
+        )
+        response = web.Response(status=500, text="500 this failed; the log says why\n")
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+_limited = RateLimited()
+
+
+class _BadQueryError(ValueError):
+    """A query parameter that cannot be used."""
+
+
+class _Pages:
+    def __init__(
+        self,
+        picture: Callable[[], Picture],
+        events: Events,
+        healthy: Healthy,
+        ready: Ready,
+        reload: Reload,
+    ) -> None:
+        self._picture, self._find = picture, events
+        self._healthy, self._ready, self._reload = healthy, ready, reload
+        self._registry = make_registry(picture)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
+
+    async def close(self, _: web.Application) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _unready(self) -> str | None:
+        ready, why = self._ready()
+        return None if ready else why or "not ready yet"
+
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        accept, zipped = ",".join(request.headers.getall("Accept", [])), _accepts_gzip(request)
+
+        def exposed() -> tuple[bytes, str]:
+            text, content_type = expose(self._registry, accept)
+            return (gzip.compress(text, 1) if zipped else text), content_type
+
+        body, content_type = await self._off_loop(exposed)
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if zipped:
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(body=body, headers=headers)
+
+    async def healthy(self, _: web.Request) -> web.Response:
+        return _answer(None if self._healthy() else "the pipeline makes no progress", "Tidegauge is healthy.\n")
+
+    async def ready(self, _: web.Request) -> web.Response:
+        return _answer(self._unready(), "Tidegauge is ready.\n")
+
+    async def reload(self, request: web.Request) -> web.Response:
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise web.HTTPForbidden(text="a page of another site may not ask for this")
+        try:
+            done = await self._reload()
+        except ValueError as error:
+            return web.Response(status=500, text=f"500 the configuration was not taken over: {error}\n")
+        if not done:
+            return web.Response(status=202, text="202 the pipeline is busy; the log will say what became of it\n")
+        return web.Response(text="The configuration was taken over.\n")
+
+    async def status(self, _: web.Request) -> web.Response:
+        return _json(await self._off_loop(lambda: {**summary.status(self._picture()), "not_ready": self._unready()}))
+
+    async def series(self, request: web.Request) -> web.Response:
+        stream, limit = request.query.get("stream"), _limit(request)
+        picture = self._picture()
+        if stream is not None and stream not in picture.streams:
+            return _json({"error": f"there is no stream {stream!r}", "streams": list(picture.streams)}, status=404)
+        rows = await self._off_loop(partial(summary.series_rows, picture, stream, limit))
+        shown = picture.streams if stream is None else {stream: picture.streams[stream]}
+        return _json({"series": rows, "total": sum(len(each.series) for each in shown.values())})
+
+    async def events(self, request: web.Request) -> web.Response:
+        query = request.query
+        find = partial(
+            self._find,
+            stream=query.get("stream"),
+            series=query.get("series"),
+            since=_instant(query.get("since")),
+            limit=_limit(request),
+        )
+        return _json({"events": await self._off_loop(lambda: list(find()))})
+
+    async def index(self, _: web.Request) -> web.Response:
+        unready = self._unready()
+        text = await self._off_loop(partial(self._page, unready))
+        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+    def _page(self, unready: str | None) -> str:
+        picture = self._picture()
+        events = list(self._find(stream=None, series=None, since=None, limit=page.EVENTS_SHOWN))
+        return page.render(picture, summary.series_rows(picture, limit=page.SERIES_SHOWN), events, unready)
+
+
+def store_events(directory: Path) -> Events:
+    """Events of a state directory, newest first; none before there is a database."""
+
+    def find(*, limit: int, **wanted: Any) -> list[dict[str, Any]]:
+        try:
+            with open_reader(directory) as reader:
+                return [event.to_json() for _, event in _newest(reader, limit, wanted)]
+        except StoreMissing:
+            return []
+
+    return find
+
+
+def _newest(reader: StoreView, limit: int, wanted: dict[str, Any]) -> list[tuple[int, Event]]:
+    """The newest `limit` events that fit. The view lists from the oldest, so this looks at ever more of its end."""
+    low, high = 0, 1
+    while reader.events(after_row=high, limit=1, latest_only=False):
+        low, high = high, high * 2
+    while low < high:  # the last row, by bisection
+        middle = (low + high) // 2
+        if reader.events(after_row=middle, limit=1, latest_only=False):
+            low = middle + 1
+        else:
+            high = middle
+    span = 4 * limit
+    while True:
+        found = reader.events(after_row=max(0, high - span), **wanted)
+        if len(found) >= limit or span >= high:
+            return found[-limit:][::-1]
+        span *= 4
+
+
+def _answer(reason: str | None, good: str) -> web.Response:
+    if reason is None:
+        return web.Response(text=good)
+    return web.Response(status=503, text=f"503 {reason}\n")
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    body = orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _accepts_gzip(request: web.Request) -> bool:
+    offers = [part.replace(" ", "") for part in request.headers.get("Accept-Encoding", "").lower().split(",")]
+    return any(part.split(";")[0] == "gzip" and not part.endswith((";q=0", ";q=0.0")) for part in offers)
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", "100")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST_ROWS and len(text) < 9):
+        raise _BadQueryError(f"limit is {text[:40]!r}; give a number from 1 to {_MOST_ROWS}")
+    return int(text)
+
+
+def _instant(text: str | None) -> int | None:
+    """Epoch seconds of `since`: epoch seconds, or ISO 8601, UTC unless it says otherwise."""
+    if text is None:
+        return None
+    try:
+        if text.lstrip("-").isdigit():
+            number = int(text)
+            if abs(number) >= 1 << 53:
+                raise ValueError
+            return number
+        at = datetime.fromisoformat(text)
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        raise _BadQueryError(
+            f"since is {text[:40]!r}; give epoch seconds or a time such as 2026-07-25T17:20:00Z"
+        ) from None

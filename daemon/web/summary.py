@@ -1,0 +1,125 @@
+"""The picture as JSON and in words, for the API and the page."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from daemon.metrics.collector import Picture, version
+from daemon.metrics.series import is_scored
+from daemon.metrics.snapshot import StreamSnapshot
+from daemon.words import instant, plural
+
+
+def status(picture: Picture) -> dict[str, Any]:
+    """Everything but the single series and events."""
+    return {
+        "version": version(),
+        "taken_at": picture.taken_at,
+        "ready": bool(picture.process.get("ready")),
+        "started_at": picture.process.get("started_at"),
+        "streams": {name: stream_status(stream) for name, stream in picture.streams.items()},
+        "sources": {name: dict(gauges) for name, gauges in picture.sources.items()},
+        "store": dict(picture.store),
+        "process": dict(picture.process),
+    }
+
+
+def stream_status(stream: StreamSnapshot) -> dict[str, Any]:
+    """One stream: its state in words, its warm-up, and all that is counted."""
+    series = stream.series
+    waiting = series.ready_at[series.ready_at > 0]
+    return {
+        "state": state_words(stream),
+        "interval_s": stream.interval_s,
+        "variables": list(stream.variables),
+        "last_slot_at": stream.greatest_at,
+        "warm_up": {
+            "share": float(series.warm_up.mean()) if len(series) else 0.0,
+            "first_ready_at": int(waiting.min()) if len(waiting) else None,
+            "all_ready_at": int(waiting.max()) if len(waiting) else None,
+        },
+        "series": {
+            **stream.series_by_status,
+            "anomalous": int((series.score > 1).sum()),
+            "silent": int(series.silent.sum()),
+            "retired": stream.retired,
+            "limit": stream.series_limit,
+            "state_bytes": stream.bytes_per_series,
+        },
+        "readings": {
+            "accepted": stream.accepted,
+            "rejected": {reason: count for reason, count in stream.rejected.items() if count},
+            "late": stream.late,
+            "unscored": stream.unscored,
+            "gaps": stream.gaps,
+            "counter_resets": stream.counter_resets,
+        },
+        "anomalies": dict(stream.anomalies),
+        "open_episodes": stream.open_episodes,
+        "threshold": stream.threshold,
+        "false_alarms_per_month": stream.false_alarm_budget,
+        "episodes_per_month": stream.episode_rate,
+        "model": stream.model,
+        "trainings": dict(stream.trainings),
+        "rollbacks": stream.rollbacks,
+        "drift_detections": stream.drift_detections,
+        "training": stream.training,
+        "next_training_at": stream.next_training_at,
+    }
+
+
+def state_words(stream: StreamSnapshot) -> str:
+    """What a stream is doing, for a reader who never saw one."""
+    series, counts = stream.series, stream.series_by_status
+    if not len(series):
+        return "waiting for the first reading"
+    ready, total = counts.get("ready", 0), len(series)
+    if ready:
+        rest = total - ready
+        return f"watching {plural(ready, 'series')}" + (f", {rest} warming up" if rest else "")
+    waiting = series.ready_at > 0
+    if not waiting.any():
+        if stream.training:
+            return "training the first model"
+        return "warm-up complete, waiting for the first model" if stream.model is None else "joining the model"
+    share = float(series.warm_up[waiting].mean())
+    return f"warming up: {math.floor(share * 100)} %, ready about {instant(int(series.ready_at[waiting].min()))}"
+
+
+def series_rows(picture: Picture, stream: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    """Series, greatest score first; `score`, `expected` and its bounds are None where a series is not scored."""
+    rows: list[tuple[float, str, int]] = []
+    for name, snapshot in picture.streams.items():
+        if stream is None or name == stream:
+            scores = np.nan_to_num(snapshot.series.score, nan=0.0)
+            top = np.argsort(-scores, kind="stable")[:limit]
+            rows += [(float(scores[row]), name, row) for row in top.tolist()]
+    rows.sort(key=lambda each: -each[0])
+    scored = {name: is_scored(snapshot.series) for name, snapshot in picture.streams.items()}
+    return [_series(picture.streams[name], row, bool(scored[name][row])) for _, name, row in rows[:limit]]
+
+
+def _series(stream: StreamSnapshot, row: int, scored: bool) -> dict[str, Any]:
+    s = stream.series
+    seen = int(s.last_reading_at[row]) > 0
+    score = float(s.score[row]) if scored or s.score[row] > 0 else None
+    return {
+        "stream": stream.name,
+        "series": s.label[row],
+        "status": s.status[row],
+        "silent": bool(s.silent[row]),
+        "warm_up": float(s.warm_up[row]),
+        "ready_at": int(s.ready_at[row]) or None,
+        "last_reading_at": int(s.last_reading_at[row]) or None,
+        "value": s.value[row].tolist() if seen else None,
+        "expected": s.expected[row].tolist() if scored else None,
+        "lower": s.lower[row].tolist() if scored else None,
+        "upper": s.upper[row].tolist() if scored else None,
+        "score": score,
+        "rarity": float(s.rarity[row]) if scored else None,
+        "threshold": stream.threshold,
+        "reconstruction_error": float(s.error[row]) if scored else None,
+    }

@@ -135,7 +135,7 @@ def test_warnings_go_to_the_log() -> None:
 def test_auto_is_journald_only_where_standard_error_is_the_journal(tmp_path: Path) -> None:
     """$JOURNAL_STREAM must name the very stream: a redirected standard error gets plain lines."""
     path = tmp_path / "stderr"
-    script = "from daemon import logs; logs.configure(); logs.log.warning('opened')"
+    script = "from daemon.runtime import logs; logs.configure(); logs.log.warning('opened')"
     for same in (True, False):
         with path.open("w") as stream:
             status = os.fstat(stream.fileno())

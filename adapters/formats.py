@@ -140,9 +140,19 @@ class Rows:
         code_of = {cell: code for code, cell in enumerate(dict.fromkeys(cells))}
         stamps = reader.read_cells(list(code_of))
         taken = stamps[np.fromiter(map(code_of.__getitem__, cells), np.intp, len(cells))]
-        self._at_ms[lines] = taken[:, 0]
-        self._fold_s[lines] = taken[:, 1]
-        self._blame(lines, taken[:, 2].astype(np.uint8))
+        self.put_instants(lines, taken[:, 0], taken[:, 1], taken[:, 2].astype(np.uint8))
+
+    def put_instants(
+        self,
+        lines: npt.NDArray[np.intp],
+        at_ms: npt.NDArray[np.int64],
+        fold_s: npt.NDArray[np.integer],
+        reasons: npt.NDArray[np.uint8],
+    ) -> None:
+        """A column of stamps that were read already."""
+        self._at_ms[lines] = at_ms
+        self._fold_s[lines] = fold_s
+        self._blame(lines, reasons)
 
     def put_values(
         self,

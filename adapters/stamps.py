@@ -20,7 +20,7 @@ Stamp = tuple[int, int, int]
 """`(at_ms, fold_s, reason)`; the reason is OK or an index into `REJECTIONS`."""
 
 _EPOCH = datetime(1970, 1, 1)
-_LAST_MS = 7_258_118_400_000  # 2200-01-01
+LAST_MS = 7_258_118_400_000  # 2200-01-01
 _MILLISECOND = timedelta(milliseconds=1)
 _SECOND = timedelta(seconds=1)
 _DAY_S = 86_400
@@ -81,10 +81,10 @@ class StampReader:
     @staticmethod
     def epoch(number: float) -> Stamp:
         """The stamp of an epoch number: seconds, or milliseconds from 1e11 up."""
-        if not 0 <= number < _LAST_MS:  # also not a number
+        if not 0 <= number < LAST_MS:  # also not a number
             return _BAD
         at_ms = round(number if number >= 1e11 else number * 1000)
-        return (at_ms, 0, OK) if at_ms < _LAST_MS else _BAD
+        return (at_ms, 0, OK) if at_ms < LAST_MS else _BAD
 
     def _iso(self, match: re.Match[str]) -> Stamp:
         year, month, day, hour, minute, second, fraction, utc, sign, zone_h, zone_m = match.groups()
@@ -103,7 +103,7 @@ class StampReader:
                 return (0, 0, REASON["nonexistent_time"])
             fold_s = round((offset - after).total_seconds())
         at_ms = (local - _EPOCH - offset) // _MILLISECOND + int((fraction or "0").ljust(3, "0")[:3])
-        return (at_ms, fold_s, OK) if 0 <= at_ms < _LAST_MS else _BAD
+        return (at_ms, fold_s, OK) if 0 <= at_ms < LAST_MS else _BAD
 
     def _read_plain(self, texts: npt.NDArray[np.bytes_], stamps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Fill in stamps like `2024-05-01T10:30:00` on days when no clock changes, and say which, shape (N,)."""

@@ -24,7 +24,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 @app.command()
 def describe(
-    file: Annotated[Path, typer.Argument(help="File of readings: CSV, or JSON lines where its name ends in .jsonl.")],
+    file: Annotated[Path, typer.Argument(help="Readings: .csv, .jsonl or .parquet; any other name is read as CSV.")],
     time: Annotated[str | None, typer.Option(help="Column of the time stamp.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
     series: Annotated[str | None, typer.Option(help="Column of the series label.")] = None,
@@ -39,13 +39,13 @@ def describe(
     from daemon.describe.describing import describe as look
     from daemon.describe.page import page
     from daemon.describe.suggesting import suggested
-    from daemon.runtime.adapting import make_format
+    from daemon.runtime.adapting import make_file_format
 
     with errors():
         stream = _stream(file, {"time": time, "value": value, "series": series}, timezone)
         try:
             with progress(f"reading {file.name}", as_json) as step:
-                found = look(file, make_format(stream, Limits()), step)
+                found = look(file, make_file_format(file, stream, Limits()), step)
         except DescribingError as error:
             fail(f"{error}; name its columns with --time, --value and --series")
         yaml = suggested(found, stream.format, timezone)

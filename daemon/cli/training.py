@@ -11,7 +11,7 @@ import typer
 from rich.table import Table as Shown
 from typer.core import TyperCommand
 
-from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
+from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config, needs
 from daemon.cli.replaying import choose_stream
 from daemon.config.file import from_effective, load
 from daemon.config.settings import Settings
@@ -228,6 +228,7 @@ def _train(
     """Read, train, report."""
     if device not in ("auto", "cpu", "cuda"):
         fail(f"--device {device}: use auto, cpu or cuda", 2)
+    needs("plotly", "matplotlib")
     with errors():
         from daemon.offline import recipes, trainings
         from daemon.offline.report import of_training
@@ -281,12 +282,15 @@ def _read(
 
     if bool(files) == (journal is not None):
         fail("give either files of readings, or --journal DIR", 2)
+    if journal is not None:
+        if given or labels is not None:
+            fail("--journal goes without --labels, which name files, and without options on how files are read", 2)
+        with progress("reading", quiet) as step:
+            found, name = of_journal(journal, None if config is None else load(config), stream, step)
+        return found, [[] for _ in found], name
     settings, name = _settings(config, stream, given)
     own = settings.streams[name]
     with progress("reading", quiet) as step:
-        if journal is not None:
-            found = of_journal(journal, own, name, step)
-            return found, [[] for _ in found], name
         interval_s = own.interval if config is not None or "interval" in given else None
         histories: list[History] = []
         spans: list[list[tuple[float, float]]] = []

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adapters.base import Format
-from daemon.replay.replay import LINE_BYTES, Progress, chunks
+from daemon.replay.replay import LINE_BYTES, Progress, Reader, chunks
 
 BINS = 40
 MOST_GAPS = 10  # shown, the longest
@@ -126,11 +125,12 @@ class Columns(NamedTuple):
     rejected: dict[str, int]
 
 
-def describe(path: Path, fmt: Format, progress: Progress = lambda done, total: None) -> Description:
+def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: None) -> Description:
     """Describe a file of single values.
 
     Raises:
         DescribingError: It holds no readings, or no two of one series.
+        ParquetError: It should be a Parquet file with certain columns, and is not.
         OSError: It cannot be read.
     """
     columns = _read(path, fmt, progress)
@@ -171,7 +171,7 @@ def describe(path: Path, fmt: Format, progress: Progress = lambda done, total: N
     )
 
 
-def _read(path: Path, fmt: Format, progress: Progress) -> Columns:
+def _read(path: Path, fmt: Reader, progress: Progress) -> Columns:
     codes, at, values, rejected = [], [], [], Counter[str]()
     index: dict[str, int] = {}
     for readings, bad in chunks(path, fmt, LINE_BYTES, progress):

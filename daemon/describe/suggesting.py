@@ -11,6 +11,7 @@ import yaml
 from daemon.config.settings import AlertSettings, FormatSettings, ModelSettings, StreamSettings
 from daemon.config.units import format_duration
 from daemon.describe.describing import Description
+from daemon.runtime.adapting import PARQUET_SUFFIXES
 
 _DEFAULTS = StreamSettings(model=ModelSettings(), alerts=AlertSettings())
 _WEEKS = 14 * 86400
@@ -27,13 +28,17 @@ def suggested(d: Description, fmt: FormatSettings, timezone: str) -> str:
     Returns:
         YAML, each choice with its reason in a comment above all.
     """
-    stream: dict[str, Any] = {"sources": [{"type": "file", "path": str(Path(d.file).absolute())}]}
+    parquet = Path(d.file).suffix in PARQUET_SUFFIXES
+    source = {"type": "stdin"} if parquet else {"type": "file", "path": str(Path(d.file).absolute())}
+    stream: dict[str, Any] = {"sources": [source]}
     defaults = FormatSettings()
     if own := {k: v for k, v in fmt.model_dump().items() if v != getattr(defaults, k)}:
         stream["format"] = own
     if timezone != _DEFAULTS.timezone:
         stream["timezone"] = timezone
     reasons = [f"interval: {100 * d.regular:.1f} % of the steps between readings are {format_duration(d.interval_s)}"]
+    if parquet:
+        reasons.append("sources: a daemon reads lines of text, which this file is not; say where they come from")
     stream["interval"] = format_duration(d.interval_s)
     _kind(d, stream, reasons)
     _warm_up(d, stream, reasons)

@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from adapters.base import Format, Readings
 from adapters.lines import LineCutter
+from adapters.parquet_file import ParquetFormat
 from daemon.config.file import effective
 from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.engine import Engine
 from daemon.engine.events import Event
 from daemon.engine.inputs import Batch, Configured, Input
 from daemon.engine.training_port import Trainer
-from daemon.runtime.adapting import make_format, to_batch
+from daemon.runtime.adapting import make_file_format, to_batch
 from daemon.runtime.durable import DurableEngine, promotion
 
 CHUNK_BYTES = 1 << 20
@@ -28,7 +29,9 @@ INFER_FROM = 10_000  # readings an interval is inferred from
 LINE_BYTES = 1 << 20
 
 Progress = Callable[[int, int], None]
-"""Called with bytes read and bytes in all."""
+"""Called with what is read and what there is in all: bytes, or rows of a Parquet file."""
+
+Reader = Format | ParquetFormat
 
 
 @dataclass
@@ -57,15 +60,20 @@ class Report:
 
 
 def chunks(
-    path: Path, fmt: Format, line_bytes: int, progress: Progress = lambda done, total: None
+    path: Path, fmt: Reader, line_bytes: int, progress: Progress = lambda done, total: None
 ) -> Iterator[tuple[Readings, dict[str, int]]]:
-    """The readings of a file, a chunk of whole lines at a time, and the lines rejected with them, by reason.
+    """The readings of a file, a chunk of whole lines or rows at a time, and those rejected with them, by reason.
 
     A last line without a newline is complete. Memory is bounded by the chunk and `line_bytes`.
 
     Raises:
         OSError: The file cannot be read.
+        ParquetError: It should be a Parquet file with certain columns, and is not.
     """
+    if isinstance(fmt, ParquetFormat):
+        for readings in fmt.read(path, progress):
+            yield readings, readings.rejected()
+        return
     cutter, header, total = LineCutter(line_bytes), None, path.stat().st_size
     ended, last = False, b""
     with path.open("rb") as file:
@@ -82,7 +90,7 @@ def chunks(
             progress(file.tell(), total)
 
 
-def infer_interval(path: Path, fmt: Format) -> int | None:
+def infer_interval(path: Path, fmt: Reader) -> int | None:
     """The most frequent difference between consecutive stamps of one series, seconds; None when there is none."""
     first = next(chunks(path, fmt, LINE_BYTES), None)
     if first is None:
@@ -99,7 +107,7 @@ def infer_interval(path: Path, fmt: Format) -> int | None:
 
 
 def batches(
-    stream: str, path: Path, fmt: Format, line_bytes: int, rows: int | None, now_ms: int, progress: Progress
+    stream: str, path: Path, fmt: Reader, line_bytes: int, rows: int | None, now_ms: int, progress: Progress
 ) -> Iterator[Batch]:
     """The file as batches of `rows` readings, or of one chunk each."""
     for readings, rejected in chunks(path, fmt, line_bytes, progress):
@@ -125,14 +133,14 @@ def replay(
     """Drive an engine with a file.
 
     Args:
-        path: The file, in the stream's format.
+        path: The file, in the format that its name says, or else in the stream's.
         settings: The configuration; `stream` should have `clock: event`.
         stream: Which of its streams the file belongs to.
         trainer: Runs the trainings when there is no `durable`.
         durable: An engine with a journal to go on with; None: a new one in memory.
         rows: Readings in a batch; None: those of a chunk. The result does not depend on it.
         now_ms: Wall clock that `clock: wall` takes for now.
-        progress: Called with bytes read and bytes in all.
+        progress: See `Progress`.
         on_event: Called with each revision as it is raised.
         on_engine: Called with the engine before the first reading.
 
@@ -140,7 +148,7 @@ def replay(
         OSError: The file cannot be read.
         BundleError: A configured bundle cannot be read or does not fit.
     """
-    fmt = make_format(settings.streams[stream], settings.limits)
+    fmt = make_file_format(path, settings.streams[stream], settings.limits)
     began, report = time.monotonic(), Report()
     engine, apply = _engine(settings, trainer, durable, now_ms)
     on_engine(engine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from adapters.base import Format, Readings, Source
 from adapters.csv_format import CsvFormat
@@ -18,12 +19,17 @@ from adapters.listener_tls import Certificates
 from adapters.listener_udp import UdpListener
 from adapters.listener_unix import UnixEndpoint
 from adapters.merge import Merged
+from adapters.parquet_file import ParquetFormat
 from adapters.stdin import StandardInput
 from adapters.tail import FileTail
 from daemon.config.settings import Limits, StreamSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.engine.inputs import Batch
 from daemon.runtime.logs import RateLimited
+
+SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+"""What the name of a file of recorded readings says of its format."""
+PARQUET_SUFFIXES = (".parquet", ".pq")
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +55,20 @@ def make_format(stream: StreamSettings, limits: Limits) -> Format:
         timezone=stream.timezone,
         label_bytes=limits.label_bytes,
     )
+
+
+def make_file_format(path: Path, stream: StreamSettings, limits: Limits) -> Format | ParquetFormat:
+    """How a file of recorded readings is read: as its name says, or else as the stream's lines are."""
+    f = stream.format
+    listed = f.series if isinstance(f.series, list) else [f.series] if f.series is not None else []
+    if path.suffix in PARQUET_SUFFIXES:
+        values = [f.value] if isinstance(f.value, str) else f.value
+        return ParquetFormat(f.time, values, listed, stream.timezone, limits.label_bytes)
+    kind = SUFFIXES.get(path.suffix, f.type)
+    if kind == f.type:
+        return make_format(stream, limits)
+    own = f.model_copy(update={"type": kind, "columns": None})
+    return make_format(stream.model_copy(update={"format": own}), limits)
 
 
 def make_source(name: str, source: SourceSettings, limits: Limits) -> Source:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from daemon.cli import describing  # noqa: F401 - adds its command
+from daemon.cli import describing, replaying  # noqa: F401 - adds their commands
 from daemon.cli.app import app
 from daemon.config.file import load
 from daemon.describe.describing import seasons, statistics
@@ -105,6 +107,25 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
     (stream,) = load(config).streams.values()
     assert (stream.format.type, stream.format.time, stream.format.value) == ("jsonl", "t", "v")
     assert stream.format.series == "who"
+
+
+def test_parquet_is_described_and_replayed_as_its_csv(tmp_path: Path) -> None:
+    """The same rows give the same description and the same state; the suggestion asks where lines come from."""
+    file = hourly(tmp_path / "flow.csv", days=8)
+    rows = [line.split(",") for line in file.read_text().splitlines()[3:]]
+    columns = {"timestamp": [int(at) for at, _ in rows], "value": [float(value) for _, value in rows]}
+    pq.write_table(pa.table(columns), tmp_path / "flow.parquet")
+    config = tmp_path / "c.yaml"
+    found, other = described(tmp_path / "flow.parquet", "--config", config), described(file)
+    for key in set(found) - {"file", "rejected", "config"}:
+        assert found[key] == other[key], key
+    assert [source.type for source in load(config, serving=True).streams["flow"].sources] == ["stdin"]
+    states = set()
+    for name in ("flow.csv", "flow.parquet"):
+        code, out, _ = tidegauge("replay", tmp_path / name, "--warm-up", "30d", "--json")
+        assert code == 0
+        states.add(json.loads(out)["readings"])
+    assert states == {len(rows)}
 
 
 def test_the_page_is_whole(tmp_path: Path) -> None:

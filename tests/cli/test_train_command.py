@@ -99,6 +99,29 @@ def test_what_cannot_be_read_ends_in_one_line(tmp_path: Path) -> None:
         recipes.parse(SMALL.replace("16}\n", "16}\n", 1).replace("batch: 16", "batch: 0").replace("EPOCHS", "1"), "r")
 
 
+def test_the_journal_of_a_daemon_holds_the_same_readings(tmp_path: Path) -> None:
+    """What a run journaled trains the weights that its file trains; the journal says how it was read."""
+    file, recipe, state = csv_file(tmp_path), small(tmp_path, 2), tmp_path / "state"
+    config = tmp_path / "tidegauge.yaml"
+    config.write_text(f"version: 1\nstate_dir: {state}\nstreams: {{tide: {{interval: 30m, warm_up: 6d}}}}\n")
+    code, output = run("replay", file, "--config", config, "--state", state, "--json")
+    assert code == 0, output
+    for name, words in {"journal": ("--journal", state), "file": (file,)}.items():
+        code, output = run("train", "autoencoder", *words, "--recipe", recipe, "--out", tmp_path / name)
+        assert code == 0, output
+    mine, other = (read_bundle(tmp_path / name / "small" / BUNDLE) for name in ("journal", "file"))
+    assert (mine.manifest.stream, other.manifest.stream) == ("tide", "offline")
+    assert {n: w.tobytes() for n, w in mine.weights.items()} == {n: w.tobytes() for n, w in other.weights.items()}
+    for words, status, text in [
+        (("--interval", "5m"), 2, "--journal goes without --labels"),
+        (("--stream", "river"), 1, "which stream? --stream is one of tide"),
+    ]:
+        code, output = run("train", "autoencoder", "--journal", state, *words, "--out", tmp_path / "no")
+        assert (code, text in output) == (status, True), output
+    code, output = run("train", "autoencoder", "--journal", tmp_path / "none", "--out", tmp_path / "no")
+    assert (code, "there is no state here" in output) == (1, True)
+
+
 def test_every_shipped_recipe_is_one() -> None:
     """They are read, their names are their files', and what is written of one is the same recipe."""
     assert len(recipes.shipped()) >= 6

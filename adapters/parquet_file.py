@@ -6,6 +6,7 @@ text. A label is text or a whole number. A row that breaks a rule is rejected fo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,8 @@ class ParquetFormat:
             import pyarrow.parquet as pq
         except ModuleNotFoundError:
             raise ParquetError(
-                f"{path}: Parquet needs pyarrow; install tidegauge[offline] in place of tidegauge"
+                f"{path}: reading Parquet needs pyarrow, which a plain install leaves out; install tidegauge[offline], "
+                f"or run: {sys.executable} -m pip install pyarrow"
             ) from None
         columns = [self.time, *self.values, *self.series]
         try:

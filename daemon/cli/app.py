@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -44,9 +45,20 @@ def fail(text: str, status: int = FAILED) -> NoReturn:
     raise typer.Exit(status)
 
 
+def needs(*packages: str) -> None:
+    """End with a line when a package of the extra `offline` is not installed, before any work that would be lost."""
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        fail(
+            f"this needs {' and '.join(missing)}, which a plain install leaves out; install tidegauge[offline], or "
+            f"run: {sys.executable} -m pip install {' '.join(missing)}"
+        )
+
+
 @contextmanager
 def errors() -> Iterator[None]:
     """Turns the errors that a user can do something about into one line each and an exit code."""
+    from adapters.parquet_file import ParquetError
     from daemon.store import StoreError
     from models.errors import BundleError
 
@@ -58,7 +70,7 @@ def errors() -> Iterator[None]:
         raise typer.Exit(CONFIGURATION) from None
     except (NeedsNewStateError, BundleError) as error:
         fail(str(error), CONFIGURATION)
-    except StoreError as error:
+    except (StoreError, ParquetError) as error:
         fail(str(error))
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - nobody reads on; keep the interpreter's exit quiet

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from daemon.cli.app import Config, Json, Stream, app, errors, fail
+from daemon.cli.app import Config, Json, Stream, app, errors, fail, needs
 from daemon.config.file import load
 from daemon.config.settings import Settings
 from daemon.engine.events import Event
@@ -39,7 +39,7 @@ def _settings(
     """The settings to replay under: a file's, or defaults; the command line's options on top; always `clock: event`."""
     from daemon.config.file import from_effective
     from daemon.replay.replay import infer_interval
-    from daemon.runtime.adapting import make_format
+    from daemon.runtime.adapting import make_file_format
 
     if config is not None:
         name = choose_stream(load(config), stream)
@@ -54,7 +54,7 @@ def _settings(
         # the rest of the options may be right only under the interval there is
         reading = {key: value for key, value in values.items() if key in ("format", "timezone")}
         settings = from_effective({"version": 1, "streams": {name: reading}})
-        interval = infer_interval(file, make_format(settings.streams[name], settings.limits))
+        interval = infer_interval(file, make_file_format(file, settings.streams[name], settings.limits))
         if interval is not None:
             typer.echo(f"interval: {interval} s, inferred from {file.name}", err=True)
             values["interval"] = f"{interval}s"
@@ -102,6 +102,8 @@ def replay(
             return
         if file is None:
             fail("nothing to replay: give a FILE, or --journal DIR", 2)
+        if report is not None:
+            needs("plotly", "matplotlib")
         options = {
             "interval": interval,
             "timezone": timezone,

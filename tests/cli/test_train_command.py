@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from daemon.cli import training  # noqa: F401 - adds its commands
+from daemon.cli import describing, replaying, training  # noqa: F401 - each adds its commands
 from daemon.cli.app import app
 from daemon.config.file import from_effective
 from daemon.offline import recipes
@@ -193,3 +193,25 @@ def test_a_replay_writes_its_report(tmp_path: Path) -> None:
     for figure in ("readings", "error", "rarity"):
         assert (tmp_path / f"replay-{figure}-0.png").exists()
     assert orjson.loads((tmp_path / "replay.json").read_bytes())["summary"]["readings"] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (("train", "autoencoder", "meter.csv"), "plotly"),
+        (("replay", "meter.csv", "--report", "page.html"), "matplotlib"),
+        (("describe", "meter.parquet"), "pyarrow"),
+    ],
+)
+def test_a_plain_install_says_what_to_install(
+    words: tuple[str, ...], missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands that need the extra end at once, in one line with the command that brings it."""
+    monkeypatch.chdir(tmp_path)
+    csv_file(tmp_path)
+    pq.write_table(pa.table({"timestamp": [0], "value": [1.0]}), tmp_path / "meter.parquet")
+    monkeypatch.setitem(sys.modules, missing, None)  # importing it raises ModuleNotFoundError
+    code, output = run(*words)
+    assert code == 1
+    assert output.strip().endswith(f"install tidegauge[offline], or run: {sys.executable} -m pip install {missing}")
+    assert len(output.strip().splitlines()) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 
@@ -53,8 +55,8 @@ def test_torch_jit_is_named_in_one_file_only() -> None:
 def test_every_dependency_is_pinned_to_a_version_it_allows() -> None:
     """constraints.txt has each dependency of pyproject.toml, and theirs in turn, at a version within its range."""
     pinned = pins()
-    extras = PROJECT["optional-dependencies"]["dev"]
-    wanted = [Requirement(text) for text in (*PROJECT["dependencies"], *extras)]
+    extras = [text for listed in PROJECT["optional-dependencies"].values() for text in listed]
+    wanted = [Requirement(text) for text in (*PROJECT["dependencies"], *extras) if not text.startswith("tidegauge[")]
     seen: set[str] = set()
     while wanted:
         requirement = wanted.pop()
@@ -65,6 +67,18 @@ def test_every_dependency_is_pinned_to_a_version_it_allows() -> None:
             seen.add(name)
             inner = [Requirement(text) for text in metadata.requires(name) or ()]
             wanted += [each for each in inner if each.marker is None or each.marker.evaluate({"extra": ""})]
+
+
+def test_the_daemon_needs_no_package_of_the_extra() -> None:
+    """Everything that `tidegauge run` imports comes with a plain install, which leaves out the extra `offline`."""
+    offline = [Requirement(text).name for text in PROJECT["optional-dependencies"]["offline"]]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({offline}))\n"  # None: importing it raises
+        "import daemon.service.service, daemon.runtime.warming, daemon.runtime.training_worker\n"
+        "from daemon.cli.app import main; sys.argv[1:] = ['--version']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (0, f"tidegauge {PROJECT['version']}\n"), done.stderr
 
 
 def test_the_pinned_versions_are_those_tested() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,11 +16,7 @@ from daemon.showing import progress, table_console
 from daemon.words import instant, plural
 
 if TYPE_CHECKING:
-    from daemon.runtime.durable import DurableEngine
-    from daemon.store import ModelRecord
-
-Command = Callable[["DurableEngine", str, int], "ModelRecord"]
-"""Takes an engine, a stream and the wall clock, epoch milliseconds; returns the record of what serves now."""
+    from daemon.store import ModelRecord, Store
 
 models_app = typer.Typer(no_args_is_help=True, help="Models, what became of trainings, and going back to one.")
 app.add_typer(models_app, name="models")
@@ -165,21 +160,18 @@ def models_promote(
     stream: Stream = None,
     as_json: Json = False,
 ) -> None:
-    """Put a model of any outcome into service; what the series learned is kept. The daemon must not be running."""
-    _change(config, stream, as_json, lambda durable, name, now_ms: durable.promote(name, version, now_ms))
+    """Put a model of any outcome into service; what the series learned is kept."""
+    _serve(config, stream, as_json, version)
 
 
 @models_app.command("rollback")
 def models_rollback(config: Config = None, stream: Stream = None, as_json: Json = False) -> None:
-    """Put the promoted version before the one in service back. The daemon must not be running."""
-    _change(config, stream, as_json, lambda durable, name, now_ms: durable.roll_back(name, now_ms))
+    """Put the promoted version before the one in service back."""
+    _serve(config, stream, as_json, None)
 
 
-def _change(config: Path | None, stream: str | None, as_json: bool, command: Command) -> None:
-    """Recover, apply a command through the journal, and write a checkpoint."""
-    from daemon.runtime.durable import DurableEngine
-    from daemon.runtime.trainer import InlineTrainer
-    from daemon.service.pipeline import wall_ms
+def _serve(config: Path | None, stream: str | None, as_json: bool, version: int | None) -> None:
+    """Change the model in service: by the daemon that runs, or on the state of one that is stopped."""
     from daemon.store import Store, StoreLocked, open_reader
 
     with errors():
@@ -189,17 +181,37 @@ def _change(config: Path | None, stream: str | None, as_json: bool, command: Com
         try:
             store = Store.open(settings.state_dir)
         except StoreLocked as error:
-            fail(f"{error}; this command works on the state of a daemon that is stopped")
-        with store:
-            durable = DurableEngine(store, InlineTrainer())
-            with progress("recovering", as_json) as step:
-                durable.recover(step)
-            if name not in durable.engine.streams:
-                fail(f"{settings.state_dir} holds no state of stream {name} yet, so it has no models")
-            record = command(durable, name, wall_ms())
-            durable.checkpoint()
+            found = _ask_daemon(settings.state_dir, name, version, error)
+        else:
+            with store:
+                found = _serve_here(store, name, version, as_json)
     if as_json:
-        result = {"stream": name, "version": record.version, "digest": record.digest}
-        typer.echo(orjson.dumps(result).decode())
+        typer.echo(orjson.dumps(found).decode())
     else:
-        typer.echo(f"{name}: version {record.version} serves from the next reading on")
+        typer.echo(f"{name}: version {found['version']} serves from the next reading on")
+
+
+def _ask_daemon(directory: Path, stream: str, version: int | None, locked: Exception) -> dict[str, Any]:
+    """Have the process that holds the state do it."""
+    from daemon.web.control_client import NoDaemonError, RefusedError, command
+
+    try:
+        return command(directory, "/models/serve", stream=stream, version=version)
+    except RefusedError as error:
+        fail(str(error))
+    except NoDaemonError:
+        fail(f"{locked}; it takes no commands: it is starting, or is no daemon")
+
+
+def _serve_here(store: Store, stream: str, version: int | None, quiet: bool) -> dict[str, Any]:
+    """Recover, do it through the journal, and write a checkpoint."""
+    from daemon.runtime.durable import DurableEngine
+    from daemon.runtime.trainer import InlineTrainer
+    from daemon.service.pipeline import wall_ms
+
+    durable = DurableEngine(store, InlineTrainer())
+    with progress("recovering", quiet) as step:
+        durable.recover(step)
+    record = durable.serve(stream, version, wall_ms())
+    durable.checkpoint()
+    return {"stream": stream, "version": record.version, "digest": record.digest}

@@ -272,11 +272,15 @@ class DurableEngine:
         bundle = self.engine.streams[stream].learner.champion
         return None if bundle is None else bundle.digest
 
+    def serve(self, stream: str, version: int | None, now_ms: int) -> ModelRecord:
+        """What an operator asks for: `promote` a version, or `roll_back` where none is named."""
+        return self.roll_back(stream, now_ms) if version is None else self.promote(stream, version, now_ms)
+
     def promote(self, stream: str, version: int, now_ms: int) -> ModelRecord:
         """Put a recorded model into service, through the journal; its statistics stay the stream's.
 
         Raises:
-            ModelUnknown: There is no such version, or its file is no longer kept.
+            ModelUnknown: There is no such stream or version, or its file is no longer kept.
             ModelChecksum: Its file is damaged.
             BundleError: It does not fit the stream; nothing was journaled.
         """
@@ -284,6 +288,7 @@ class DurableEngine:
 
     def roll_back(self, stream: str, now_ms: int) -> ModelRecord:
         """Put the last promoted version before the one in service back, through the journal; raises as `promote`."""
+        self._check_known(stream)
         records, champion = self.store.models(stream), self._champion(stream)
         serving = [r.version for r in records if r.digest is not None and r.digest == champion and r.version]
         if not serving:
@@ -296,6 +301,7 @@ class DurableEngine:
         return self._serve(stream, max(earlier), "rollback", now_ms)
 
     def _serve(self, stream: str, version: int, reason: PromotionReason, now_ms: int) -> ModelRecord:
+        self._check_known(stream)
         data = self.store.read_model(stream, version)
         bundle = Bundle.from_file_bytes(data)
         try:
@@ -305,6 +311,10 @@ class DurableEngine:
         Scorer(bundle)  # raises here, not in the step: what is journaled must be applicable
         self.apply([Promoted(stream, bundle.to_bytes(), now_ms, reason)], {}, now_ms)
         return next(record for record in self.store.models(stream) if record.version == version)
+
+    def _check_known(self, stream: str) -> None:
+        if stream not in self.engine.streams:
+            raise ModelUnknown(f"{self.store.directory} holds no state of stream {stream} yet, so it has no models")
 
     def warm_up(self, streams: Iterable[str], now_ms: int) -> int:
         """End the warm-up of streams with the history there is; returns how many series became ready."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from daemon.config.file import ConfigError, NeedsNewStateError, changes, load
 from daemon.config.settings import Settings, StreamSettings
 from daemon.runtime import logs
+from daemon.service.asking import in_pipeline
 from daemon.service.pipeline import Pipeline
 from daemon.store import StoreError
 from daemon.web.door import Door
@@ -99,38 +99,13 @@ class Reloading:
         except OSError as error:
             raise ReloadRefusedError([f"http.listen is {settings.http.listen}: {error.strerror}"]) from None
         try:
-            await self._in_pipeline(settings)
+            await in_pipeline(self._pipeline, lambda pipeline: pipeline.take_over(settings))
         except (OSError, StoreError, BundleError, NeedsNewStateError) as error:
             await prepared.abandon()
             raise ReloadRefusedError([str(error)]) from None
         await self._door.use(prepared)
         logs.configure(settings.log.level, settings.log.format)
         return settings
-
-    async def _in_pipeline(self, settings: Settings) -> None:
-        """Have the pipeline go on under `settings`; raises what `Pipeline.take_over` does."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-
-        def finish(error: Exception | None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
-
-        def job(pipeline: Pipeline) -> None:
-            error: Exception | None = None
-            try:
-                pipeline.take_over(settings)
-            except Exception as caught:
-                error = caught
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(finish, error)
-
-        self._pipeline.post(job)
-        await done
 
 
 def refusals(old: Settings, new: Settings) -> list[str]:

@@ -15,11 +15,13 @@ from daemon.config.file import NeedsNewStateError
 from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations
 from daemon.runtime.trainer import WorkerTrainer
+from daemon.service.commanding import Commanding
 from daemon.service.pipeline import Pipeline
 from daemon.service.reloading import Reloading, ReloadRefusedError
 from daemon.service.scheduler import Scheduler
 from daemon.service.systemd import Notifier
 from daemon.web import routes
+from daemon.web.control import Control
 from daemon.web.door import Door
 from daemon.web.web_auth import Access
 from daemon.words import plural
@@ -92,6 +94,7 @@ class _Service:
             access=access,
         )
         self._door = Door(app, access, pipeline.settings.http)
+        self._control = Control(Commanding(pipeline).serve)
         self._reloading = Reloading(config, pipeline, self._door, self._after_reload)
 
     async def open(self) -> None:
@@ -120,11 +123,19 @@ class _Service:
                 if not self._announced:
                     notifier.extend(STEP_S)
             if pipeline.ready and not self._announced:
+                await self._take_commands()
                 notifier.ready()
                 self._announced = True
             notifier.status(_words(pipeline))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), every_s if self._announced else 0.2)
+
+    async def _take_commands(self) -> None:
+        """The pipeline holds the state directory's lock now, so the socket in it may be taken."""
+        try:
+            await self._control.open(self._pipeline.settings.state_dir)
+        except OSError as error:  # such as a full disk
+            log.error("no control socket: models are promoted with the daemon stopped", extra={"error": str(error)})
 
     def leave(self) -> None:
         """Begin nothing any more."""
@@ -132,7 +143,8 @@ class _Service:
         self._scheduler.shutdown()
 
     async def close(self) -> None:
-        """Close the HTTP server."""
+        """Close the HTTP server and the control socket."""
+        await self._control.close()
         await self._door.close()
 
     def _hang_up(self) -> None:

@@ -283,7 +283,7 @@ def tidegauge(*arguments: object) -> tuple[int, str]:
 
 
 def test_the_commands(tmp_path: Path) -> None:
-    """`models list` marks the one in service, even while a daemon runs; the others need it stopped."""
+    """`models list` marks the one in service, even while another process holds the state; the others ask that."""
     given = config(**TUNED) | {"state_dir": str(tmp_path / "state")}
     (tmp_path / "tidegauge.yaml").write_text(yaml.safe_dump(given))
     path = ("--config", tmp_path / "tidegauge.yaml")
@@ -295,7 +295,7 @@ def test_the_commands(tmp_path: Path) -> None:
         code, said = tidegauge("models", "rollback", *path)
         assert code == 1
         assert "in use by process" in said
-        assert "daemon that is stopped" in said
+        assert "takes no commands" in said
         listed = json.loads(tidegauge("models", "list", "--json", *path)[1])
     assert [r["version"] for r in listed if r["serving"]] == [12]
     assert {r["version"] for r in listed if r["status"] == "rejected"} == {8, 9}

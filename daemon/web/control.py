@@ -1,0 +1,95 @@
+"""The control socket: commands to a running daemon from whoever may enter its state directory (mode 0700)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from daemon.store import ModelRecord
+from daemon.web.control_client import SOCKET, reachable
+
+log = logging.getLogger(__name__)
+
+Serve = Callable[[str, int | None], Awaitable[ModelRecord | None]]
+"""Puts a version of a stream's model into service, None for the one before; None when that is not done yet.
+Raises ValueError with the reason why not."""
+
+_BODY_BYTES = 4096
+_QUEUE = 8
+
+
+class Control:
+    """The socket and what it takes.
+
+    Args:
+        serve: Changes the model in service.
+    """
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        app = web.Application(client_max_size=_BODY_BYTES)
+        app.router.add_post("/models/serve", self._models_serve)
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
+        self._path: Path | None = None
+
+    async def open(self, directory: Path) -> None:
+        """Listen in a state directory whose lock this process holds, so that a socket that is there is a dead one's.
+
+        Raises:
+            OSError: The socket cannot be made.
+        """
+        path = directory / SOCKET
+        path.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX)
+        try:
+            with reachable(directory) as short:
+                listening.bind(short)
+            os.chmod(path, 0o600)  # noqa: PTH101 - one system call
+            await self._runner.setup()
+            await web.SockSite(self._runner, listening, backlog=_QUEUE).start()
+        except BaseException:
+            listening.close()
+            raise
+        self._path = path
+
+    async def close(self) -> None:
+        """Take no command any more."""
+        await self._runner.cleanup()
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    async def _models_serve(self, request: web.Request) -> web.Response:
+        stream, version = _wanted(await request.text())
+        try:
+            record = await self._serve(stream, version)
+        except ValueError as error:
+            return _answer(409, error=str(error))
+        if record is None:
+            return _answer(202, error="the daemon is busy and does it next; tidegauge models list shows it when done")
+        log.info("model put into service by command", extra={"stream": stream, "version": record.version})
+        return _answer(200, stream=stream, version=record.version, digest=record.digest)
+
+
+def _wanted(body: str) -> tuple[str, int | None]:
+    """Stream and version of a request."""
+    try:
+        given = json.loads(body)
+        stream, version = given["stream"], given.get("version")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise web.HTTPBadRequest(text='the body is {"stream": NAME, "version": NUMBER or null}') from None
+    if not isinstance(stream, str) or not (version is None or type(version) is int):
+        raise web.HTTPBadRequest(text="stream is a name, version a number or null")
+    return stream, version
+
+
+def _answer(status: int, **content: Any) -> web.Response:
+    return web.json_response(content, status=status)

@@ -1,0 +1,75 @@
+"""A command sent to the daemon that holds a state directory, over the socket in it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SOCKET = "control.sock"
+PATIENCE_S = 60.0
+
+
+class NoDaemonError(Exception):
+    """No daemon answers at the socket."""
+
+
+class RefusedError(Exception):
+    """The daemon did not do it; the message says why."""
+
+
+@contextmanager
+def reachable(directory: Path) -> Iterator[str]:
+    """The socket's path, short enough for the kernel's 108 bytes however long the directory's is."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
+    finally:
+        os.close(descriptor)
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, directory: Path) -> None:
+        super().__init__("localhost", timeout=PATIENCE_S)
+        self._directory = directory
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE_S)
+        with reachable(self._directory) as path:
+            self.sock.connect(path)
+
+
+def command(directory: Path, path: str, **arguments: Any) -> dict[str, Any]:
+    """Have the daemon do something; its answer.
+
+    Args:
+        directory: Its state directory.
+        path: What to do, such as `/models/serve`.
+        arguments: With what.
+
+    Raises:
+        NoDaemonError: None listens there.
+        RefusedError: It did not do it, or not yet.
+    """
+    connection = _Connection(directory)
+    try:
+        connection.request("POST", path, json.dumps(arguments), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise NoDaemonError(f"{directory / SOCKET}: {error}") from error
+    finally:
+        connection.close()
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = {"error": text.strip()}
+    if answer.status != http.HTTPStatus.OK or not isinstance(found, dict):
+        raise RefusedError(str(found.get("error", text)) if isinstance(found, dict) else text)
+    return found

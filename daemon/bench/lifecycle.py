@@ -142,7 +142,7 @@ def run(change: str, lifecycle: bool, seed: int) -> Run:
         adopted_after_days=None if adopted is None else round(adopted, 2),
         drift_detections=own.learner.drift.detections,
         trainings=dict(own.learner.outcomes),
-        rollbacks=own.learner.rollbacks,
+        rollbacks=own.learner.promoting.rollbacks,
     )
 
 

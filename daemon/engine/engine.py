@@ -23,7 +23,7 @@ from daemon.learning.gating import Judged, RolledBack
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 5
+STATE_VERSION = 6
 
 
 class StateVersionError(ValueError):
@@ -85,7 +85,7 @@ class Engine:
         """
         result = self._apply(item)
         for _, stream in sorted(self.streams.items()):
-            judged, rolled_back = stream.learner.take_results()
+            judged, rolled_back = stream.learner.promoting.take_results()
             if judged or rolled_back:
                 result = replace(result, judged=result.judged + judged, rolled_back=result.rolled_back + rolled_back)
         return result

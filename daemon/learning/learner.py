@@ -1,9 +1,9 @@
-"""The learner of one stream: trainings at their slots, promotion and probation, and when series join."""
+"""The learner of one stream: trainings at their slots, what becomes of them, and when series join."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,36 +12,17 @@ from daemon.config.settings import StreamSettings
 from daemon.detection.statistics import NEVER, Parameters
 from daemon.engine.series import QUEUED, READY, SeriesTable
 from daemon.engine.slots import SlotClock
-from daemon.engine.training_port import Trainer
-from daemon.learning import joining, rescaling, reservoir
+from daemon.engine.training_port import FailureReason, Trainer
+from daemon.learning import joining, reservoir
 from daemon.learning.drift import Drift
-from daemon.learning.gating import Gate, Judged, Probation, RolledBack
+from daemon.learning.promoting import Promoting, check_fit
 from daemon.learning.requests import Requests
-from daemon.learning.serving import Serving
-from models import gate
 from models.architectures import LABELLED
-from models.bundle import Bundle, BundleError, Scorer
+from models.bundle import Bundle
 from models.training import TrainingRequest
 
 OUTCOMES = ("promoted", "rejected", "failed", "skipped")
-
-
-def check_fit(bundle: Bundle, stream: str, settings: StreamSettings) -> None:
-    """Whether a bundle could serve a stream of these settings.
-
-    Raises:
-        ValueError: It was made for another shape or interval.
-    """
-    wanted = {"window": settings.model.window, "width": settings.format.width, "interval_s": settings.interval}
-    for key, value in wanted.items():
-        if getattr(bundle.manifest, key) != value:
-            was = getattr(bundle.manifest, key)
-            raise ValueError(f"bundle {bundle.digest[:12]} has {key} {was}, stream {stream} {value}")
-
-
-def _akin(one: Bundle, other: Bundle) -> bool:
-    """Whether one is a tuning of the other, or they are the same: then the statistics follow by themselves."""
-    return one.digest in (other.digest, other.manifest.parent) or one.manifest.parent == other.digest
+FAILURES: tuple[str, ...] = get_args(FailureReason)
 
 
 class Learner:
@@ -58,17 +39,15 @@ class Learner:
         trainer: Runs its trainings.
 
     Attributes:
+        promoting: What becomes of trainings.
         serving: The model in service.
         pending: Training under way; its result takes effect at slot `apply_at`.
         next_training: Slot of the next fine-tuning, None when none is planned.
         sample_rate: One window in so many goes into the reservoir; set where something is due, so that no cut matters.
-        seen_to: Newest slot that a training saw which held nothing back: the gate judges by later windows only.
-        probation: A promotion that may still be taken back.
         asked: Whether drift or an adopted regime asks for an early training.
         early: Slot of the last early training.
         outcomes: Trainings by outcome.
-        rollbacks: Promotions taken back.
-        judged, rolled_back: Since `take_results`; part of a step's result, not of the state.
+        failures: Failed trainings by reason.
     """
 
     def __init__(
@@ -83,27 +62,26 @@ class Learner:
         trainer: Trainer,
     ) -> None:
         self.stream, self.table, self.reservoir, self.slots = stream, table, kept, slots
-        self.trainer, self._episodes = trainer, episodes
-        self.serving = Serving(slots)
-        self.joining = joining.Joining(table, parameters, kept, slots, self.serving)
+        self.trainer = trainer
         self.drift = Drift(table.window, settings.interval)
+        self.promoting = Promoting(stream, settings, table, kept, slots, self.drift, episodes)
+        self.serving = self.promoting.serving
+        self.joining = joining.Joining(table, parameters, kept, slots, self.serving)
         self.configure(settings)
         self.pending: TrainingRequest | None = None
-        self.apply_at = self.trained_windows = self.rollbacks = 0
+        self.apply_at = self.trained_windows = 0
         self.next_training: int | None = None
         self.sample_rate = 1
-        self.seen_to = self.early = NEVER
-        self.probation: Probation | None = None
+        self.early = NEVER
         self.asked = False
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
-        self.judged: list[Judged] = []
-        self.rolled_back: list[RolledBack] = []
+        self.failures = dict.fromkeys(FAILURES, 0)
 
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings."""
         self.settings = settings
         self.requests = Requests(self.stream, settings, self.table, self.reservoir, self.slots)
-        self.gate = Gate(settings, self.table.window, self.reservoir, self.slots)
+        self.promoting.configure(settings)
 
     @property
     def champion(self) -> Bundle | None:
@@ -162,7 +140,7 @@ class Learner:
         """Look for drift and at the promotion on probation; all slots up to `upto` are closed."""
         if self.drift.look(slot, upto, self.table.used) and self.settings.drift.enabled:
             self.asked = True
-        self._reconsider(slot)
+        self.promoting.reconsider(slot)
         may = self.pending is None and self.next_training is not None
         may = may and int(self.reservoir.seen[0]) != self.trained_windows
         if self.asked and may and slot - self.early >= self.settings.drift.cooldown // self.settings.interval:
@@ -189,66 +167,12 @@ class Learner:
         self.next_training = request.slot + every if every else None
         result = self.trainer.result(request.id)
         if isinstance(result, Bundle):
-            self._admit(result, request, slot)
+            self.outcomes["promoted" if self.promoting.admit(result, request, slot) else "rejected"] += 1
         else:
             self.outcomes["failed"] += 1
+            self.failures[result.reason] += 1
         if self.champion is None:  # there is nothing to fall back to: try again soon
             self.next_training = slot + max(1, self.table.warm_up_slots // 8)
-
-    def _admit(self, candidate: Bundle, request: TrainingRequest, slot: int) -> None:
-        """Judge a training's bundle, and promote it when it passes."""
-        before = self.champion
-        try:
-            scorer = Scorer(candidate)
-        except BundleError as error:
-            verdict = gate.unusable(error)
-        else:
-            outdated = before is not None and (request.parent is None or request.parent.digest != before.digest)
-            verdict = gate.outdated() if outdated else self._judge(scorer, slot)
-        self.judged.append(Judged(self.stream, request.id, verdict))
-        self.outcomes["promoted" if verdict.passed else "rejected"] += 1
-        if not verdict.passed:
-            return
-        if request.kind == "fresh" and request.trained_to is not None:
-            self.seen_to = request.trained_to // self.settings.interval
-        if before is not None:
-            self.probation = Probation(before, slot, self._episodes())
-        self._serve(candidate, scorer, slot)
-
-    def _serve(self, bundle: Bundle, scorer: Scorer, slot: int) -> None:
-        """Put a model into service; where it does not continue the one before, the statistics change their scale."""
-        before = self.serving
-        if before.champion is not None and before.scorer is not None and not _akin(before.champion, bundle):
-            sample = self.gate.comparable(slot, self.seen_to)
-            before.scale[:] *= rescaling.ratio(before.scorer, scorer, sample)
-            self.drift.restart()
-        before.serve(bundle, scorer, slot)
-
-    def _judge(self, candidate: Scorer, slot: int) -> gate.Verdict:
-        return self.gate.judge(self.serving.scorer, candidate, slot, self.seen_to)
-
-    def _reconsider(self, slot: int) -> None:
-        """Take the last promotion back when its alarms leave the budget and the model before would do better."""
-        trial, rule = self.probation, self.settings.model.rollback
-        if trial is None or trial.is_over(slot, rule):
-            self.probation = None
-            return
-        assert self.champion is not None and self.serving.scorer is not None
-        series = int(np.count_nonzero(self.table.rows["status"] == READY))
-        sample = self.gate.since(trial.slot, slot)
-        numbers = trial.numbers(self._episodes(), series, self.settings, self.serving.scorer, sample)
-        if numbers is None:
-            return
-        self.rolled_back.append(RolledBack(self.stream, self.champion.digest, trial.previous.digest, numbers))
-        self.rollbacks += 1
-        self.probation = None
-        self._serve(trial.previous, Scorer(trial.previous), slot)
-
-    def take_results(self) -> tuple[list[Judged], list[RolledBack]]:
-        """Verdicts and rollbacks since the last call."""
-        taken = self.judged, self.rolled_back
-        self.judged, self.rolled_back = [], []
-        return taken
 
     def check(self, bundle: Bundle) -> None:
         """Whether a model from outside could serve here; raises as `check_fit`."""
@@ -260,12 +184,7 @@ class Learner:
         Raises:
             ValueError: See `check`.
         """
-        self.check(bundle)
-        m = bundle.manifest
-        self.probation = None
-        self._serve(bundle, Scorer(bundle), slot)
-        if m.trained_to is not None and (m.kind == "fresh" or m.stream != self.stream):
-            self.seen_to = m.trained_to // self.settings.interval
+        self.promoting.adopt(bundle, slot)
         if self.pending is None:
             self.next_training = None
             if slot != NEVER:  # else a tuning is planned when the first series joins
@@ -287,8 +206,8 @@ class Learner:
             self.outcomes["skipped"] += skipped
             self.next_training = slot + skipped * every
             return
-        if not self.settings.model.gate.enabled and request.trained_to is not None:
-            self.seen_to = request.trained_to // self.settings.interval
+        if not self.settings.model.gate.enabled:
+            self.promoting.has_seen(request.trained_to)
         self.start(request, slot)
 
     # -- commands --------------------------------------------------------------------------------------------------
@@ -319,33 +238,28 @@ class Learner:
         "next_training",
         "trained_windows",
         "sample_rate",
-        "seen_to",
         "asked",
         "early",
         "outcomes",
-        "rollbacks",
+        "failures",
     )
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """JSON and arrays that `restore` continues from."""
         meta = {name: getattr(self, name) for name in self._PLAIN}
-        meta["serving"], arrays = self.serving.state()
+        meta["promoting"], arrays = self.promoting.state()
         meta["drift"], drift = self.drift.state()
         arrays |= {f"drift/{name}": array for name, array in drift.items()}
         if self.pending is not None:
             arrays["pending"] = np.frombuffer(self.pending.to_bytes(), np.uint8)
-        if self.probation is not None:
-            meta["probation"], arrays["previous"] = self.probation.state()
         return meta, arrays
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Continue from what `state` returned; a training that was under way is submitted again."""
         for name in self._PLAIN:
             setattr(self, name, meta[name])
-        self.serving.restore(meta["serving"], arrays)
+        self.promoting.restore(meta["promoting"], arrays)
         self.drift.restore(meta["drift"], {n.removeprefix("drift/"): a for n, a in arrays.items() if "drift/" in n})
-        if "previous" in arrays:
-            self.probation = Probation.restored(meta["probation"], arrays["previous"])
         if "pending" in arrays:
             self.pending = TrainingRequest.from_bytes(arrays["pending"].tobytes())
             self.trainer.submit(self.pending, self.settings.model.time_limit)

@@ -74,6 +74,7 @@ class StreamSnapshot:
         greatest_at: Start of the greatest slot seen.
         model: Digest, version, kind, loss and training range of the model in service; None before the first.
         trainings: Trainings by outcome.
+        training_failures: Failed trainings by reason.
         rollbacks: Promotions taken back by themselves.
         drift_detections: Times a drift detector found that the model's error rose.
         training: Whether a training is under way.
@@ -103,6 +104,7 @@ class StreamSnapshot:
     greatest_at: int | None
     model: dict[str, Any] | None
     trainings: dict[str, int]
+    training_failures: dict[str, int]
     rollbacks: int
     drift_detections: int
     training: bool
@@ -150,7 +152,8 @@ def _stream(s: Stream, rejections: tuple[str, ...]) -> StreamSnapshot:
         greatest_at=None if s.greatest == NEVER else s.slots.at(s.greatest),
         model=None if champion is None else _model(s),
         trainings=dict(s.learner.outcomes),
-        rollbacks=s.learner.rollbacks,
+        training_failures=dict(s.learner.failures),
+        rollbacks=s.learner.promoting.rollbacks,
         drift_detections=s.learner.drift.detections,
         training=s.learner.pending is not None,
         next_training_at=None if next_training is None else s.slots.at(next_training),

@@ -75,6 +75,7 @@ STREAM_METRICS: tuple[Spec, ...] = (
         "true ones count too.",
     ),
     Spec("fine_tunes_total", "counter", ("stream", "outcome"), "Trainings by outcome, the first one included."),
+    Spec("training_failures_total", "counter", ("stream", "reason"), "Failed trainings by reason."),
     Spec("model_rollbacks_total", "counter", _STREAM, "Promotions taken back because their alarms left the budget."),
     Spec("drift_detections_total", "counter", _STREAM, "Times the model's error was found to have risen for good."),
     Spec("training_running", "gauge", _STREAM, "1 while a training is under way."),

@@ -23,7 +23,7 @@ from daemon.engine.engine import Engine, StepResult, essential
 from daemon.engine.events import Event
 from daemon.engine.inputs import Batch, Command, Configured, Input, Promoted, PromotionReason
 from daemon.engine.training_port import Trainer, TrainingFailed
-from daemon.learning.learner import check_fit
+from daemon.learning.promoting import check_fit
 from daemon.runtime.loading import load, start_over
 from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, Store
 from models.bundle import Bundle, BundleError, Scorer, read_bundle

@@ -64,6 +64,7 @@ def stream_status(stream: StreamSnapshot) -> dict[str, Any]:
         "episodes_per_month": stream.episode_rate,
         "model": stream.model,
         "trainings": dict(stream.trainings),
+        "training_failures": dict(stream.training_failures),
         "rollbacks": stream.rollbacks,
         "drift_detections": stream.drift_detections,
         "training": stream.training,

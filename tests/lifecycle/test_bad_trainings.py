@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -12,8 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+import daemon.cli.models  # noqa: F401 - adds its commands
+from adapters.base import REJECTIONS
+from daemon.cli.app import app
 from daemon.engine.inputs import Configured
+from daemon.metrics.collector import Picture, make_registry
+from daemon.metrics.exposition import expose
+from daemon.metrics.snapshot import take
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.trainer import WorkerTrainer
 from daemon.store import Store
@@ -35,10 +43,10 @@ class MeddledWorker(WorkerTrainer):
     at: dict[int, Meddle]
 
     def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
-        """Give the limit to trainings meddled with only: a slow machine shall not fail the others."""
+        """Give the limit to the training that hangs only: a slow machine shall not fail the others."""
         meddle = self.at.get(request.slot - FIRST)
         changed = request if meddle is None else meddle(self, request)
-        super().submit(changed, 60 if meddle is None else time_limit_s)
+        super().submit(changed, time_limit_s if meddle is hung else 60)
         if meddle is killed:
             threading.Thread(target=self._kill, args=(request.id,)).start()
 
@@ -129,11 +137,33 @@ def test_each_is_survived_counted_and_recorded(tmp_path: Path, worker: MeddledWo
         assert by_slot[111].status == by_slot[351].status == by_slot[431].status == "promoted", said
         # in service from slot 191 + 4 to 351 + 4: three failures in a row changed nothing
         assert len(set(champions[10:17])) == 1
+        assert learner.failures == {"timeout": 1, "killed": 1, "memory": 0, "diverged": 2, "error": 0}
+        expect_visible(durable, tmp_path)
         digest = durable.digest()
         again = DurableEngine(store, trainer := PureTrainer())
         again.recover()
         assert again.digest() == digest
         assert trainer.calls == []
+
+
+def expect_visible(durable: DurableEngine, state: Path) -> None:
+    """Each outcome is in the metrics and in `models list`."""
+    picture = Picture(take(durable.engine, REJECTIONS), {}, {}, {}, 0.0)
+    text = expose(make_registry(lambda: picture), "text/plain")[0].decode()
+    for name, value in (
+        ('fine_tunes_total{outcome="failed",stream="s"}', 4),
+        ('fine_tunes_total{outcome="rejected",stream="s"}', 1),
+        ('training_failures_total{reason="timeout",stream="s"}', 1),
+        ('training_failures_total{reason="killed",stream="s"}', 1),
+        ('training_failures_total{reason="memory",stream="s"}', 0),
+        ('training_failures_total{reason="diverged",stream="s"}', 2),
+    ):
+        found = re.search(rf"^tidegauge_{re.escape(name)} (\S+)$", text, re.MULTILINE)
+        assert found and float(found[1]) == value, name
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["models", "list", "--state", str(state)])
+    rows = [row for row in result.output.splitlines() if "failed" in row or "rejected" in row]
+    why = [next(w for w in ("timeout", "killed", "diverged", "worse error") if w in row) for row in rows]
+    assert why == ["timeout", "killed", "diverged", "diverged", "worse error"]
 
 
 def test_a_training_out_of_memory_is_survived(tmp_path: Path, worker: MeddledWorker) -> None:
@@ -161,3 +191,4 @@ def test_a_training_out_of_memory_is_survived(tmp_path: Path, worker: MeddledWor
         failed, after = store.models(STREAM)[1:]
         assert (failed.status, failed.reason) in [("failed", "memory"), ("failed", "killed")]
         assert after.status == "promoted"
+        assert durable.engine.streams[STREAM].learner.failures[failed.reason or ""] == 1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.detection.statistics import advance, begin, parameters
-from daemon.engine import Engine
+from daemon.engine.engine import Engine
 from daemon.engine.inputs import Promoted
 from daemon.engine.series import SERIES
 from daemon.learning import regime, rescaling
@@ -164,6 +164,6 @@ def test_networks_that_cannot_be_compared_keep_the_scale() -> None:
     made = engine(PureTrainer(), **SETTINGS)
     feed(made, rows(range(230)))
     learner = the(made).learner
-    empty = learner.gate.sample(np.zeros(0, np.int64), 0)
+    empty = learner.promoting.gate.sample(np.zeros(0, np.int64), 0)
     assert learner.serving.scorer is not None
     assert rescaling.ratio(learner.serving.scorer, learner.serving.scorer, empty).tolist() == [1, 1]

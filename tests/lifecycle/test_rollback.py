@@ -64,7 +64,7 @@ def test_a_bad_promotion_is_taken_back(store: Store) -> None:
     for start in range(0, SLOTS, 10):
         durable.apply([batch(noise(range(start, start + 10)))], {}, 0)
     learner = durable.engine.streams[STREAM].learner
-    assert learner.rollbacks == 1
+    assert learner.promoting.rollbacks == 1
     bad, good = store.models(STREAM)[2], store.models(STREAM)[1]
     assert (bad.status, good.status) == ("rolled_back", "promoted")
     numbers = bad.manifest["rollback"]
@@ -90,7 +90,7 @@ def test_cuts_and_dumps_do_not_matter_to_a_rollback() -> None:
     feed(first, noise(range(308)))
     loaded = Engine(BadTrainer())
     loaded.load(first.dump())
-    assert the(loaded).learner.probation is not None
+    assert the(loaded).learner.promoting.probation is not None
     feed(loaded, noise(range(308, SLOTS)))
     dumps.add(loaded.dump())
     assert len(dumps) == 1
@@ -102,7 +102,7 @@ def test_a_fault_after_a_good_promotion_does_not_take_it_back() -> None:
     rows = [(label, slot, value + 15.0 * (slot > 310)) for label, slot, value in noise(range(SLOTS))]  # type: ignore[operator]
     events = feed(made, rows)
     assert any(event.started_at // 1800 - FIRST > 304 for event in events)
-    assert the(made).learner.rollbacks == 0
+    assert the(made).learner.promoting.rollbacks == 0
 
 
 def test_rollback_can_be_turned_off() -> None:
@@ -110,7 +110,7 @@ def test_rollback_can_be_turned_off() -> None:
     model = SETTINGS["model"] | {"rollback": {"enabled": False}}  # type: ignore[operator]
     made = engine(BadTrainer(), **(SETTINGS | {"model": model}))
     feed(made, noise(range(SLOTS)))
-    assert the(made).learner.rollbacks == 0
+    assert the(made).learner.promoting.rollbacks == 0
 
 
 def test_settings_change_what_a_probation_asks() -> None:
@@ -120,4 +120,4 @@ def test_settings_change_what_a_probation_asks() -> None:
     model = SETTINGS["model"] | {"rollback": {"enabled": False}}  # type: ignore[operator]
     made.step(Configured(config(**(SETTINGS | {"model": model}))))
     feed(made, noise(range(306, SLOTS)))
-    assert the(made).learner.rollbacks == 0
+    assert the(made).learner.promoting.rollbacks == 0

@@ -155,14 +155,14 @@ def test_held_back_windows_are_never_trained_on() -> None:
     for call in trainer.calls[1:]:
         slots = [round(at) for at in (call.trained_from or 0, call.trained_to or 0)]
         assert not held_back(np.array(slots) // 1800, 8, 0).any()
-    wanted = the(made).learner.gate.held_back(0, the(made).learner.seen_to)
+    wanted = the(made).learner.promoting.gate.held_back(0, the(made).learner.promoting.seen_to)
     assert held_back(wanted.local_s // 1800, 8, 0).all()
     assert len(wanted.x) > 16
     open_trainer = PureTrainer()
     free = engine(open_trainer, **OFF)
     feed(free, noise(range(SLOTS)))
     assert len(open_trainer.calls[-1].x) > len(trainer.calls[-1].x)
-    assert the(free).learner.gate.held_back(0, the(free).learner.seen_to).x.shape[0] < 16
+    assert the(free).learner.promoting.gate.held_back(0, the(free).learner.promoting.seen_to).x.shape[0] < 16
 
 
 def test_without_the_gate_a_poisoned_model_serves() -> None:

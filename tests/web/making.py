@@ -10,6 +10,7 @@ import numpy as np
 from adapters.base import REJECTIONS
 from daemon.engine.events import REASONS, Event
 from daemon.engine.stream import ENGINE_REJECTIONS
+from daemon.learning.learner import FAILURES
 from daemon.metrics.collector import Durations, Picture
 from daemon.metrics.snapshot import SeriesColumns, StreamSnapshot
 
@@ -78,6 +79,7 @@ def stream(name: str = "taxi", series: SeriesColumns | None = None, **changes: A
             "promoted_at": NOW - 1800,
         },
         trainings={"promoted": 4, "rejected": 0, "failed": 0, "skipped": 0},
+        training_failures=dict.fromkeys(FAILURES, 0),
         rollbacks=0,
         drift_detections=0,
         training=False,

@@ -113,7 +113,8 @@ def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any
     took = seconds()
     sha256 = write_bundle(job.directory / BUNDLE, trained.bundle)
     windows = prepare(histories, job.recipe).windows
-    threshold = threshold_of(trained.errors["validation"])
+    size = job.recipe.network.window
+    threshold = threshold_of(histories, windows["validation"], trained.errors["validation"], labelled, size)
     figures: dict[str, Any] = {"injected AUC": trained.detection["all"]}
     if any(labelled):
         alarms = meet(histories, windows["test"], trained.errors["test"], threshold, labelled)

@@ -218,7 +218,8 @@ def error_figures(scored: Scored, index: int) -> list[Figure]:
     top = max(float(bar.y.max()) for bar in bars)
     mark = Trace("threshold", np.array([scored.threshold] * 2), np.array([0.0, top]))
     note = (
-        f"The threshold is the {100 * QUANTILE:g} % quantile of the validation errors. The last bar holds all beyond."
+        f"The threshold is the {100 * QUANTILE:g} % quantile of the validation errors, labelled windows left out. "
+        "The last bar holds all beyond."
     )
     share = "share of the part's readings"
     found = [Figure(f"errors-{index}", "Distribution of the error", "error", share, [*bars, mark], note)]
@@ -253,6 +254,7 @@ def alarm_figures(alarms: Alarms) -> dict[str, Any]:
     return {
         "windows found": f"{alarms.found}/{alarms.windows}",
         "false episodes": alarms.false_episodes,
+        "found in budget": f"{alarms.found_in_budget}/{alarms.windows}",
         "delay, slots": alarms.median_delay_slots,
         "VUS-PR": alarms.vus_pr,
         "AUC-PR": j.auc_pr,

@@ -307,11 +307,27 @@ def test_alarms_meet_labelled_windows() -> None:
     for slot in (152, 153, 220):
         errors[slots.index(slot)] = 1.0
     spans = [(150 * 1800.0, 160 * 1800.0), (250 * 1800.0, 260 * 1800.0)]
-    alarms = meet([series], windows, errors, threshold_of(np.full(10, 0.5)), [spans])
+    alarms = meet([series], windows, errors, 0.5, [spans])
     assert (alarms.windows, alarms.found, alarms.false_episodes, alarms.median_delay_slots) == (2, 1, 1, 2.0)
     assert alarms.event_recall == 0.5
     assert alarms.judgement.counts.true_positive == 2
     assert 0 < alarms.vus_pr < 1
+    # 184 slots of half an hour are 0.1 months, so no false episode is within the budget
+    assert alarms.found_in_budget == 0
+    errors[slots.index(153)] = 2.0
+    assert meet([series], windows, errors, 0.5, [spans]).found_in_budget == 1
+
+
+def test_known_anomalies_do_not_raise_the_threshold() -> None:
+    """Windows that reach into a labelled one do not count; where nothing else is left, all do."""
+    series = history(n=300)
+    windows = cut([series], [scale_of(series)], [(100, 300)], 16, False)
+    slots = windows.slot
+    span = (150 * 1800.0, 160 * 1800.0)
+    errors = np.where((slots >= 150) & (slots <= 175), 9.0, 0.5)
+    assert threshold_of([series], windows, errors, [[span]], 16) == 0.5
+    assert threshold_of([series], windows, errors, [[(150 * 1800.0, 159 * 1800.0)]], 16) > 0.5
+    assert threshold_of([series], windows, errors, [[(0.0, 300 * 1800.0)]], 16) == 9.0
 
 
 def test_a_network_of_a_recipe_has_its_shapes() -> None:

@@ -92,6 +92,7 @@ class Ensemble(Network):
         members = [build(each.architecture, each.network, seed + i) for i, each in enumerate(described)]
         super().__init__(config, max(member.numbers for member in members))
         self.members = nn.ModuleList(members)
+        self.names = [each.name for each in described]
         self.skipped = [config.window - member.window for member in members]  # slots too old for a member
         self.weights = nn.Buffer(torch.tensor([each.weight for each in described]), persistent=False)  # (M,)
 

@@ -71,3 +71,63 @@ def seasonal(kind: Noise, days: int, slots_per_day: int, seed: int | tuple[int, 
     season = (sizes[:, None] * day).reshape(-1)
     made: Floats = unit * (level + season + strength * noise(kind, len(season), rng))
     return made
+
+
+DRIVEN = "driven-1"
+"""Names the rules of `driven` and `break_vector`: figures of another generator are not comparable."""
+
+Fault = Literal["one variable off", "one variable in range", "relation broken"]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+
+_LOAD_PERIODS = (60.0, 2000.0)  # slots, of the hidden loads
+_DRIVEN_NOISE = 0.05  # of a variable, whose own movement is about 0.6
+_OFF = 3.0  # standard deviations that one variable is off by
+_BROKEN = 20  # a broken relation takes one variable of so many
+
+
+def driven(slots: int, width: int, loads: int, seed: int) -> Floats:
+    """Vectors of many sensors that a few hidden loads drive, so that one sensor says much of the others.
+
+    Each load is a sum of three sines; a sensor is the hyperbolic tangent of a mixture of the loads, with a little noise
+    of its own.
+
+    Args:
+        slots: Vectors (N).
+        width: Sensors (F).
+        loads: Hidden loads, far fewer.
+        seed: Equal arguments give equal bits.
+
+    Returns:
+        Shape (N, F), about -1.2 to 1.2.
+    """
+    rng = np.random.default_rng(seed)
+    shortest, longest = np.log(_LOAD_PERIODS)
+    period = np.exp(rng.uniform(shortest, longest, (3, loads)))
+    phase = rng.uniform(0, 2 * np.pi, (3, loads))
+    at = np.arange(slots)[:, None, None]
+    load = np.sin(2 * np.pi * at / period + phase).sum(1) / np.sqrt(1.5)  # (N, loads), variance 1
+    mixed = load @ (rng.standard_normal((loads, width)) / np.sqrt(loads))  # (N, F)
+    made: Floats = np.tanh(mixed) + _DRIVEN_NOISE * rng.standard_normal((slots, width))
+    return made
+
+
+def break_vector(values: Floats, at: int, length: int, fault: Fault, seed: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Vectors with a fault in `length` slots from `at` on.
+
+    `one variable off` moves one by 3 of its standard deviations. The others keep every variable in its range: they
+    hold the values of as many slots elsewhere, in one variable or in every twentieth.
+
+    Returns:
+        A copy, shape (N, F), and the variables at fault.
+    """
+    rng = np.random.default_rng([seed, at])
+    out, width = values.copy(), values.shape[1]
+    count = width // _BROKEN if fault == "relation broken" else 1
+    chosen = np.sort(rng.choice(width, max(1, count), replace=False))
+    rows = np.arange(at, at + length)
+    if fault == "one variable off":
+        out[rows[:, None], chosen] += _OFF * values[:, chosen].std(0) * rng.choice((-1.0, 1.0))
+        return out, chosen
+    elsewhere = int(rng.integers(0, len(values) - length))
+    out[rows[:, None], chosen] = values[elsewhere : elsewhere + length][:, chosen]
+    return out, chosen

@@ -30,6 +30,7 @@ _FUNCTIONS: dict[Any, str] = {
     torch.relu: "ReLU",
     torch.cat: "concatenate",
 }
+_ARITHMETIC = (operator.add, torch.add, operator.sub, operator.mul, operator.truediv)
 _METHODS = {
     "softmax": "softmax",
     "sigmoid": "sigmoid",
@@ -86,13 +87,7 @@ class _Tracer(fx.Tracer):
 
 
 def graph(network: Network) -> list[GraphNode]:
-    """The graph of a network, inputs first, each node after those that feed it.
-
-    Raises:
-        ValueError: It is an ensemble: its members are drawn each by itself.
-    """
-    if isinstance(network, Ensemble):
-        raise ValueError("an ensemble is not drawn as one graph; draw the bundles that it was made of")
+    """The graph of a network that is no ensemble, inputs first, each node after those that feed it."""
     core = _Core(network.eval())
     traced = fx.GraphModule(core, _Tracer().trace(core))
     inputs = (
@@ -119,6 +114,17 @@ def graph(network: Network) -> list[GraphNode]:
     return _needed(nodes)
 
 
+def graphs(network: Network) -> list[tuple[str, list[GraphNode]]]:
+    """The graph of a network without a name, or those of an ensemble's members with their names and weights."""
+    if not isinstance(network, Ensemble):
+        return [("", graph(network))]
+    found = []
+    for name, weight, member in zip(network.names, network.weights.tolist(), network.members, strict=True):
+        assert isinstance(member, Network)
+        found.append((f"{name}, weight {weight:.3g}, newest {member.window} slots", graph(member)))
+    return found
+
+
 def _idle(made: GraphNode, nodes: list[GraphNode]) -> bool:
     """Whether an operation is on constants only, or joins nothing to what it is given."""
     joins = made.label == "concatenate" and made.inputs and nodes[made.inputs[0]].shape == made.shape
@@ -138,7 +144,18 @@ def _node(node: fx.Node, modules: dict[str, nn.Module], feeds: tuple[int, ...]) 
     name = _FUNCTIONS.get(node.target) if node.op == "call_function" else _METHODS.get(str(node.target))
     if name is None:
         return None
-    return GraphNode(name, "", shape, "operation", inside, feeds)
+    return GraphNode(f"{name}{_constant(node)}", "", shape, "operation", inside, feeds)
+
+
+def _constant(node: fx.Node) -> str:
+    """What an operation has for its second operand when that is no result of another: a number or a table."""
+    other = node.args[1] if node.target in _ARITHMETIC and len(node.args) > 1 else None
+    if isinstance(other, (int, float)):
+        return f" {other:g}"
+    if isinstance(other, fx.Node) and other.op == "get_attr":
+        path = str(other.target).removesuffix(".table")
+        return f" {path.rpartition('.')[2]}"
+    return " √d" if isinstance(other, fx.Node) and getattr(other.target, "__name__", "") == "sqrt" else ""
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:

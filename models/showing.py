@@ -12,6 +12,7 @@ from torch import nn
 
 from models.architectures import ARCHITECTURES, LABELLED, build
 from models.bundle import read_bundle
+from models.ensemble import Ensemble
 from models.network import CALENDAR, Network, NetworkConfig
 
 _WIDTH = {"manufacturing": 1000}  # of the reference; one variable elsewhere
@@ -32,12 +33,13 @@ class LayerShown:
 
 @dataclass(frozen=True, slots=True)
 class NetworkShown:
-    """A network; `parameters` are those of all copies."""
+    """A network; `parameters` are those of all copies, `members` the networks that an ensemble is made of, else 0."""
 
     architecture: str
     window: int
     width: int
     copies: int
+    members: int
     parameters: int
     layers: list[LayerShown]
 
@@ -73,12 +75,26 @@ def shown(architecture: str, network: Network) -> NetworkShown:
         torch.zeros(1, CALENDAR),
     )
     found = torchinfo.summary(network.eval(), input_data=inputs, verbose=0, depth=9)
+    names = network.names if isinstance(network, Ensemble) else []
     layers = [
-        LayerShown(each.var_name, each.depth - 1, each.class_name, list(each.output_size), _count(each.module))
+        LayerShown(
+            _name(each.var_name, each.depth, names),
+            each.depth - 1,
+            each.class_name,
+            list(each.output_size),
+            _count(each.module),
+        )
         for each in found.summary_list
         if each.depth > 0 and each.var_name != "dropout"
     ]
-    return NetworkShown(architecture, network.window, network.width, network.copies, _count(network), layers)
+    return NetworkShown(
+        architecture, network.window, network.width, network.copies, len(names), _count(network), layers
+    )
+
+
+def _name(name: str, depth: int, members: list[str]) -> str:
+    """A module's name; a member of an ensemble, two levels down, has one of its own in place of its number."""
+    return members[int(name)] if depth == 2 and members and name.isdigit() else name
 
 
 def _count(module: nn.Module) -> int:

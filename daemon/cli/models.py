@@ -13,7 +13,7 @@ from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
 from daemon.cli.replaying import choose_stream
 from daemon.config.file import load
 from daemon.showing import progress, table_console
-from daemon.words import instant, plural
+from daemon.words import instant
 
 if TYPE_CHECKING:
     from daemon.store import ModelRecord, Store
@@ -97,7 +97,7 @@ def models_show(
 ) -> None:
     """Show a network's layers and parameters."""
     from models.drawing import draw
-    from models.graph import graph as trace
+    from models.graph import graphs
     from models.showing import network_of, shown
 
     with errors():
@@ -105,7 +105,7 @@ def models_show(
             architecture, network = network_of(name)
             found = shown(architecture, network)
             if graph is not None:
-                graph.write_text(draw(trace(network), f"{name}: {found.parameters:,} parameters"), "utf-8")
+                graph.write_text(draw(graphs(network), f"{name}: {found.parameters:,} parameters"), "utf-8")
         except ValueError as error:
             fail(str(error))
         if as_json:
@@ -116,9 +116,13 @@ def models_show(
             name_cell = "  " * layer.depth + layer.name
             table.add_row(name_cell, layer.kind, str(layer.output), f"{layer.parameters:,}" if layer.parameters else "")
         table_console().print(table)
-        copies = f", {plural(found.copies, 'copy')}" if found.copies == 1 else f", {found.copies} copies"
+        made_of = (
+            f"{found.members} members"
+            if found.members
+            else f"{found.copies} {'copy' if found.copies == 1 else 'copies'}"
+        )
         typer.echo(
-            f"{architecture}: {found.parameters:,} parameters; window {found.window}, width {found.width}{copies}"
+            f"{architecture}: {found.parameters:,} parameters; window {found.window}, width {found.width}, {made_of}"
         )
 
 

@@ -103,8 +103,7 @@ def _chosen(settings: Settings, stream: str | None) -> str:
 
 def _taken(settings: StreamSettings, batch: Batch) -> Batch:
     """The readings of a journaled batch that the engine did not reject: of the stream's width, none in the future."""
-    width = 1 if isinstance(settings.format.value, str) else len(settings.format.value)
-    kept = np.full(len(batch), batch.values.shape[1] == width)
+    kept = np.full(len(batch), batch.values.shape[1] == settings.format.width)
     if settings.clock == "wall":
         kept &= batch.at_ms <= batch.received_at_ms + settings.future * 1000
     return replace(

@@ -89,6 +89,8 @@ def test_the_command_writes_a_bundle(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["window"] == 16
     assert read_bundle(out) == combine(members())
     shown = json.loads(run(app, ["models", "show", str(out), "--json"]).stdout)
+    assert shown["members"] == 2
+    assert [layer["name"] for layer in shown["layers"] if layer["depth"] == 1] == ["long", "short"]
     assert shown["parameters"] == sum(w.size for b in members().values() for w in b.weights.values())
     assert run(app, ["models", "combine", files[0], "--out", str(out)]).exit_code == 1
 

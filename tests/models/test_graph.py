@@ -12,8 +12,9 @@ from daemon.cli.app import app
 from models.architectures import ARCHITECTURES, build
 from models.bundle import write_bundle
 from models.drawing import draw
-from models.graph import graph
-from models.network import NetworkConfig
+from models.ensemble import Member, members_option
+from models.graph import graph, graphs
+from models.network import NetworkConfig, options
 from tests.models.samples import bundle
 
 COUNTS = {"manufacturing": 1_058_824, "dense-3": 5_063, "dense-4": 6_055, "lstm": 252}
@@ -77,11 +78,35 @@ def test_self_attention_is_drawn() -> None:
     labels = [nodes[i].label for i in inside]
     assert labels == [
         *("Linear q", "Linear k", "Linear v"),
-        *("matrix product", "÷", "mask", "softmax", "×", "matrix product", "Linear o"),
+        *("matrix product", "÷ √d", "mask", "softmax", "×", "matrix product", "Linear o"),
     ]
     q, k, v, first = inside[:4]
     assert nodes[q].inputs == nodes[k].inputs == nodes[v].inputs
     assert set(nodes[first].inputs) == {q, k}
     assert v in nodes[inside[8]].inputs
-    assert ">encoder.1.attention<" in draw(nodes, "a <b>")
-    assert "a &lt;b&gt;" in draw(nodes, "a <b>")
+    drawn = draw([("", nodes)], "a <b>")
+    assert ">encoder.1.attention<" in drawn
+    assert "a &lt;b&gt;" in drawn
+
+
+def test_constants_are_named() -> None:
+    """The calendar's angles are moved into 0 to 1, and a position's place is added."""
+    assert {"+ 1", "÷ 2"} <= {node.label for node in graph(build("dense-3", NetworkConfig(copies=1)))}
+    own = {node.label for node in graph(build("masked-autoencoder", NetworkConfig(copies=1)))}
+    assert own & {"× visible", "concatenate"} == {"× visible", "concatenate"}
+    assert "+ positions" in {node.label for node in graph(build("transformer", NetworkConfig(copies=1)))}
+
+
+def test_an_ensemble_is_drawn_member_by_member(tmp_path: Path) -> None:
+    """Each member's graph under its name and weight, side by side; all outputs meet in one mean."""
+    shapes = {"long": NetworkConfig(window=12, copies=1), "short": NetworkConfig(window=8, copies=1)}
+    members = [Member(name, "lstm", shape, 0.5) for name, shape in shapes.items()]
+    config = NetworkConfig(window=12, copies=1, options=options({"members": members_option(members)}))
+    drawn = draw(graphs(build("ensemble", config)), "both")
+    root = ET.fromstring(drawn)
+    texts = [text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"long, weight 0.5, newest 12 slots", "short, weight 0.5, newest 8 slots"} <= set(texts)
+    assert texts.count("LSTM encoder  5 → 2") == 2
+    assert texts.count("weighted mean of the scores") == 1
+    ends = [path.get("d", "").rpartition("V")[2] for path in root.iter("{http://www.w3.org/2000/svg}path")]
+    assert ends.count(ends[-1]) == 2

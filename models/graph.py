@@ -104,6 +104,9 @@ def graph(network: Network) -> list[GraphNode]:
         if node.op != "output" and "tensor_meta" not in node.meta:  # a size, a device, a mask that is not there
             place[node] = ()
             continue
+        if 0 in _shape(node):  # a slice of nothing, as the other variables are where there is one
+            place[node] = ()
+            continue
         feeds = tuple(dict.fromkeys(i for each in node.all_input_nodes for i in place[each]))
         made = _node(node, modules, feeds)
         if made is None or (made.kind == "operation" and _idle(made, nodes)):

@@ -17,6 +17,7 @@ from daemon.words import plural
 
 SEED_COLUMNS = ("detector", "seed", "standard", "low FP", "low FN", "windows", "false")
 RANKING_COLUMNS = ("detector", "VUS-PR", "AUC-PR", "recall", "false/week", "delay")
+FAULT_COLUMNS = ("fault", "faults", "AUC of the error", "AUC of the rank", "found", "sensor named")
 RATE_COLUMNS = ("budget", "noise", "series", "months", "episodes", "a month", "reasons")
 PART_COLUMNS = ("detector", "standard", "low FP", "low FN", "windows", "false", "VUS-PR")
 FILE_COLUMNS = ("file", "detector", "seed", "windows", "false", "raw", "VUS-PR", "delays")
@@ -62,6 +63,43 @@ def throughput(
     typer.echo(f"train --from: {found.history_readings:,} readings in {found.train_seconds:.1f} s")
     for phase, share in sorted(found.phases.items(), key=lambda item: -item[1]):
         typer.echo(f"  {100 * share:4.1f} %  {phase}")
+
+
+@bench_app.command()
+def vectors(
+    slots: Annotated[
+        int, typer.Option(help="Vectors, one a minute; the first two thirds are trained on.", min=500)
+    ] = 6000,
+    sensors: Annotated[int, typer.Option(help="Numbers in a vector.", min=20)] = 1000,
+    epochs: Annotated[int, typer.Option(help="Epochs of the training, at most.", min=1)] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of the vectors, the faults and the training.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Faults that `manufacturing` finds in made vectors of many sensors, and how many a second a daemon scores."""
+    from daemon.bench.vectors import vectors as measure
+
+    with errors(), tempfile.TemporaryDirectory(prefix="tidegauge-bench-") as directory:
+        try:
+            found = measure(Path(directory), slots, epochs, seed, lambda line: typer.echo(line, err=True), sensors)
+        except RuntimeError as error:
+            fail(str(error))
+    if as_json:
+        typer.echo(orjson.dumps(found.to_json()).decode())
+        return
+    table = Table(*FAULT_COLUMNS)
+    for kind in found.kinds:
+        figures = (f"{kind.auc_error:.3f}", f"{kind.auc_rank:.3f}", str(kind.found), str(kind.named))
+        table.add_row(kind.kind, str(kind.faults), *figures)
+    table_console().print(table)
+    losses = ", ".join(f"{part} {loss:.5f}" for part, loss in found.losses.items())
+    typer.echo(
+        f"{found.parameters:,} parameters, {found.train_windows:,} windows in {found.train_seconds:.0f} s: {losses}"
+    )
+    typer.echo(f"{plural(found.false_events, 'event')} without a fault; generator {found.generator}")
+    typer.echo(
+        f"standard input to exit: {found.readings_per_second:,.0f} vectors/s, "
+        f"{found.readings_per_cpu_second:,.0f} a second of one core"
+    )
 
 
 @bench_app.command()

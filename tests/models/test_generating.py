@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.generating import NOISES, Noise, noise, seasonal
+from models.generating import FAULTS, NOISES, Fault, Noise, break_vector, driven, noise, seasonal
 
 
 @pytest.mark.parametrize("kind", NOISES)
@@ -37,3 +37,25 @@ def test_seasonal_repeats_and_differs() -> None:
     assert not np.allclose(a, b)
     days = a.reshape(28, 48)[np.arange(28) % 7 < 5]
     assert (days - days.mean(axis=0)).std() < 0.8 * days.std()
+
+
+def test_driven_vectors_have_few_dimensions() -> None:
+    """Half of the variance of 200 sensors is in 8 directions and nearly all in 40, though each has its own noise."""
+    made = driven(1500, 200, 8, 1)
+    assert (made == driven(1500, 200, 8, 1)).all()
+    variance = np.linalg.svd(made - made.mean(0), compute_uv=False) ** 2
+    assert variance[:8].sum() > 0.5 * variance.sum()
+    assert variance[:40].sum() > 0.95 * variance.sum()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_changes_what_it_says(fault: Fault) -> None:
+    """Only the named variables in the named slots change; but for one that is off, each stays in its range."""
+    made = driven(600, 100, 8, 2)
+    broken, chosen = break_vector(made, 300, 5, fault, 3)
+    changed = broken != made
+    assert set(np.flatnonzero(changed.any(1))) == set(range(300, 305))
+    assert set(np.flatnonzero(changed.any(0))) == set(chosen.tolist())
+    assert len(chosen) == (5 if fault == "relation broken" else 1)
+    inside = (broken >= made.min(0)) & (broken <= made.max(0))
+    assert inside.all() == (fault != "one variable off")

@@ -92,9 +92,18 @@ def test_self_attention_is_drawn() -> None:
 def test_constants_are_named() -> None:
     """The calendar's angles are moved into 0 to 1, and a position's place is added."""
     assert {"+ 1", "÷ 2"} <= {node.label for node in graph(build("dense-3", NetworkConfig(copies=1)))}
+    assert "+ positions" in {node.label for node in graph(build("transformer", NetworkConfig(copies=1)))}
     own = {node.label for node in graph(build("masked-autoencoder", NetworkConfig(copies=1)))}
     assert own & {"× visible", "concatenate"} == {"× visible", "concatenate"}
-    assert "+ positions" in {node.label for node in graph(build("transformer", NetworkConfig(copies=1)))}
+
+
+def test_only_what_has_numbers_feeds() -> None:
+    """The other variables enter the decoder beside the bottleneck; where there are none, no edge goes there."""
+    for width, joined in ((1, 1), (3, 2)):
+        nodes = graph(build("masked-autoencoder", NetworkConfig(width=width, copies=1)))
+        assert sum(node.label == "concatenate" for node in nodes) == joined
+        (decoder,) = [node for node in nodes if node.detail == f"{2 if width == 1 else 5} → 32"]
+        assert len(decoder.inputs) == 1
 
 
 def test_an_ensemble_is_drawn_member_by_member(tmp_path: Path) -> None:

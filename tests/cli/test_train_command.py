@@ -89,7 +89,7 @@ def test_what_cannot_be_read_ends_in_one_line(tmp_path: Path) -> None:
         ((tmp_path / "bad.parquet",), 1, "not a Parquet file"),
         ((csv_file(tmp_path), "--value", "litres"), 1, "no reading was accepted"),
         ((csv_file(tmp_path), "--recipe", "dense-7"), 2, "there are dense-3, dense-4"),
-        ((csv_file(tmp_path), "--recipe", "relative"), 2, "not for this task"),
+        ((csv_file(tmp_path), "--recipe", "context"), 2, "not for this task"),
         ((csv_file(tmp_path), "--device", "tpu"), 2, "use auto, cpu or cuda"),
         ((), 2, "give either files"),
     ]:
@@ -164,22 +164,47 @@ def test_a_comparison_ends_with_bundles_and_one_report(tmp_path: Path) -> None:
     assert read_bundle(out / "small" / BUNDLE).manifest.stream == "offline"
 
 
-def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path) -> None:
-    """kill -9 after the first checkpoint, the command again: the bundle of a run that was never stopped."""
-    recipe, file = small(tmp_path, 60), csv_file(tmp_path)
+def command(recipe: Path, file: Path, out: Path) -> list[str]:
+    return ["train", "autoencoder", str(file), "--recipe", str(recipe), "--out", str(out)]
 
-    def command(out: Path) -> list[str]:
-        words = ["train", "autoencoder", str(file), "--recipe", str(recipe), "--out", str(out)]
-        return [sys.executable, "-m", "daemon.cli", *words]
 
-    killed = subprocess.Popen(command(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    checkpoint = tmp_path / "killed" / "small" / CHECKPOINT
+def said(output: str) -> list[str]:
+    """What it said beside its progress."""
+    return [line for line in output.splitlines() if not line.startswith("small:")]
+
+
+def kill_after_a_checkpoint(words: list[str], checkpoint: Path) -> None:
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "daemon.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while not checkpoint.exists() and killed.poll() is None:
         time.sleep(0.01)
     killed.kill()
     assert killed.wait() == -signal.SIGKILL
-    assert run(*command(tmp_path / "killed")[3:])[0] == 0
-    assert run(*command(tmp_path / "whole")[3:])[0] == 0
+
+
+def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path) -> None:
+    """kill -9 after the first checkpoint, a full disk, a damaged input, the command again: the bundle of a run that was
+    never stopped. What went wrong is said in one line each, and the checkpoint stays as it was."""
+    recipe, file = small(tmp_path, 60), csv_file(tmp_path)
+    words, checkpoint = command(recipe, file, tmp_path / "killed"), tmp_path / "killed" / "small" / CHECKPOINT
+    kill_after_a_checkpoint(words, checkpoint)
+    good = checkpoint.read_bytes()
+
+    checkpoint.with_name(CHECKPOINT + ".tmp").unlink(missing_ok=True)  # of the killed run
+    checkpoint.with_name(CHECKPOINT + ".tmp").symlink_to("/dev/full")
+    code, output = run(*words)
+    assert (code, said(output)) == (1, [f"tidegauge: {checkpoint}: No space left on device"])
+
+    damaged = tmp_path / "damaged" / "meter.csv"
+    damaged.parent.mkdir()
+    damaged.write_bytes(file.read_bytes().replace(b",", b"\x00", 300))
+    code, output = run(*command(recipe, damaged, tmp_path / "killed"))
+    assert (code, len(said(output)), str(damaged) in output) == (1, 1, True), output
+    assert checkpoint.read_bytes() == good
+
+    assert run(*words)[0] == 0
+    assert run(*command(recipe, file, tmp_path / "whole"))[0] == 0
     whole, resumed = (read_bundle(tmp_path / name / "small" / BUNDLE) for name in ("whole", "killed"))
     assert whole == resumed
 

@@ -1,4 +1,4 @@
-"""From the readings of a window to numbers of positions: three ways to embed a reading, and the positional encoding.
+"""From the readings of a window to numbers of positions: four ways to embed a reading, and the positional encoding.
 
 Shapes: B windows, W slots, F variables, D numbers of a position.
 """
@@ -64,6 +64,30 @@ class ConvolutionEmbedding(nn.Module):
         # one linear map, not conv1d, whose bits depend on the batch on some machines
         near = padded.unfold(1, self.kernel, 1).flatten(2)  # (B, W, (F + 1) * kernel)
         out: Tensor = self.map(near)  # (B, W, D)
+        return out
+
+
+class PatchEmbedding(nn.Module):
+    """One position for each `patch` slots in a row: attention over a window becomes cheaper by the square of it.
+
+    Args:
+        width: Variables of a reading (F).
+        kernel: Slots that are seen at once before the patches are formed, odd.
+        patch: Slots of a patch (P); it divides W.
+        dim: Numbers of a position (D).
+    """
+
+    def __init__(self, width: int, kernel: int, patch: int, dim: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.slots = ConvolutionEmbedding(width, kernel, dim)
+        self.map = nn.Linear(patch * dim, dim)
+
+    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
+        """Embedding of each patch, (B, W, F) and (B, W) give (B, W / P, D)."""
+        slots = torch.relu(self.slots(x, visible))  # (B, W, D)
+        patches = slots.view(slots.shape[0], -1, self.patch * slots.shape[-1])  # (B, W / P, P * D)
+        out: Tensor = self.map(patches)  # (B, W / P, D)
         return out
 
 

@@ -30,7 +30,8 @@ def own_scale(x: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
 
 def _largest(config: TransformerConfig, network: NetworkConfig) -> int:
     """Size of the largest intermediate result of one window."""
-    return network.window * max(config.heads * network.window, config.feedforward, config.dim)
+    tokens = network.window // (config.patch if config.embedding == "patches" else 1)
+    return max(tokens * max(config.heads * tokens, config.feedforward), network.window * config.dim)
 
 
 class TransformerReconstructor(Network):

@@ -1,6 +1,7 @@
 """The Transformer, an encoder and a decoder over a window, for both tasks: `classify` and `reconstruct`.
 
-Shapes: B windows, W slots, F variables, K copies, D numbers of a position, N classes.
+Shapes: B windows, W slots, T positions (W over the slots of a patch), F variables, K copies, D numbers of a position,
+N classes.
 
 TorchScript scripts it, never traces it: a trace would freeze the dropout and the masks of one example. Its layers are
 written out and know no fast path, so eager and scripted agree on padded positions too.
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from models.attention import Attention, AttentionConfig, causal
-from models.embedding import BinEmbedding, ConvolutionEmbedding, Positions
+from models.embedding import BinEmbedding, ConvolutionEmbedding, PatchEmbedding, Positions
 from models.network import (
     CALENDAR,
     NetworkConfig,
@@ -34,10 +35,11 @@ class TransformerConfig:
 
     Attributes:
         embedding: `bins`: a table's row for each binned reading, F must be 1; `linear`: a linear map of the reading;
-            `convolution`: a map of the reading and its neighbours.
+            `convolution`: a map of the reading and its neighbours; `patches`: the same, then a map of `patch` slots.
         bins: Bins between `-reach` and `reach`; readings beyond are in the first and the last.
         reach: In units of the readings as the network sees them.
         kernel: Readings that the convolution sees at once, odd.
+        patch: With `patches` the slots of a position, which divide the window.
         scaled: Whether each window is first moved and scaled to mean 0 and spread 1 over its visible slots.
         calendar: Whether each slot's time of day and week is added to its embedding.
         positions: `sine` or `learned` positional encoding.
@@ -52,10 +54,11 @@ class TransformerConfig:
             `last`: the newest slot's.
     """
 
-    embedding: Literal["bins", "linear", "convolution"] = "bins"
+    embedding: Literal["bins", "linear", "convolution", "patches"] = "bins"
     bins: int = 64
     reach: float = 4.0
     kernel: int = 5
+    patch: int = 5
     scaled: bool = False
     calendar: bool = False
     positions: Literal["sine", "learned"] = "sine"
@@ -70,7 +73,7 @@ class TransformerConfig:
     pooling: Literal["mean", "max", "last"] = "mean"
 
     def __post_init__(self) -> None:
-        if self.embedding == "convolution" and self.kernel % 2 == 0:
+        if self.embedding in ("convolution", "patches") and self.kernel % 2 == 0:
             raise ValueError(f"kernel is {self.kernel}, but it must be odd, so that it has a middle")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}, but it is a share below 1")
@@ -150,34 +153,34 @@ class Transformer(nn.Module):
     Args:
         config: Its layers.
         network: Its shapes.
-        outputs: Numbers for each position: N classes or F variables.
+        outputs: Numbers for each slot: N classes or F variables.
 
     Raises:
-        ValueError: Readings of several variables cannot be binned.
+        ValueError: Readings of several variables cannot be binned, or patches do not divide the window.
     """
 
     def __init__(self, config: TransformerConfig, network: NetworkConfig, outputs: int) -> None:
         super().__init__()
         if config.embedding == "bins" and network.width != 1:
             raise ValueError(f"readings of {network.width} variables cannot be binned; set embedding: linear")
-        self.window = network.window
+        self.patch = config.patch if config.embedding == "patches" else 1
+        if network.window % self.patch:
+            raise ValueError(f"a window of {network.window} slots cannot be cut into patches of {self.patch}")
+        self.tokens = network.window // self.patch
         self.slots = SlotCalendar(network.window, network.interval_s)
-        kernel = config.kernel if config.embedding == "convolution" else 1
-        self.embedding: nn.Module = ConvolutionEmbedding(network.width, kernel, config.dim)
-        if config.embedding == "bins":
-            self.embedding = BinEmbedding(config.bins, config.reach, config.dim)
+        self.embedding = _embedding(config, network.width)
         self.times = nn.Linear(CALENDAR, config.dim, bias=False) if config.calendar else None
-        self.positions = Positions(network.window, config.dim, config.positions == "learned")
+        self.positions = Positions(self.tokens, config.dim, config.positions == "learned")
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(config.dim)
         self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.decoder_norm = nn.LayerNorm(config.dim) if config.decoder_layers else None
-        self.output = WidenedLinear(config.dim, outputs)
+        self.output = WidenedLinear(config.dim, outputs * self.patch)
         self.causal = config.causal
 
     def forward(self, x: Tensor, visible: Tensor, calendar: Tensor) -> Tensor:
-        """Outputs of each position.
+        """Outputs of each slot.
 
         Args:
             x: Windows, shape (B, W, F).
@@ -187,19 +190,28 @@ class Transformer(nn.Module):
         Returns:
             Shape (B, W, outputs).
         """
-        embedded = self.embedding(x, visible)  # (B, W, D)
+        present = visible.reshape(visible.shape[0], -1, self.patch).any(-1)  # (B, T)
+        embedded = self.embedding(x, visible)  # (B, T, D)
         if self.times is not None:
-            embedded = embedded + self.times(self.slots(calendar))
-        embedded = self.dropout(self.positions(embedded))  # (B, W, D)
+            embedded = embedded + self.times(self.slots(calendar)[:, self.patch - 1 :: self.patch])
+        embedded = self.dropout(self.positions(embedded))  # (B, T, D)
         h = embedded
         for layer in self.encoder:
-            h = layer(h, visible)  # (B, W, D)
+            h = layer(h, present)  # (B, T, D)
         h = self.encoder_norm(h)
         if self.decoder_norm is not None:
             memory, h = h, embedded
-            mask = causal(self.window, x.device) if self.causal else None  # (W, W)
+            mask = causal(self.tokens, x.device) if self.causal else None  # (T, T)
             for layer in self.decoder:
-                h = layer(h, memory, visible, mask)  # (B, W, D)
+                h = layer(h, memory, present, mask)  # (B, T, D)
             h = self.decoder_norm(h)
-        out: Tensor = self.output(h)  # (B, W, outputs)
-        return out
+        patches: Tensor = self.output(h)  # (B, T, P * outputs)
+        return patches.reshape(patches.shape[0], -1, patches.shape[2] // self.patch)  # (B, W, outputs)
+
+
+def _embedding(config: TransformerConfig, width: int) -> nn.Module:
+    if config.embedding == "bins":
+        return BinEmbedding(config.bins, config.reach, config.dim)
+    if config.embedding == "patches":
+        return PatchEmbedding(width, config.kernel, config.patch, config.dim)
+    return ConvolutionEmbedding(width, config.kernel if config.embedding == "convolution" else 1, config.dim)

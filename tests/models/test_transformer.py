@@ -90,6 +90,7 @@ def test_the_document_s_transformer() -> None:
         {},
         {"embedding": "linear", "calendar": True, "positions": "learned", "norm_first": True},
         {"embedding": "convolution", "kernel": 7, "scaled": True, "pooling": "max"},
+        {"embedding": "patches", "patch": 3, "calendar": True, "causal": True, "pooling": "last"},
         {"causal": True, "encoder_layers": 1, "decoder_layers": 1},
         {"decoder_layers": 0},
     ],
@@ -197,11 +198,13 @@ def test_the_calendar_is_turned_back(interval_s: int) -> None:
 
 
 def test_impossible_options_are_refused() -> None:
-    """An unknown option, an even kernel, and bins for several variables are errors that name them."""
+    """An unknown option, an even kernel, unfit patches, and bins for several variables are errors that say so."""
     with pytest.raises(ValueError, match="unknown option colour"):
         build("transformer", NetworkConfig(options=options({"colour": 1})))
     with pytest.raises(ValueError, match="kernel is 4"):
         build("transformer", NetworkConfig(options=options({"embedding": "convolution", "kernel": 4})))
+    with pytest.raises(ValueError, match="window of 32 slots cannot be cut into patches of 5"):
+        build("transformer", NetworkConfig(options=options({"embedding": "patches"})))
     with pytest.raises(ValueError, match="2 variables cannot be binned"):
         build("transformer", NetworkConfig(width=2, options=options({"embedding": "bins"})))
     with pytest.raises(ValueError, match="dense-3 has no options"):

@@ -184,7 +184,7 @@ def transformer(
     as_json: Json = False,
 ) -> None:
     """Train a Transformer: as a stream's scorer, or to classify windows with injected anomalies."""
-    default = {"reconstruct": "transformer", "classify": "relative"}
+    default = {"reconstruct": "transformer", "classify": "context"}
     if task not in default:
         fail(f"--task {task}: use reconstruct or classify", 2)
     if folds and task != "classify":

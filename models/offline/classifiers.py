@@ -13,10 +13,10 @@ import torch
 from models.architectures import build
 from models.bundle import one_thread
 from models.offline import rules
-from models.offline.examples import examples
+from models.offline.examples import examples, fresh_examples
 from models.offline.fitting import Part, Progress, Say, fit
 from models.offline.history import History, HistoryError, digest
-from models.offline.lessons import Classification, Examples
+from models.offline.lessons import Classification, Examples, Fresh
 from models.offline.recipe import Recipe
 from models.offline.splitting import fold_series, split_series
 
@@ -30,11 +30,15 @@ class Material:
 
     Attributes:
         parts: Of training, validation and test; no series is in two.
+        learned: The series of the training part.
+        labelled: Of each of these, stretches that are left out.
         labels: Names of all series; `Examples.series` are indices into them.
         without: Series that have no clean stretch.
     """
 
     parts: Mapping[Part, Examples]
+    learned: list[History]
+    labelled: Labelled
     labels: list[str]
     without: list[str]
 
@@ -86,7 +90,9 @@ def material(
         part = np.where(folds == number, 2, np.where(folds == (number + 1) % of, 1, 0))
     place = np.zeros(len(labels), np.int64)
     place[present] = part
-    return Material({name: made.rows(place[made.series] == i) for i, name in enumerate(PARTS)}, labels, without)
+    parts = {name: made.rows(place[made.series] == i) for i, name in enumerate(PARTS)}
+    learned = sorted(set(parts["train"].series.tolist()))
+    return Material(parts, [histories[i] for i in learned], [labelled[i] for i in learned], labels, without)
 
 
 def train_classifier(
@@ -107,7 +113,7 @@ def train_classifier(
     one_thread()
     width = stuff.parts["train"].x.shape[-1]
     model = build(recipe.network.architecture, recipe.network.config(width, histories[0].interval_s), seed).to(device)
-    lesson = Classification(stuff.parts, device, recipe.examples.mirror)
+    lesson = Classification(stuff.parts, device, _fresh(stuff, recipe))
     split = ",".join(str(len(stuff.parts[name].x)) for name in PARTS)
     fingerprint = recipe.fingerprint(seed, digest(histories) + split, device.type)
     progress = fit(model, lesson, recipe.training, seed, checkpoint, fingerprint, say)
@@ -118,6 +124,15 @@ def train_classifier(
         {name: lesson.measure(model, name)[0] for name in PARTS},
         {name: lesson.probability(model, name) for name in PARTS},
     )
+
+
+def _fresh(stuff: Material, recipe: Recipe) -> Fresh | None:
+    """What draws the windows of each pass, where the recipe asks for it."""
+    asked, window = recipe.examples, recipe.network.window
+    if asked.fresh == "no":
+        return None
+    count = len(stuff.learned) * (asked.fresh_windows or asked.windows)
+    return Fresh(count, lambda count, rng: fresh_examples(stuff.learned, stuff.labelled, asked, window, count, rng))
 
 
 def baselines(stuff: Material) -> dict[str, tuple[npt.NDArray[np.float64], float]]:

@@ -6,17 +6,11 @@ happens now normal? Strengths are in units of the series' own spread, of which t
 
     deviation   the standard deviation of its clean readings
     residual    what is left of its movement beside its daily season (`injection.spread`), which is less
-
-What the network sees of a reading (`inputs`):
-
-    value       the reading alone, in deviations of its series: to be binned into tokens
-    relative    five numbers: its distance from the window's median in the window's deviations; its difference to the
-                reading before in robust deviations of the window's differences; both in deviations of the series; and
-                its distance from the reading a day before in deviations of the series, 0 where there is none
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -27,12 +21,15 @@ from models.injection import KINDS, inject, spread
 from models.offline.history import History, HistoryError
 from models.offline.lessons import Examples
 from models.offline.recipe import ExampleRecipe
+from models.offline.seeing import Raw, seen
+from models.offline.varying import varied
 
 Floats = npt.NDArray[np.float64]
 
-_MAD_TO_STD = 1.4826
+DAYS = 7  # before a reading, whose middle says what is usual at its time
+_A_CHANGED_SERIES = 128  # windows of each changed series
+_LEAST_WINDOWS = 4  # of a changed series
 _LEAST_DAYS = 3  # of readings, for a season to be taken away
-_NEAR, _FAR, _SHRINK = 6.0, 12.0, 3.0  # what the network sees is clipped, and the far columns are shrunk to its range
 
 
 class Clean(NamedTuple):
@@ -40,14 +37,14 @@ class Clean(NamedTuple):
 
     Attributes:
         values: Shape (N,).
-        day: Index of the reading a day before each, -1 where there is none, shape (N,).
+        days: Index of the reading one to seven days before each, -1 where there is none, shape (DAYS, N).
         starts: First readings of the windows that lie in one clean stretch, shape (S,).
         deviation: Their standard deviation.
         unit: What a strength of 1 is.
     """
 
     values: Floats
-    day: npt.NDArray[np.int64]
+    days: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
     deviation: float
     unit: float
@@ -79,7 +76,8 @@ def examples(
         if clean is None:
             without.append(history.label)
             continue
-        found.append(_of_series(clean, recipe, window, index, _seed(recipe.seed, history.label)))
+        rng = np.random.default_rng([recipe.seed, *history.label.encode()])
+        found.append(_of_series(clean, recipe, window, recipe.windows, index, rng))
     if not found:
         raise HistoryError(f"no series has a clean stretch of {window} readings in a row")
     return Examples(*(np.concatenate(columns) for columns in zip(*found, strict=True))), without
@@ -112,32 +110,97 @@ def clean_readings(
     grid[slots] = clean
     period = history.day if len(history) >= _LEAST_DAYS * history.day else 1
     size = deviation if unit == "deviation" else float(spread(grid, period))
-    yesterday = np.searchsorted(slots, slots - history.day)
-    day = np.where(slots[np.minimum(yesterday, len(slots) - 1)] == slots - history.day, yesterday, -1)
-    return Clean(values, day, starts, deviation, size)
+    return Clean(values, _days_before(slots, history.day), starts, deviation, size)
 
 
-def _seed(seed: int, label: str) -> list[int]:
-    return [seed, *label.encode()]
+def _days_before(slots: npt.NDArray[np.int64], day: int) -> npt.NDArray[np.int64]:
+    """Index of each reading's counterpart one to `DAYS` days before, -1 where there is none; shape (DAYS, N)."""
+    wanted = slots - day * np.arange(1, DAYS + 1)[:, None]  # (DAYS, N)
+    found = np.minimum(np.searchsorted(slots, wanted), len(slots) - 1)
+    return np.where(slots[found] == wanted, found, -1)
 
 
-def _of_series(clean: Clean, recipe: ExampleRecipe, window: int, index: int, seed: list[int]) -> Examples:
+def _past(clean: Clean, raw: Floats, starts: npt.NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """Of each window's readings that a day before, that a week before, and the median of those of all seven days.
+
+    Where these are in the window themselves, they are as the anomaly left them: a stream would have no others.
+
+    Args:
+        clean: The series.
+        raw: The windows' readings, shape (M, W).
+        starts: Index of each window's first reading, shape (M,).
+
+    Returns:
+        Each of shape (M, W), NaN where there are none.
+    """
+    places = clean.days[:, starts[:, None] + np.arange(raw.shape[1])]  # (DAYS, M, W)
+    within = places - starts[:, None]
+    own = np.take_along_axis(raw[None], np.maximum(within, 0), -1)
+    before = np.where(places >= 0, clean.values[places], np.nan)
+    rows = np.where(within >= 0, own, before)
+    return rows[0], rows[-1], middle(rows)
+
+
+def middle(rows: Floats) -> Floats:
+    """Median over the first axis of what is not NaN, NaN where nothing is: (D, ...) gives (...)."""
+    ordered = np.sort(rows, axis=0)  # NaN comes last
+    count = np.count_nonzero(~np.isnan(rows), axis=0)[None]
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(rows) - 1)
+    ends = np.take_along_axis(ordered, low, 0) + np.take_along_axis(ordered, high, 0)
+    found: Floats = ends[0] / 2
+    return found
+
+
+def fresh_examples(
+    histories: Sequence[History],
+    windows: Sequence[Sequence[tuple[float, float]]],
+    recipe: ExampleRecipe,
+    window: int,
+    count: int,
+    rng: np.random.Generator,
+) -> Examples:
+    """Labelled windows drawn anew, of these series or of changed ones, as the recipe says.
+
+    Args:
+        histories: The series, of one variable.
+        windows: Of each series, labelled stretches that are left out, first and last instant in epoch seconds.
+        recipe: How strong, what is seen; `fresh` is not `no`.
+        window: Readings of a window (W).
+        count: How many, even.
+        rng: What is random.
+    """
+    changed = recipe.fresh == "series"
+    each = _A_CHANGED_SERIES if changed else recipe.fresh_windows or recipe.windows
+    found: list[Examples] = []
+    for index in itertools.count():
+        if sum(len(e.label) for e in found) >= count:
+            break
+        at = index % len(histories)
+        history, spans = histories[at], windows[at]
+        if changed:
+            history, spans = varied(histories, windows, _LEAST_WINDOWS * window, rng)
+        clean = clean_readings(history, spans, window, recipe.spread)
+        if clean is not None:
+            found.append(_of_series(clean, recipe, window, each, at, rng))
+    made = Examples(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+    return made.rows(np.arange(len(made.label)) < count)
+
+
+def _of_series(
+    clean: Clean, recipe: ExampleRecipe, window: int, count: int, index: int, rng: np.random.Generator
+) -> Examples:
     """Windows of one series, every second one with an anomaly, the kinds in turn."""
-    rng = np.random.default_rng(seed)
-    raw, starts = np.empty((recipe.windows, window)), rng.choice(clean.starts, recipe.windows)
-    kinds = ["" if i % 2 == 0 else KINDS[i // 2 % len(KINDS)] for i in range(recipe.windows)]
+    raw, starts = np.empty((count, window)), rng.choice(clean.starts, count)
+    kinds = ["" if i % 2 == 0 else KINDS[i // 2 % len(KINDS)] for i in range(count)]
     for i, start in enumerate(starts.tolist()):
         raw[i] = clean.values[start : start + window]
         if kinds[i]:
             raw[i] = _with_anomaly(raw[i], kinds[i], recipe, clean.unit, rng)
-    days = clean.day[starts[:, None] + np.arange(window)]  # (M, W)
-    yesterday = np.where(days >= 0, clean.values[days], np.nan)
-    x = seen(raw, yesterday, clean.deviation, recipe.inputs)
     return Examples(
-        x,
-        np.ones((recipe.windows, window), np.bool_),
+        seen(Raw(raw, *_past(clean, raw, starts), clean.deviation), recipe.inputs),
+        np.ones((count, window), np.bool_),
         np.array([bool(kind) for kind in kinds], np.int64),
-        np.full(recipe.windows, index, np.int64),
+        np.full(count, index, np.int64),
         np.array(kinds, dtype="U16"),
     )
 
@@ -149,33 +212,3 @@ def _with_anomaly(values: Floats, kind: str, recipe: ExampleRecipe, unit: float,
     seed = int(rng.integers(2**31))
     start = len(values) - length
     return inject(values, kind, strength, seed, start=start, length=length, unit=unit).values  # type: ignore[arg-type]
-
-
-def seen(
-    raw: Floats, yesterday: Floats, deviation: float, inputs: Literal["value", "relative"]
-) -> npt.NDArray[np.float32]:
-    """What the network sees of windows.
-
-    Args:
-        raw: Readings, shape (M, W).
-        yesterday: The readings a day before, NaN where there are none, shape (M, W).
-        deviation: The series' standard deviation, positive.
-        inputs: See the module.
-
-    Returns:
-        Shape (M, W, 1) or (M, W, 5), float32.
-    """
-    if inputs == "value":
-        return (raw / deviation)[..., None].astype(np.float32)
-    level = raw - np.median(raw, 1, keepdims=True)
-    step = np.diff(raw, axis=1, prepend=raw[:, :1])
-    usual = _MAD_TO_STD * np.median(np.abs(step), 1, keepdims=True)
-    usual = np.where(usual > 0, usual, np.maximum(step.std(1, keepdims=True), 1e-9 * deviation))
-    columns = [
-        np.clip(level / np.maximum(raw.std(1, keepdims=True), 1e-9 * deviation), -_NEAR, _NEAR),
-        np.clip(step / usual, -_FAR, _FAR) / _SHRINK,
-        np.clip(level / deviation, -_FAR, _FAR) / _SHRINK,
-        np.clip(step / deviation, -_FAR, _FAR) / _SHRINK,
-        np.clip(np.nan_to_num((raw - yesterday) / deviation), -_FAR, _FAR) / _SHRINK,
-    ]
-    return np.stack(columns, -1).astype(np.float32)

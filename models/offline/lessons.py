@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from models.network import Network
+from models.network import CALENDAR, Network
 from models.offline.fitting import Part, Rows
 from models.offline.windows import Windows
 from models.tasks import TransformerClassifier
@@ -99,48 +99,67 @@ class Examples(NamedTuple):
         )
 
 
+class Fresh(NamedTuple):
+    """Labelled windows drawn anew for each pass.
+
+    Attributes:
+        windows: How many a pass has.
+        draw: Gives so many, of what a generator draws.
+    """
+
+    windows: int
+    draw: Callable[[int, np.random.Generator], Examples]
+
+
+class _Labelled(NamedTuple):
+    windows: _Tensors
+    label: torch.Tensor  # (M,)
+
+
+def _labelled(e: Examples, device: torch.device) -> _Labelled:
+    calendar = np.zeros((len(e.x), CALENDAR), np.float32)
+    return _Labelled(_tensors(e.x, e.observed, calendar, device), torch.from_numpy(e.label).to(device))
+
+
 class Classification:
     """Labelled windows and cross-entropy.
 
     Args:
         parts: Windows of each part.
         device: Where the network is.
-        mirror: Whether in training half of the windows, drawn anew each time, are shown upside down.
+        fresh: What a pass over the training part shows; None: the part itself.
     """
 
-    def __init__(self, parts: Mapping[Part, Examples], device: torch.device, mirror: bool = False) -> None:
-        self._mirror = mirror
-        self._device = device
-        self._labels = {name: torch.from_numpy(e.label).to(device) for name, e in parts.items()}
-        self._parts = {
-            name: _tensors(e.x, e.observed, np.zeros((len(e.x), 4), np.float32), device) for name, e in parts.items()
-        }
+    def __init__(self, parts: Mapping[Part, Examples], device: torch.device, fresh: Fresh | None = None) -> None:
+        self._device, self._fresh = device, fresh
+        self._count = len(parts["train"].label) if fresh is None else fresh.windows
+        self._parts = {name: _labelled(e, device) for name, e in parts.items()}
+        self._shown = self._parts["train"]
 
     def steps(self, size: int) -> int:
         """See Lesson.steps."""
-        return -(-len(self._parts["train"].x) // size)
+        return -(-self._count // size)
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[Rows]:
         """See Lesson.batches."""
-        order = rng.permutation(len(self._parts["train"].x))
+        if self._fresh is not None:
+            self._shown = _labelled(self._fresh.draw(self._fresh.windows, rng), self._device)
+        order = rng.permutation(self._count)
         for at in range(0, len(order), size):
             yield order[at : at + size].copy()
 
     def loss(self, model: nn.Module, rows: Rows) -> tuple[torch.Tensor, float | None]:
         """See Lesson.loss: cross-entropy."""
         assert isinstance(model, TransformerClassifier)
-        label = self._labels["train"][torch.from_numpy(rows).to(self._device)]
-        x, observed, calendar = self._parts["train"].rows(rows)
-        if self._mirror:
-            x = x * (1 - 2 * torch.randint(0, 2, (len(x), 1, 1)).to(x))
-        scores = model.logits(x, observed, calendar)  # (K, B, N)
+        label = self._shown.label[torch.from_numpy(rows).to(self._device)]
+        scores = model.logits(*self._shown.windows.rows(rows))  # (K, B, N)
         loss = nn.functional.cross_entropy(scores.flatten(0, 1), label.repeat(len(scores)))
         return loss, float((scores.mean(0).argmax(-1) == label).float().mean())
 
     def measure(self, model: nn.Module, part: Part) -> tuple[float, float | None]:
         """See Lesson.measure."""
         chance = torch.from_numpy(self.probability(model, part)).clamp(1e-7, 1 - 1e-7)
-        label = self._labels[part].cpu().double()
+        label = self._parts[part].label.cpu().double()
         return float(nn.functional.binary_cross_entropy(chance, label)), float(
             ((chance > 0.5) == (label > 0.5)).double().mean()
         )
@@ -148,7 +167,7 @@ class Classification:
     def probability(self, model: nn.Module, part: Part) -> npt.NDArray[np.float64]:
         """How likely each window of a part is anomalous, shape (M,)."""
         assert isinstance(model, TransformerClassifier)
-        data, found = self._parts[part], []
+        data, found = self._parts[part].windows, []
         with torch.no_grad():
             for start in range(0, len(data.x), _AT_ONCE):
                 rows = np.arange(start, min(start + _AT_ONCE, len(data.x)))

@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.network import NetworkConfig, Option, options
+from models.offline.seeing import Inputs
 
 Share = Annotated[float, Field(gt=0)]
 Task = Literal["reconstruct", "classify"]
@@ -64,8 +65,10 @@ class ExampleRecipe(_Section):
         spread: What a strength is in units of, see `models.offline.examples`.
         strengths: Least and greatest strength in spreads, uniform between.
         lengths: Least and greatest length in readings, uniform between; a spike and a dip have 1.
-        inputs: What the network sees of a reading, see `models.offline.examples`.
-        mirror: Whether in training half of the windows are shown upside down.
+        inputs: What the network sees of a reading, see `models.offline.seeing`.
+        fresh: What is drawn anew for each pass over the training part: `no`: nothing; `windows`: windows and anomalies;
+            `series`: these, of series changed at random, see `models.offline.varying`.
+        fresh_windows: How many are drawn for each series in training; none: as many as `windows`.
         seed: Seed of the windows and anomalies; the training's seed does not change them.
     """
 
@@ -73,8 +76,9 @@ class ExampleRecipe(_Section):
     spread: Literal["deviation", "residual"] = "deviation"
     strengths: tuple[float, float] = (1.5, 4.0)
     lengths: tuple[int, int] = (25, 125)
-    inputs: Literal["value", "relative"] = "value"
-    mirror: bool = False
+    inputs: Inputs = "value"
+    fresh: Literal["no", "windows", "series"] = "no"
+    fresh_windows: int | None = Field(default=None, ge=2, multiple_of=2)
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

@@ -66,7 +66,7 @@ def classes(**training: object) -> Recipe:
         },
         "training": {"epochs": 3, "batch": 16, **training},
         "split": [2, 1, 1],
-        "examples": {"windows": 32, "lengths": [5, 20], "inputs": "relative"},
+        "examples": {"windows": 32, "lengths": [5, 20], "inputs": "context", "fresh": "series"},
     }
     return Recipe.model_validate(values)
 

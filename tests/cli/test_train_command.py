@@ -88,7 +88,7 @@ def test_what_cannot_be_read_ends_in_one_line(tmp_path: Path) -> None:
     for words, status, text in [
         ((tmp_path / "bad.parquet",), 1, "not a Parquet file"),
         ((csv_file(tmp_path), "--value", "litres"), 1, "no reading was accepted"),
-        ((csv_file(tmp_path), "--recipe", "dense-7"), 2, "there are dense-3, dense-4"),
+        ((csv_file(tmp_path), "--recipe", "dense-7"), 2, "dense-3, dense-4"),
         ((csv_file(tmp_path), "--recipe", "context"), 2, "not for this task"),
         ((csv_file(tmp_path), "--device", "tpu"), 2, "use auto, cpu or cuda"),
         ((), 2, "give either files"),

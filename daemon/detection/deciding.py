@@ -23,6 +23,7 @@ from daemon.learning.reservoir import Reservoir, add, is_sampled, release, set_a
 
 MODEL, NOVELTY, LIMIT, FLATLINE = 1, 2, 4, 8  # bits, in the order of events.REASONS
 NOTHING, OPENED, CHANGED, CLOSED, PEAK = 0, 1, 2, 3, 4
+ALARMED, KNOWN = 1, 2  # of an open episode: something in it is rare, or it goes on by a remembered fault alone
 
 CLOSE_AFTER = 3  # slots in a row below the closing bound
 CLOSE_BELOW = 0.5  # of the threshold
@@ -30,7 +31,6 @@ FLAT_FACTOR = 4  # times the longest constant run of the series' own history
 FLAT_LEAST = 24  # slots
 BOUNDS = 4.0  # usual errors between the expected value and its bounds
 RULE_SCORE = 1.001  # a rule's score: one alert on "score > 1" sees every anomaly
-NEVER_AGAIN = 1 << 40  # slots of refractory time where a remembered fault is back: it was said when it was new
 CLEARLY_WORSE = 1.0  # rarity above the last one said
 
 
@@ -195,30 +195,65 @@ def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
 
 
 @compiled
-def _follow_episode(s: Any, slot: int, reasons: int, rarity: float, policy: Any, refractory: int) -> tuple[int, bool]:
-    """Open, change or close the series' episode; `(code, notify)`."""
+def _follow_episode(s: Any, slot: int, reasons: int, known: bool, rarity: float, policy: Any) -> tuple[int, bool]:
+    """Open, change or close the series' episode; `(code, notify)`. `known`: a remembered fault is the only reason."""
+    if known:
+        return _follow_known(s, slot, reasons, rarity, policy), False
     if reasons == 0:
-        if s.episode == 0:
-            return NOTHING, False
-        s.quiet = s.quiet + 1 if rarity < CLOSE_BELOW * policy.threshold else 0
-        if s.quiet < CLOSE_AFTER:
-            return NOTHING, False
-        s.episode, s.reasons = 0, 0
-        return CLOSED, False
+        return _follow_calm(s, rarity, policy), False
+    return _follow_alarm(s, slot, reasons, rarity, policy)
+
+
+@compiled
+def _follow_calm(s: Any, rarity: float, policy: Any) -> int:
+    """Close the series' episode after calm slots enough; the code."""
+    if s.episode == 0:
+        return NOTHING
+    s.quiet = s.quiet + 1 if rarity < CLOSE_BELOW * policy.threshold else 0
+    if s.quiet < CLOSE_AFTER:
+        return NOTHING
+    s.episode, s.reasons = 0, 0
+    return CLOSED
+
+
+@compiled
+def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -> tuple[int, bool]:
+    """Open or change the series' episode where a reading is anomalous for what it is; `(code, notify)`."""
     s.quiet = 0
     s.ended = slot
-    if s.episode == 0:
-        s.episode, s.opened, s.reasons, s.peak, s.said = 1, slot, reasons, rarity, rarity
-        return OPENED, _may_notify(s, slot, rarity, refractory)
+    if s.episode != ALARMED:
+        code = OPENED if s.episode == 0 else CHANGED
+        s.peak = rarity if s.episode == 0 else max(s.peak, rarity)
+        s.episode, s.alarmed, s.reasons, s.said = ALARMED, slot, s.reasons | reasons, rarity
+        return code, _may_notify(s, slot, rarity, policy.refractory)
     peak = rarity > s.peak
-    if s.notified >= s.opened:
+    if s.notified >= s.alarmed:
         s.notified_peak = max(s.notified_peak, rarity)
     s.peak = max(s.peak, rarity)
     if reasons & ~s.reasons or rarity > s.said + CLEARLY_WORSE:
         s.reasons |= reasons
         s.said = max(s.said, rarity)
-        return CHANGED, s.notified < s.opened and _may_notify(s, slot, rarity, refractory)
+        return CHANGED, s.notified < s.alarmed and _may_notify(s, slot, rarity, policy.refractory)
     return (PEAK if peak else NOTHING), False
+
+
+@compiled
+def _follow_known(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -> int:
+    """Open or go on with an episode of a fault that is remembered, which was said when it was new; the code.
+
+    It may last for days. What is rare in itself meanwhile, after as long a calm as closes an episode, is a new alarm.
+    """
+    s.ended = slot
+    if s.episode == 0:
+        s.episode, s.reasons, s.peak, s.quiet = KNOWN, reasons, rarity, 0
+        return OPENED
+    s.quiet = s.quiet + 1 if s.episode == ALARMED and rarity < CLOSE_BELOW * policy.threshold else 0
+    if s.quiet == CLOSE_AFTER:
+        s.episode, s.quiet = KNOWN, 0
+    if rarity <= s.peak:
+        return NOTHING
+    s.peak = rarity
+    return PEAK
 
 
 @compiled
@@ -241,9 +276,9 @@ def _learn(s: Any, row: int, slot: int, error: float, fault: int, x: Any, observ
     collect(to.errors, row, slot, error)
     since, apart = NEVER, False
     if to.adoption.after > 0:
-        broken = s.episode == 1 and s.reasons & (LIMIT | FLATLINE) != 0
-        since = regime.follow(s.regime, slot, error, fault, s.episode == 1, broken, to.adoption)
-        apart = since == NEVER and (s.episode == 1 or s.regime.since != NEVER)
+        broken = s.episode != 0 and s.reasons & (LIMIT | FLATLINE) != 0
+        since = regime.follow(s.regime, slot, error, fault, s.episode != 0, broken, to.adoption)
+        apart = since == NEVER and (s.episode != 0 or s.regime.since != NEVER)
     if since != NEVER:
         release(to.reservoir, row, since - to.adoption.day)
     if is_sampled(s.stagger, slot, to.sample_rate):
@@ -319,10 +354,10 @@ def decide(
         for bit in range(4):
             if reasons >> bit & 1:
                 s.anomalies[bit] += 1
-        refractory = NEVER_AGAIN if fault == regime.BACK and reasons == MODEL else policy.refractory
-        out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, rarity, policy, refractory)
+        known = fault == regime.BACK and reasons == MODEL
+        out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, known, rarity, policy)
         if s.status == READY:
-            measure(r, slot, out.code[i] == OPENED and fault != regime.BACK)
+            measure(r, slot, reasons != 0 and not known and s.alarmed == slot)
         out.reasons[i], out.rarity[i], out.rank[i] = reasons, rarity, rank
         out.ended[i] = s.ended
         out.regime[i] = NEVER

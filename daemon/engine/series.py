@@ -23,7 +23,7 @@ SERIES = np.dtype(
     [
         ("status", "i1"),
         ("silent", "i1"),  # 1 while a gap is open
-        ("episode", "i1"),  # 1 while an episode is open
+        ("episode", "i1"),  # of `deciding`, 0 while no episode is open
         ("reasons", "u1"),  # bits of the open episode's reasons, in the order of events.REASONS
         ("frozen_run", "i1"),  # 1 while the constant run began in the warm-up: a constant meter is no fault
         ("policy", "i4"),  # 0 the stream's alert settings, n the n-th exception
@@ -37,7 +37,7 @@ SERIES = np.dtype(
         ("longest_run", "i4"),  # longest constant run so far that was no episode
         ("quiet", "i4"),  # slots in a row below the closing bound while an episode is open
         ("silent_group", "i8"),  # key of the stream event this gap belongs to, NEVER for a gap of its own
-        ("opened", "i8"),  # first slot of the open episode
+        ("alarmed", "i8"),  # slot of the last alarm: the first that was rare in its episode, or after a calm
         ("ended", "i8"),  # last anomalous slot of the open episode
         ("peak", "f8"),  # greatest rarity of the open episode
         ("said", "f8"),  # rarity at the last revision of the open episode

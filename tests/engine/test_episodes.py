@@ -90,14 +90,19 @@ def test_refractory_holds_back_notifications_only(refractory: int, notified: lis
     assert [e.started_at for e in opened if e.notify] == [at(slot) for slot in notified]
 
 
-def follow(rarities: list[float], refractory: int = 1000) -> list[tuple[int, bool]]:
-    """What becomes of the episode of one series whose slots have these rarities, against a threshold of 3."""
+def follow(rarities: list[float], refractory: int = 1000, known: range = range(0)) -> list[tuple[int, bool]]:
+    """What becomes of the episode of one series whose slots have these rarities, against a threshold of 3.
+
+    In the slots of `known` a remembered fault is back.
+    """
     row = np.zeros(1, SERIES)
     row["notified"] = NEVER
     policy = np.array([(3.0, refractory, 0, 0.0, 0.0, -np.inf, np.inf, np.inf)], POLICY)[0]
     out = []
     for slot, rarity in enumerate(rarities):
-        out.append(_follow_episode(row[0], slot, MODEL if rarity >= 3.0 else 0, rarity, policy, refractory))
+        rare = rarity >= 3.0
+        back = slot in known and not rare
+        out.append(_follow_episode(row[0], slot, MODEL if rare or back else 0, back, rarity, policy))
     return out
 
 
@@ -131,6 +136,23 @@ def test_something_clearly_worse_is_said() -> None:
 def test_clearly_worse_breaks_the_refractory_time(rarities: list[float], notified: list[int]) -> None:
     """Within the refractory time an episode notifies only once its rarity exceeds the last notified one's peak by 1."""
     assert [slot for slot, (_, notify) in enumerate(follow(rarities)) if notify] == notified
+
+
+@pytest.mark.parametrize(
+    ("rarities", "codes", "notified"),
+    [
+        ([0.0] * 4, [OPENED, NOTHING, NOTHING, NOTHING], []),
+        ([2.5, 2.6, 3.1], [OPENED, PEAK, CHANGED], [2]),
+        ([4.0, 0.0, 0.0, 0.0, 3.1, 0.0], [OPENED, NOTHING, NOTHING, NOTHING, CHANGED, NOTHING], [0, 4]),
+        ([4.0, 0.0, 0.0, 3.1, 0.0, 0.0], [OPENED, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING], [0]),
+        ([4.0, 2.0, 2.0, 2.0, 3.1, 0.0], [OPENED, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING], [0]),
+    ],
+)
+def test_an_alarm_within_a_remembered_fault(rarities: list[float], codes: list[int], notified: list[int]) -> None:
+    """A fault that is back notifies nobody; what is rare in itself does, though the episode goes on for days."""
+    followed = follow(rarities, refractory=0, known=range(len(rarities)))
+    assert [code for code, _ in followed] == codes
+    assert [slot for slot, (_, notify) in enumerate(followed) if notify] == notified
 
 
 def test_an_event_says_what_was_expected() -> None:

@@ -38,12 +38,8 @@ LEAST_LEVEL = 0.5
 ENDS_BELOW = 0.5  # of the level, for ENDS_AFTER readings in a row: then the cluster has ended
 ENDS_AFTER = 3
 
-MARGIN = 0.02  # of the range seen so far, beyond which a value is novel at a budget of 1 and more
-MARGIN_PRIOR = 4.0  # records that the first guess of their mean excess, the margin itself, is worth
-MOST_EXCESS = 0.5  # of the range; what a record beyond it teaches
-
 MONTHS = 4  # kept of the measured rate, the one in progress included
-_ARRAYS = ("level", "readings", "measured")
+_ARRAYS = ("level", "readings", "records", "measured")
 
 CALIBRATION = np.dtype(
     [
@@ -52,7 +48,7 @@ CALIBRATION = np.dtype(
         ("counted", "i4", (2,)),  # `readings` at the last cluster that moved the stream's level, plus 1
         ("above", "i1", (2,)),  # 1 within a cluster
         ("quiet", "i1", (2,)),  # readings in a row below its end
-        ("records", "i4"),  # values outside all seen before
+        ("records", "i4"),  # values outside all seen before, for `novelty`
         ("excess", "f4"),  # sum of how far they were outside, as a share of the range
     ],
     align=True,
@@ -67,6 +63,7 @@ class Rates(NamedTuple):
     month: float  # slots of a month of 30.44 days
     level: npt.NDArray[np.float64]  # (2,) of A, exceeded OFTEN and RARELY a month by clusters of one series
     readings: npt.NDArray[np.int64]  # (1,) judged so far, over all series
+    records: npt.NDArray[np.float64]  # (3,) of `novelty`: records, sum of their excesses, scarcity learned
     measured: npt.NDArray[np.int64]  # (MONTHS, 3) by month: its number, readings judged, episodes opened
 
 
@@ -76,7 +73,7 @@ def rates(interval_s: int, calibrated: bool = True) -> Rates:
     nominal = [math.log10(month * EXTREMAL_INDEX / rate) for rate in (OFTEN, RARELY)]
     level = np.maximum(np.array(nominal), LEAST_LEVEL)
     level[1] = max(level[1], level[0] + LEAST_EXCESS * math.log(OFTEN / RARELY))
-    return Rates(calibrated, month, level, np.zeros(1, np.int64), np.zeros((MONTHS, 3), np.int64))
+    return Rates(calibrated, month, level, np.zeros(1, np.int64), np.zeros(3), np.zeros((MONTHS, 3), np.int64))
 
 
 @compiled
@@ -135,25 +132,6 @@ def _learn(s: Record, r: Rates, k: int, begins: bool, excess: float) -> None:
     others = 1.0 - s.readings / r.readings[0]  # share of what the stream knows that came from other series
     common = min(STREAM_PRIOR + r.readings[0] * expected, STREAM_MEMORY)
     r.level[k] += SPEED * excess * others / common * ((1.0 if counts else 0.0) - expected / (1.0 + DEAD))
-
-
-@compiled
-def is_novel(s: Record, outside: float, scarcity: float) -> bool:
-    """Whether a value lies outside all seen by more than the margin, then what a record teaches.
-
-    Records of a steady series come ever more seldom, and fewer lie further outside: their excesses are about
-    exponential. So the margin grows by their mean excess times the logarithm of how much scarcer they must be.
-
-    Args:
-        s: The series' `CALIBRATION`.
-        outside: Distance from the range seen so far, as a share of it; at most 0 within.
-        scarcity: Natural logarithm of how many times fewer records are wanted than the margin alone gives, at least 0.
-    """
-    mean = (MARGIN_PRIOR * MARGIN + s.excess) / (MARGIN_PRIOR + s.records)
-    if outside > 0.0:
-        s.records += 1
-        s.excess += min(outside, MOST_EXCESS)
-    return bool(outside > MARGIN + mean * scarcity)
 
 
 @compiled

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.detection import variables
-from daemon.detection.calibrating import Rates, calibrate, is_novel, measure
+from daemon.detection.calibrating import Rates, calibrate, measure
+from daemon.detection.novelty import is_novel
 from daemon.detection.statistics import NEVER, Parameters, advance, usual_error
 from daemon.engine.compiled import compiled
 from daemon.engine.placing import Entries
@@ -43,7 +44,8 @@ POLICY = np.dtype(
         ("least_share", "f8"),  # the same as a share of it
         ("lowest", "f8"),  # physical range; infinite where there is none
         ("greatest", "f8"),
-        ("scarcity", "f8"),  # of novelty, as `calibrating.is_novel` takes it; infinite: no value is novel
+        ("scarcity", "f8"),  # of novelty, as `novelty.is_novel` takes it
+        ("novelty", "f8"),  # the budget's share for it, likewise
     ]
 )
 """What deciding needs of the alert settings: one record for the stream, then one for each exception."""
@@ -97,7 +99,7 @@ class Decisions(NamedTuple):
 
 
 @compiled
-def _broken_rules(a: Arrays, row: int, value: Any, policy: Any, gap: bool) -> int:
+def _broken_rules(a: Arrays, r: Rates, row: int, value: Any, policy: Any, gap: bool) -> int:
     """Reasons that need no network: outside the physical range, outside all seen, constant for too long."""
     s = a.rows[row]
     reasons = 0
@@ -111,7 +113,7 @@ def _broken_rules(a: Arrays, row: int, value: Any, policy: Any, gap: bool) -> in
             span = a.high[row, f] - a.low[row, f]
             if span > 0.0:
                 outside = max(v - a.high[row, f], a.low[row, f] - v) / span
-                if is_novel(s.calibration, outside, policy.scarcity):
+                if is_novel(s.calibration, r, outside, policy.scarcity, policy.novelty):
                     reasons |= NOVELTY
             a.low[row, f] = min(a.low[row, f], v)
             a.high[row, f] = max(a.high[row, f], v)
@@ -334,7 +336,7 @@ def decide(
         row, slot, k = e.row[i], e.slot[i], e.window[i]
         s = a.rows[row]
         policy = policies[s.policy]
-        reasons = _broken_rules(a, row, e.value[i], policy, s.readings <= 1)
+        reasons = _broken_rules(a, r, row, e.value[i], policy, s.readings <= 1)
         rank, rarity, error, fault = 0.0, 0.0, 0.0, 0
         if k >= 0:
             rescaling.carry_over(s, a.usual[row], to.scale)

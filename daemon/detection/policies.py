@@ -22,8 +22,12 @@ _SIDES = {"both": 0, "above": 1, "below": -1}
 
 def networks_share(alerts: AlertSettings) -> float:
     """Episodes a month that the networks may start."""
-    budget = alerts.false_alarms_per_month
-    return budget - min(NOVELTY_SHARE * budget, NOVELTY_MOST) if alerts.novelty else budget
+    return alerts.false_alarms_per_month - (novelty_share(alerts) if alerts.novelty else 0.0)
+
+
+def novelty_share(alerts: AlertSettings) -> float:
+    """Episodes a month that novelty may start."""
+    return min(NOVELTY_SHARE * alerts.false_alarms_per_month, NOVELTY_MOST)
 
 
 def threshold(alerts: AlertSettings, interval_s: int) -> float:
@@ -60,4 +64,5 @@ def _record(alerts: AlertSettings, interval_s: int, width: int) -> tuple[float, 
         -math.inf if limits.min is None else limits.min,
         math.inf if limits.max is None else limits.max,
         scarcity(alerts, width),
+        novelty_share(alerts) / width,
     )

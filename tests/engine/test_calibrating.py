@@ -1,4 +1,4 @@
-"""The rate of new episodes: levels learned from clusters, the margin of novelty, and the rate measured."""
+"""The rate of new episodes: levels learned from clusters, and the rate measured."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from hypothesis import strategies as st
 
 from daemon.detection.calibrating import (
     CALIBRATION,
-    MARGIN,
     MONTHS,
     Rates,
     calibrate,
-    is_novel,
     measure,
     measured_rate,
     rates,
@@ -140,24 +138,6 @@ def test_rarity_rises_with_a(values: list[float]) -> None:
 def rates_like(r: Rates) -> Rates:
     """A copy."""
     return r._replace(level=r.level.copy(), readings=r.readings.copy(), measured=r.measured.copy())
-
-
-def test_margin_grows_as_the_budget_shrinks() -> None:
-    """At a scarcity of 0 the margin is 2 % of the range; beyond, it follows how far records use to lie outside."""
-    assert is_novel(series(1)[0], 1.01 * MARGIN, 0.0)
-    assert not is_novel(series(1)[0], 0.99 * MARGIN, 0.0)
-    assert not is_novel(series(1)[0], 1.01 * MARGIN, math.log(3))
-    assert is_novel(series(1)[0], MARGIN * (1.01 + math.log(3)), math.log(3))
-    wild = series(1)[0]
-    for _ in range(20):
-        is_novel(wild, 0.3, 0.0)
-    assert not is_novel(wild, 0.2, math.log(3))
-    assert is_novel(wild, 0.2, 0.0)
-
-
-def test_novelty_can_be_switched_off() -> None:
-    """An infinite scarcity makes nothing novel."""
-    assert not is_novel(series(1)[0], 1e9, math.inf)
 
 
 def test_measured_rate() -> None:

@@ -97,7 +97,7 @@ def follow(rarities: list[float], refractory: int = 1000, known: range = range(0
     """
     row = np.zeros(1, SERIES)
     row["notified"] = NEVER
-    policy = np.array([(3.0, refractory, 0, 0.0, 0.0, -np.inf, np.inf, np.inf)], POLICY)[0]
+    policy = np.array([(3.0, refractory, 0, 0.0, 0.0, -np.inf, np.inf, np.inf, 0.5)], POLICY)[0]
     out = []
     for slot, rarity in enumerate(rarities):
         rare = rarity >= 3.0

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from tempfile import mkdtemp
 
-from tests.e2e.running import until
+from tests.e2e.running import START_S, until
 from tests.soak.lives import Lives, small_disk
 from tests.soak.numbered import Outcome, configuration, expected, found
 from tests.soak.writing import RotatingWriter, RudePeer, Sender
@@ -49,13 +49,14 @@ def run(directory: Path, kills: int, seed: int) -> tuple[dict[str, Outcome], dic
         for worker in (writer, sender, *rude):
             worker.start()
         with lives.daemon() as daemon:  # a path that was never read has no rotated files
-            until("it reads", lambda: daemon.loaded() and daemon.has_read(1))
+            until("it reads", lambda: daemon.loaded() and daemon.has_read(1), START_S)
             daemon.end(signal.SIGKILL)
         writer.rotating.set()
-        for number in range(1, kills + 1):
-            lives.live(number)
-            if number % 20 == 0:
-                say(f"{number} kills, {writer.written} lines written, {sender.acknowledged} acknowledged")
+        with contextlib.suppress(KeyboardInterrupt):  # what there was until then is judged
+            for number in range(1, kills + 1):
+                lives.live(number)
+                if number % 20 == 0:
+                    say(f"{number} kills, {writer.written} lines written, {sender.acknowledged} acknowledged")
         lives.free()
         counts = read_all(lives, writer, sender, rude)
         shutil.copytree(lives.state, directory / "state")
@@ -96,6 +97,7 @@ def judge(name: str, outcome: Outcome, wanted: Outcome) -> bool:
 def main() -> int:
     """Exit status 0 when nothing was lost, doubled or different."""
     kills, seed = int(os.environ.get("KILLS", "20")), int(os.environ.get("SEED", str(time.time_ns() % 10**6)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has background jobs ignore it
     say(f"KILLS={kills} SEED={seed}")
     began = time.monotonic()
     directory = Path(mkdtemp(prefix="tidegauge-soak-"))

@@ -24,7 +24,7 @@ class Worker(threading.Thread):
     """A thread that takes turns until it is told to end."""
 
     def __init__(self, seed: int) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.chance = random.Random(seed)
         self.ending = threading.Event()
         self.failed: BaseException | None = None

@@ -68,17 +68,27 @@ class Generation:
         path: Path under which the generation was first met; its stem is the label.
         window: What was read before.
         header: Header that was in force there.
+        since_ns: Time of change of the newest rotated file of the path that was there before this generation.
         line_bytes: Longest line.
     """
 
     def __init__(
-        self, opened: Opened, place: str, path: str, *, window: Window, header: str | None, line_bytes: int
+        self,
+        opened: Opened,
+        place: str,
+        path: str,
+        *,
+        window: Window,
+        header: str | None,
+        since_ns: int,
+        line_bytes: int,
     ) -> None:
         self.opened = opened
         self.place = place
         self.path = path
         self.window = window
         self.header = header
+        self.since_ns = since_ns
         self.ended = False
         """The content was replaced under us: nothing more can be read, only what is buffered is left."""
         self.lost_partial = False
@@ -106,6 +116,16 @@ class Generation:
     def unread(self) -> bool:
         """Whether there is more that was seen and not read."""
         return self._cutter.ready or (not self.ended and self._size > self._read_at)
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether nothing was read but one line, which does not tell this file from others that begin with it."""
+        return bool(self.window.offset and not self.window.head) and not self.opened.content.fixed
+
+    @property
+    def grown(self) -> bool:
+        """Whether the file is longer than what was read of it."""
+        return self.opened.content.size() > self.window.offset
 
     @property
     def _read_at(self) -> int:
@@ -196,7 +216,8 @@ class Generation:
     def position(self, window: Window, header: str | None) -> Position:
         """The position after `window`; the keys are described in `FileTail`."""
         opened = self.opened
-        position = {"path": self.path, "device": opened.device, "inode": opened.inode, **window.position()}
+        hints = {"device": opened.device, "inode": opened.inode, "since_ns": self.since_ns}
+        position = {"path": self.path, **hints, **window.position()}
         content = opened.content
         if content.complete and window.offset == content.size():
             position["packed"] = packed(content)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from fnmatch import fnmatch
 from pathlib import Path
 
 from adapters.base import Position
@@ -36,14 +38,18 @@ class Names:
         self._pattern = pattern
         self._pause_s = pause_s
         self._refused: dict[str, tuple[int, float]] = {}
+        parent = Path(pattern).parent
+        self._parents = set() if _magic(str(parent)) else {str(parent)}
+        self._found_in: set[str] = set()
         self.unreadable = 0
         self.compressed = 0
 
     def keys(self) -> dict[str, tuple[int, int]]:
         """Device and inode of each file there is now, by name, in order of names."""
         anchor = Path(self._pattern).anchor
-        magic = any(character in self._pattern for character in "*?[")
-        names = sorted(map(str, Path(anchor).glob(self._pattern[len(anchor) :]))) if magic else [self._pattern]
+        globbed = _magic(self._pattern)
+        names = sorted(map(str, Path(anchor).glob(self._pattern[len(anchor) :]))) if globbed else [self._pattern]
+        self._found_in = {str(Path(name).parent) for name in names}
         plain = [name for name in names if not name.endswith(_COMPRESSED)]
         self.compressed = len(names) - len(plain)
         plain = [name for name in plain if not (name.endswith(GZIP) and os.path.lexists(name.removesuffix(GZIP)))]
@@ -56,6 +62,14 @@ class Names:
             keys[name] = (status.st_dev, status.st_ino)
         self._refused = {name: refusal for name, refusal in self._refused.items() if name in keys}
         return keys
+
+    def directories(self) -> set[str]:
+        """Directories where such files may come: the pattern's, and those where some were at the last look."""
+        return self._parents | self._found_in
+
+    def matches(self, name: str) -> bool:
+        """Whether a file of this name would be one of them, as far as the last part of the pattern tells."""
+        return fnmatch(Path(name).name, Path(self._pattern).name)
 
     def open(self, name: str, now: float) -> Opened | None:
         """Open a file; None when that fails, is not to be tried yet, or it is no regular file."""
@@ -76,6 +90,10 @@ class Names:
         failures = 0 if now - again_at > _FORGIVEN_S else failures
         self._refused[name] = (failures + 1, now + min(_BACK_OFF_S, self._pause_s * 2 ** min(failures, 10)))
         self.unreadable += 1
+
+
+def _magic(pattern: str) -> bool:
+    return any(character in pattern for character in "*?[")
 
 
 def siblings(path: str) -> Iterator[Opened]:
@@ -102,6 +120,17 @@ def later(path: str, since_ns: int) -> list[Opened]:
                 opened.name = path
                 files.append(opened)
     return files[-_LATER:]
+
+
+def rotated_ns(path: str, followed: Collection[tuple[int, int]]) -> int:
+    """When the newest rotated file of `path` that is not followed was changed, 0 when there is none."""
+    newest = 0
+    for changed, name in _beside(path, Path(path).name):
+        if changed > newest and is_rotated(path, name):
+            with suppress(OSError):
+                status = Path(name).stat()
+                newest = newest if (status.st_dev, status.st_ino) in followed else changed
+    return newest
 
 
 def begins_as(opened: Opened, other: Opened) -> bool:

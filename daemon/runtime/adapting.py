@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adapters.base import Format, Readings, Source
 from adapters.csv_format import CsvFormat
+from adapters.hints import Hints
 from adapters.influx_format import InfluxFormat
 from adapters.jsonl_format import JsonlFormat
 from adapters.listener import Listener
@@ -82,7 +83,7 @@ def make_source(name: str, source: SourceSettings, limits: Limits) -> Source:
     if source.type in ("tcp", "unix"):
         return _listener(name, source, limits)
     assert source.path is not None
-    return FileTail(name, source.path, line_bytes=limits.line_bytes)
+    return FileTail(name, source.path, line_bytes=limits.line_bytes, hints=Hints())
 
 
 def _listener(name: str, source: SourceSettings, limits: Limits) -> Listener:

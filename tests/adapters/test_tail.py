@@ -277,7 +277,7 @@ def test_row_12_a_line_without_end(path: Path) -> None:
     for _ in range(50):
         append(path, b"x" * 10_000)
         reader.read(limit_bytes=5000, polls=2)
-    head = next(iter(reader.tail._lanes.values()))[0]
+    head = next(iter(reader.tail._files.lanes.values()))[0]
     assert len(head._cutter._buffer) <= 6000  # type: ignore[union-attr]
     append(path, b"\n" + lines(1, 2))
     assert reader.read() == lines(1, 2)
@@ -395,6 +395,82 @@ def test_rotated_twice_while_stopped(path: Path) -> None:
         reader.wait()
     assert reader.all == lines(0, 130)
     assert {chunk.rpartition("#")[0] for chunk in reader.text} == {f"src:{path}"}
+
+
+def test_rotated_while_stopped_and_the_file_before_deleted(path: Path) -> None:
+    """What was rotated after a file that is gone is read, oldest first, then the new file; what came before is not."""
+    append(old := path.with_name("meter.csv.9"), lines(300, 310))
+    os.utime(old, ns=(0, 10**17))
+    append(path, lines(0, 5))
+    reader = Reader(path)
+    reader.read()
+
+    def rotate() -> None:
+        path.unlink()
+        for k, start in enumerate((10, 20)):
+            append(path, lines(start, start + 5))
+            path.rename(rotated := path.with_name(f"meter.csv.{2 - k}"))
+            os.utime(rotated, ns=(0, 10**18 + k))
+        append(path, lines(30, 35))
+
+    reader.restart(rotate)
+    for _ in range(4):
+        reader.wait()
+    assert reader.all == lines(0, 5) + lines(10, 15) + lines(20, 25) + lines(30, 35)
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("way", ["rename", "copytruncate"])
+def test_rotated_with_one_line_read(path: Path, way: str, running: bool) -> None:
+    """A file of which the header alone was read is found where it was rotated to, though the next begins alike."""
+    header = b"timestamp,series,value\n"
+    append(old := path.with_name("meter.csv.9"), header + lines(300, 310))
+    os.utime(old, ns=(0, 10**17))
+    append(path, header)
+    reader = Reader(path)
+    assert reader.read() == header
+
+    def rotate() -> None:
+        for k, start in enumerate((0, 10)):
+            append(path, (header if k and way == "rename" else b"") + lines(start, start + 5))
+            rotated = path.with_name(f"meter.csv.{2 - k}")
+            if way == "rename":
+                path.rename(rotated)
+            else:
+                rotated.write_bytes(path.read_bytes())
+                path.write_bytes(header)
+            os.utime(rotated, ns=(0, 10**18 + k))
+        append(path, (header if way == "rename" else b"") + lines(20, 25))
+
+    if running:
+        rotate()
+        reader.read()
+    else:
+        reader.restart(rotate)
+    for _ in range(6):
+        reader.wait()
+    assert reader.all.replace(header, b"") == lines(0, 5) + lines(10, 15) + lines(20, 25)
+    assert set(reader.all.splitlines()) >= {header.strip()}
+
+
+def test_a_position_of_the_first_version(path: Path) -> None:
+    """A position without a time of change goes on where it was; from its next generation on it has one."""
+    append(path, lines(0, 50))
+    reader = Reader(path)
+    reader.read()
+    for position in reader.positions.values():
+        del position["since_ns"]
+
+    def rotate() -> None:
+        append(path, lines(50, 55))
+        path.rename(path.with_name("meter.csv.1"))
+        append(path, lines(55, 60))
+
+    reader.restart(rotate)
+    for _ in range(3):
+        reader.wait()
+    assert reader.all == lines(0, 60)
+    assert all(isinstance(position["since_ns"], int) for position in reader.positions.values())
 
 
 def test_rotated_before_an_older_file_ended(path: Path) -> None:

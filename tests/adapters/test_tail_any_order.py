@@ -33,8 +33,7 @@ class Files(RuleBasedStateMachine):
 
     Excused, so that they may be lost, are the readings of a file that is deleted, or rotated by a path that is not
     known, while nobody has it open; and of one that is truncated in place at such a path. A path is known when
-    something of it was read, and a reader that starts anew still finds the file that was read last. No file is polled
-    while it holds a header and no reading, for then nothing tells it from the next.
+    something of it was read, be it the header line.
     """
 
     def __init__(self) -> None:
@@ -48,8 +47,6 @@ class Files(RuleBasedStateMachine):
         self.unlinked: set[int] = set()
         """Readings in files that only an open descriptor reaches."""
         self.excused: set[int] = set()
-        self.deleted = self.adrift = False
-        """Whether the file that was read last may be gone; and whether a reader had to start without it."""
         self.read: list[int] = []
         self.rejected: Counter[str] = Counter()
         self.positions: dict[str, Position] = {}
@@ -76,8 +73,6 @@ class Files(RuleBasedStateMachine):
                 self.positions.update(taken.positions.get(SOURCE, {}))
             for _, place in self.intake.forgotten():
                 self.positions.pop(place, None)
-            if self.read and self.read[-1] in self.content:
-                self.deleted = self.adrift = False
 
     @precondition(lambda self: self.intake is not None)
     @rule(seconds=st.sampled_from([1, 4, 20]))
@@ -91,7 +86,6 @@ class Files(RuleBasedStateMachine):
         assert self.intake is not None
         self.intake.close()
         self.intake = None
-        self.adrift |= self.deleted
         if not self._known():
             self.excused |= set(range(self.next)) - set(self.content)
         self.excused |= self.unlinked
@@ -110,6 +104,11 @@ class Files(RuleBasedStateMachine):
         self._append(self.path, data)
         self.content += range(self.next, self.next + count)
         self.next, self.partial = self.next + count, b""
+
+    @precondition(lambda self: not self.path.exists())
+    @rule()
+    def write_header(self) -> None:
+        self._append(self.path, b"")
 
     @precondition(lambda self: self.content and not self.partial)
     @rule(length=st.integers(1, 8))
@@ -148,7 +147,6 @@ class Files(RuleBasedStateMachine):
         (self.unlinked if self._is_open() else self.excused).update(self.content)
         self.path.unlink()
         self.content = []
-        self.deleted, self.adrift = True, self.adrift or self.intake is None
 
     def _append(self, path: Path, data: bytes) -> None:
         with path.open("ab") as file:
@@ -170,7 +168,7 @@ class Files(RuleBasedStateMachine):
 
     def _known(self) -> bool:
         """Whether the place of a rotated file among what was read can be told."""
-        return bool(self.positions) and not self.adrift
+        return bool(self.positions)
 
     def _is_open(self) -> bool:
         """Whether the reader has the file of that name open."""

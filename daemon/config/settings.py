@@ -252,6 +252,10 @@ class DriftSettings(Section):
         None, "How long a new regime lasts before it is adopted as normal; none: half of the warm-up.", ge=1
     )
     cooldown: Duration = live(3 * 86400, "Time between two trainings that drift or a new regime asks for.", ge=0)
+    anew: bool = live(
+        False,
+        "Whether the training that an adopted regime asks for begins anew; `false`: it continues the model in service.",
+    )
 
 
 class StreamSettings(Section):

@@ -23,7 +23,7 @@ from daemon.learning.gating import Judged, RolledBack
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 6
+STATE_VERSION = 7
 
 
 class StateVersionError(ValueError):

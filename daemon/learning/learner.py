@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from models.architectures import LABELLED
 from models.bundle import Bundle
 from models.training import TrainingRequest
 
+Asked = Literal["drift", "regime"]
 OUTCOMES = ("promoted", "rejected", "failed", "skipped")
 FAILURES: tuple[str, ...] = get_args(FailureReason)
 
@@ -44,7 +45,7 @@ class Learner:
         pending: Training under way; its result takes effect at slot `apply_at`.
         next_training: Slot of the next fine-tuning, None when none is planned.
         sample_rate: One window in so many goes into the reservoir; set where something is due, so that no cut matters.
-        asked: Whether drift or an adopted regime asks for an early training.
+        asked: What asks for an early training: `drift`, an adopted `regime`, or nothing.
         early: Slot of the last early training.
         outcomes: Trainings by outcome.
         failures: Failed trainings by reason.
@@ -73,7 +74,7 @@ class Learner:
         self.next_training: int | None = None
         self.sample_rate = 1
         self.early = NEVER
-        self.asked = False
+        self.asked: Asked | None = None
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
         self.failures = dict.fromkeys(FAILURES, 0)
 
@@ -128,28 +129,35 @@ class Learner:
         self.joining.join_some(slot, self.sample_rate)
         self.plan(slot)
         self.drift.begin(slot)
-        if self.drift.due is not None and slot >= self.drift.due:
-            self._look(slot, upto)
+        looks = self.drift.due is not None and slot >= self.drift.due
+        asked = self._look(slot, upto) if looks else None
         if self.pending is None and self.next_training is not None and slot >= self.next_training:
-            self._tune(slot, upto)
+            self._retrain(slot, upto, anew=asked == "regime" and self.settings.drift.anew)
 
     def _may_start(self, slot: int) -> bool:
         return self.next_training is None or slot >= self.next_training
 
-    def _look(self, slot: int, upto: int) -> None:
-        """Look for drift and at the promotion on probation; all slots up to `upto` are closed."""
+    def _look(self, slot: int, upto: int) -> Asked | None:
+        """Look for drift and at the promotion on probation; all slots up to `upto` are closed.
+
+        Returns:
+            What a training is due for now, None when none is due early.
+        """
         if self.drift.look(slot, upto, self.table.used) and self.settings.drift.enabled:
-            self.asked = True
+            self.asked = self.asked or "drift"
         self.promoting.reconsider(slot)
         may = self.pending is None and self.next_training is not None
         may = may and int(self.reservoir.seen[0]) != self.trained_windows
-        if self.asked and may and slot - self.early >= self.settings.drift.cooldown // self.settings.interval:
+        if not may or slot - self.early < self.settings.drift.cooldown // self.settings.interval:
+            return None
+        asked, self.asked = self.asked, None
+        if asked is not None:
             self.next_training = self.early = slot
-            self.asked = False
+        return asked
 
     def ask(self) -> None:
         """A new regime was adopted: train at the next look, whatever the cooldown says."""
-        self.asked, self.early = True, NEVER
+        self.asked, self.early = "regime", NEVER
 
     # -- training ------------------------------------------------------------------------------------------------
 
@@ -195,11 +203,14 @@ class Learner:
         if request is not None:
             self.start(request, slot)
 
-    def _tune(self, slot: int, upto: int) -> None:
-        """A fine-tuning on the reservoir; all up to slot `upto` are skipped when nothing came since the last."""
+    def _retrain(self, slot: int, upto: int, anew: bool) -> None:
+        """A training on the reservoir; all up to slot `upto` are skipped when nothing came since the last.
+
+        It is a fine-tuning, or begins `anew`.
+        """
         assert self.champion is not None
-        r = self.reservoir
-        request = self.requests.tune(slot, self.champion) if int(r.seen[0]) != self.trained_windows else None
+        changed = int(self.reservoir.seen[0]) != self.trained_windows
+        request = self.requests.retrain(slot, self.champion, anew) if changed else None
         if request is None:
             every = self.settings.model.retrain_every
             skipped = (upto - slot) // every + 1

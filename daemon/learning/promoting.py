@@ -98,7 +98,7 @@ class Promoting:
         self.judged.append(Judged(self.stream, request.id, verdict))
         if not verdict.passed:
             return False
-        if request.kind == "fresh":
+        if request.parent is None:
             self.has_seen(request.trained_to)
         if before is not None:
             self.probation = Probation(before, slot, self._episodes())

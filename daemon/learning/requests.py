@@ -54,10 +54,14 @@ class Requests:
             x, observed, slots = x[keep], observed[keep], slots[keep]
         return self._request("fresh", slot, Drawn(x, observed, slots, 0), None)
 
-    def tune(self, slot: int, parent: Bundle) -> TrainingRequest | None:
-        """A fine-tuning of `parent` on the reservoir; None when it is empty."""
+    def retrain(self, slot: int, champion: Bundle, anew: bool) -> TrainingRequest | None:
+        """A fine-tuning of the model in service on the reservoir, or one of its shape from random weights.
+
+        Returns:
+            The request, whose parent is that model either way; None when the reservoir is empty.
+        """
         drawn = self._draw(slot)
-        return self._request("tune", slot, drawn, parent) if len(drawn.x) else None
+        return self._request("fresh" if anew else "tune", slot, drawn, champion) if len(drawn.x) else None
 
     def _drop_empty(self, slot: int) -> None:
         """Send those back to their warm-up who fell silent while they waited, or report too rarely for one window."""

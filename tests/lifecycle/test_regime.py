@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from daemon.engine.engine import Engine
 from daemon.engine.events import Event
 from daemon.learning import regime, reservoir
 from daemon.learning.regime import BACK, NEVER, RARE, REGIME, Adoption
@@ -138,3 +139,29 @@ def test_a_regime_asks_for_a_training_at_once() -> None:
     feed(made, shifted(range(400), 200, 12.0))
     slots = [call.slot - FIRST for call in trainer.calls if call.kind == "tune"]
     assert any(290 <= slot <= 350 for slot in slots), slots
+
+
+def test_a_regime_may_be_learned_from_the_beginning() -> None:
+    """`drift.anew`: the training that adoption asks for, and no other, starts from random weights; it passes the gate.
+
+    No window that the gate judges by is in it, and the statistics go on in the scale of its errors.
+    """
+    trainer = PureTrainer()
+    made = engine(trainer, **(TUNED | {"drift": {"adopt_after": 96 * 1800, "anew": True}}))
+    feed(made, shifted(range(460), 200, 12.0))
+    fresh = [call for call in trainer.calls if call.kind == "fresh"]
+    assert len(fresh) == 2
+    first, anew = fresh
+    assert first.parent is None
+    assert anew.parent is not None
+    assert 290 <= anew.slot - FIRST <= 350
+    assert anew.recent < len(anew.x)
+    learner = the(made).learner
+    assert learner.outcomes["rejected"] == 0
+    assert [call.kind for call in trainer.calls][-1] == "tune", "then tunings go on from it"
+    scale = learner.serving.scale.copy()
+    assert (scale < 0.9).all(), scale
+    assert row_of(made, "a")["scale"].tolist() == scale.tolist()
+    loaded = Engine(PureTrainer())
+    loaded.load(made.dump())
+    assert loaded.dump() == made.dump()

@@ -17,38 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from models.bundle import BundleError, Scorer
-from models.features import calendar
-from models.injection import KINDS, inject, spread
+from models.gate_windows import GateSample, injected, separation, summed, trimmed
+from models.injection import KINDS
 
 LEAST_FAULTS = 8  # windows of episodes that a network finds; fewer say nothing
 FOUND = 0.9  # quantile of the clean errors above which a window is found
 LEAST_WINDOWS = 16  # held back; with fewer there is nothing to judge by
 MOST_WINDOWS = 128
 HELD_BACK = 8  # one stretch in so many
-STRENGTH = 3.0  # spreads
-PLACES = 4  # lengths of an anomaly, from an eighth to half a window
 _NETWORKS = ("champion", "candidate")
-_KEPT = 0.9  # share of held-back windows, those of least error, that the error is the mean of: a few are anomalous
-
-
-@dataclass(frozen=True, eq=False)
-class GateSample:
-    """Held-back windows.
-
-    Attributes:
-        x: Scaled windows, gaps filled with the last value, shape (N, W, F), float32.
-        observed: False where a slot is a gap, shape (N, W), bool.
-        local_s: Local time of each window's newest slot, seconds since 1970-01-01 00:00 local, shape (N,), int64.
-        lowest, greatest: Range that scaled values are clipped to; anomalies are too.
-        seed: Seed of the injected anomalies.
-    """
-
-    x: npt.NDArray[np.float32]
-    observed: npt.NDArray[np.bool_]
-    local_s: npt.NDArray[np.int64]
-    lowest: float
-    greatest: float
-    seed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -74,9 +51,10 @@ class Verdict:
             `worse_faults`, `not_finite`, `unusable`, `outdated`.
         text: The reason in words, with its numbers.
         numbers: `windows`, then for `champion` and `candidate` each `_error` (mean of the sum of newest and root mean
-            squared error, units of the scaled windows) and `_detection` (area under the ROC curve, 0 to 1), over all
-            kinds and, as `_detection_KIND`, for each; `_faults`, the same area for those windows of the stream's own
-            episodes that one of the two finds, `faults` of them, where they are enough. Empty where nothing was scored.
+            squared error, units of the scaled windows), `_detection` (area under the ROC curve, 0 to 1), over all kinds
+            and, as `_detection_KIND`, for each, and `_recall` (share of all kinds above nine in ten clean windows);
+            `_faults`, the same area for those windows of the stream's own episodes that one of the two finds, `faults`
+            of them, where they are enough. Empty where nothing was scored.
     """
 
     passed: bool
@@ -177,59 +155,9 @@ def _jsonable(numbers: dict[str, float]) -> dict[str, float]:
 
 
 def _finite_only(scorer: Scorer, sample: GateSample, reason: str, text: str) -> Verdict:
-    if not np.isfinite(_errors(scorer, sample)).all():
+    if not np.isfinite(summed(scorer, sample)).all():
         return Verdict(False, "not_finite", "an error on held-back windows is not finite")
     return Verdict(True, reason, text)
-
-
-def injected(sample: GateSample) -> npt.NDArray[np.float32]:
-    """The sample's windows once with each kind of anomaly, shape (KINDS, N, W, F).
-
-    A window's spread is that of its neighbouring values' differences, at least the median of all windows'. The
-    anomaly reaches to the newest slot, as when it is first seen; four lengths take turns over the windows. A spike or
-    dip is in one of the newest four slots.
-    """
-    n, window, width = sample.x.shape
-    out = np.empty((len(KINDS), n, window, width), np.float32)
-    series = sample.x.transpose(1, 0, 2).astype(np.float64)  # (W, N, F): each window a variable of one short series
-    unit = spread(series)  # (N, F)
-    unit = np.maximum(unit, np.median(unit, axis=0))
-    for place in range(PLACES):
-        rows = slice(place, None, PLACES)
-        part, size = series[:, rows].reshape(window, -1), unit[rows].reshape(-1)
-        for i, kind in enumerate(KINDS):
-            length = 1 + place if kind in ("spike", "dip") else max(2, window * (place + 1) // (2 * PLACES))
-            made = inject(
-                part, kind, STRENGTH, (*sample.seed, i, place), start=window - length, length=length, unit=size
-            )
-            out[i, rows] = made.values.reshape(window, -1, width).transpose(1, 0, 2)
-    return np.clip(out, sample.lowest, sample.greatest, out=out)
-
-
-def errors(
-    scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32] | None = None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Errors of the newest reading, the mean over variables, and of the window, each of shape (M,).
-
-    Args:
-        scorer: The network.
-        sample: Says which slots are observed, and when.
-        x: Other windows in the sample's order, repeated as often as `x` is longer, shape (M, W, F); its own by default.
-    """
-    x = sample.x if x is None else x
-    if not len(x):
-        return np.zeros(0), np.zeros(0)
-    times = len(x) // len(sample.x)
-    m = scorer.manifest
-    instants = calendar(sample.local_s, m.daily, m.weekly)
-    scores = scorer.score(x, np.tile(sample.observed, (times, 1)), np.tile(instants, (times, 1)))
-    return scores.newest.astype(np.float64).mean(-1), scores.rms.astype(np.float64)
-
-
-def _errors(scorer: Scorer, sample: GateSample, x: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float64]:
-    """The sum of both, which the gate judges by."""
-    newest, window = errors(scorer, sample, x)
-    return newest + window
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,13 +176,22 @@ class _Measured:
         """Error and detection; NaN where an error is not finite."""
         if not self.finite:
             return {"error": float("nan")}
-        found = {f"detection_{kind}": separation(self.clean, self.anomalous[i]) for i, kind in enumerate(KINDS)}
-        return {"error": trimmed(self.clean), "detection": separation(self.clean, self.anomalous.ravel()), **found}
+        all_kinds = self.anomalous.ravel()
+        numbers = {"error": trimmed(self.clean), "detection": separation(self.clean, all_kinds)}
+        numbers["recall"] = float(np.mean(all_kinds > self.least_found))
+        return numbers | {
+            f"detection_{kind}": separation(self.clean, self.anomalous[i]) for i, kind in enumerate(KINDS)
+        }
+
+    @property
+    def least_found(self) -> float:
+        """Error above which a window is found."""
+        return float(np.quantile(self.clean, FOUND))
 
 
 def _measure(scorer: Scorer, sample: GateSample, anomalous: npt.NDArray[np.float32], faults: GateSample) -> _Measured:
-    spoilt = _errors(scorer, sample, anomalous.reshape(-1, *sample.x.shape[1:]))
-    return _Measured(_errors(scorer, sample), spoilt.reshape(len(KINDS), -1), _errors(scorer, faults))
+    spoilt = summed(scorer, sample, anomalous.reshape(-1, *sample.x.shape[1:]))
+    return _Measured(summed(scorer, sample), spoilt.reshape(len(KINDS), -1), summed(scorer, faults))
 
 
 def _faults(measured: list[_Measured]) -> dict[str, float]:
@@ -264,38 +201,8 @@ def _faults(measured: list[_Measured]) -> dict[str, float]:
     """
     if not all(each.finite for each in measured):
         return {}
-    found = np.logical_or.reduce([each.faults > np.quantile(each.clean, FOUND) for each in measured])
+    found = np.logical_or.reduce([each.faults > each.least_found for each in measured])
     if np.count_nonzero(found) < LEAST_FAULTS:
         return {}
     areas = {f"{n}_faults": separation(m.clean, m.faults[found]) for n, m in zip(_NETWORKS, measured, strict=True)}
     return {"faults": float(np.count_nonzero(found)), **areas}
-
-
-def trimmed(errors: npt.NDArray[np.float64]) -> float:
-    """Mean of all but the greatest errors."""
-    return float(np.sort(errors)[: max(1, int(_KEPT * len(errors)))].mean())
-
-
-def clean_error(scorer: Scorer, sample: GateSample) -> float:
-    """A network's error on windows as the gate measures it: the mean, the worst tenth left out."""
-    return trimmed(_errors(scorer, sample))
-
-
-def separation(clean: npt.NDArray[np.float64], anomalous: npt.NDArray[np.float64]) -> float:
-    """Area under the ROC curve: how often an anomalous window's error is above a clean one's, a tie counting half.
-
-    Args:
-        clean, anomalous: Errors, shapes (N,) and (M,), finite.
-
-    Returns:
-        1 when every anomalous window is above every clean one, 0.5 when the error says nothing.
-
-    Source:
-        Mann and Whitney 1947, doi:10.1214/aoms/1177730491.
-
-    >>> separation(np.array([1.0, 2, 3]), np.array([2.0, 4]))
-    0.75
-    """
-    ordered = np.sort(clean)
-    below = np.searchsorted(ordered, anomalous, "left") + np.searchsorted(ordered, anomalous, "right")
-    return float(below.sum()) / (2 * len(clean) * len(anomalous))

@@ -29,7 +29,7 @@ from daemon.replay.tracing import Trace, Tracer
 from daemon.runtime.trainer import InlineTrainer
 from daemon.store import open_reader
 from models.bundle import Scorer, write_bundle
-from models.gate import separation
+from models.gate_windows import separation
 from models.generating import DRIVEN, FAULTS, Fault, break_vector, driven
 from models.offline.history import History
 from models.offline.recipe import Recipe

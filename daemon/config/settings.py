@@ -109,7 +109,10 @@ class GateSettings(Section):
         ge=0,
     )
     worse_detection: float = live(
-        0.05, "How much less of the area under the ROC curve it may have on injected anomalies.", ge=0, le=1
+        0.05,
+        "How much less of the area under the ROC curve it may have on injected anomalies, and on the stream's own.",
+        ge=0,
+        le=1,
     )
 
 

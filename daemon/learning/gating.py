@@ -19,7 +19,8 @@ from daemon.engine.slots import SlotClock
 from daemon.learning import reservoir
 from models import gate
 from models.bundle import Bundle, Scorer
-from models.gate import GateRule, GateSample, Verdict
+from models.gate import GateRule, Verdict
+from models.gate_windows import GateSample, clean_error
 
 LEAST_GROUPS = 2  # of the stretches among which one is held back: a long window's must not all be too old
 
@@ -141,7 +142,7 @@ class Probation:
         budget = settings.alerts.false_alarms_per_month * series * rule.slots * settings.interval / MONTH_S
         if alarms == 0 or alarms <= rule.times_budget * budget or len(sample.x) < gate.LEAST_WINDOWS:
             return None
-        before, now = gate.clean_error(Scorer(self.previous), sample), gate.clean_error(serving, sample)
+        before, now = clean_error(Scorer(self.previous), sample), clean_error(serving, sample)
         if now <= before * (1 + rule.worse_error):
             return None
         found = {"alarms": alarms, "budget": budget, "windows": len(sample.x)}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.gate import separation
+from models.gate_windows import separation
 from models.ranking import average_precision
 
 Scores = npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ import torch
 
 from models.architectures import build
 from models.bundle import Bundle, Manifest, Scorer, one_thread
-from models.gate import GateSample, injected, separation
+from models.gate_windows import GateSample, injected, separation
 from models.injection import KINDS
 from models.offline.fitting import Part, Progress, Say, fit
 from models.offline.history import History, HistoryError, digest

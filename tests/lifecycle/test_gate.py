@@ -10,7 +10,8 @@ import pytest
 
 from models import gate
 from models.bundle import Bundle, BundleError, Scorer
-from models.gate import GateRule, GateSample, held_back, injected, judge, separation
+from models.gate import GateRule, held_back, judge
+from models.gate_windows import GateSample, injected, separation
 from models.injection import KINDS
 from models.training import TrainingRequest, train
 
@@ -75,6 +76,7 @@ def test_a_tuning_on_good_data_passes() -> None:
     n = verdict.numbers
     assert n["windows"] == 128
     assert n["champion_detection"] > 0.75
+    assert 0.3 < n["champion_recall"] < 1
     assert {f"candidate_detection_{kind}" for kind in KINDS} < set(n)
 
 

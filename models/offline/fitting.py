@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -137,6 +138,7 @@ class _Run:
         self.path, self.fingerprint = path, fingerprint
         self.progress = Progress()
         self.best: Arrays = {}
+        self.mean = {name: value.clone() for name, value in model.state_dict().items()} if recipe.average else {}
         self.optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
         self.epoch_steps = lesson.steps(recipe.batch)
         self.total = recipe.epochs * self.epoch_steps
@@ -157,8 +159,9 @@ class _Run:
                 accuracies.append(accuracy)
                 say(done + 1, self.total, self._words(losses))
         self.model.eval()
-        with torch.no_grad():
+        with self._averaged(), torch.no_grad():
             validation_loss, validation_accuracy = self.lesson.measure(self.model, "validation")
+            kept = tensors_to_arrays("best", self.model.state_dict())
         known = [a for a in accuracies if a is not None]
         self._count(
             Epoch(
@@ -168,7 +171,8 @@ class _Run:
                 validation_loss,
                 float(np.mean(known)) if known else None,
                 validation_accuracy,
-            )
+            ),
+            kept,
         )
 
     def _step(self, rows: Rows, done: int) -> tuple[float, float | None]:
@@ -180,20 +184,35 @@ class _Run:
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
+        self._average(done)
         return float(loss.detach()), accuracy
+
+    def _average(self, done: int) -> None:
+        """Take the weights after a step, counted from 0, into their mean."""
+        past = min(self.recipe.average, (1 + done) / (10 + done))
+        for name, value in self.model.state_dict().items() if self.mean else ():
+            self.mean[name].lerp_(value, 1 - past)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The model has the mean of its weights inside."""
+        own = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.mean or own)
+        yield
+        self.model.load_state_dict(own)
 
     def _words(self, losses: list[float]) -> str:
         said = f"loss {np.mean(losses[-50:]):.4g}"
         return said + (f", validation {self.progress.epochs[-1].validation_loss:.4g}" if self.progress.epochs else "")
 
-    def _count(self, epoch: Epoch) -> None:
-        """Add a pass; keep its weights when they are the best, and see whether it was the last."""
+    def _count(self, epoch: Epoch, kept: Arrays) -> None:
+        """Add a pass; keep its weights, or their mean, when they are the best, and see whether it was the last."""
         p = self.progress
         finite = math.isfinite(epoch.train_loss) and math.isfinite(epoch.validation_loss)
         if finite and epoch.validation_loss < p.best_loss:
             p.epochs.append(epoch)
             p.best = epoch.number
-            self.best = tensors_to_arrays("best", self.model.state_dict())
+            self.best = kept
         else:
             p.epochs.append(epoch)
         if not finite:
@@ -215,7 +234,7 @@ class _Run:
         """Write the checkpoint."""
         if self.path is None:
             return
-        arrays = tensors_to_arrays("now", self.model.state_dict()) | self.best
+        arrays = tensors_to_arrays("now", self.model.state_dict()) | tensors_to_arrays("mean", self.mean) | self.best
         for index, state in self.optimiser.state_dict()["state"].items():
             arrays |= tensors_to_arrays(f"optimiser/{index}", state)
         p = self.progress
@@ -240,6 +259,7 @@ class _Run:
         epochs = [Epoch(**_from_json(e)) for e in meta["epochs"]]
         self.progress = Progress(epochs, meta["best"], meta["ended"])
         _load(self.model, under("now", arrays))
+        self.mean = {name: torch.from_numpy(value).to(self.mean[name]) for name, value in under("mean", arrays).items()}
         self.best = {name: array for name, array in arrays.items() if name.startswith("best/")}
         self._restore_optimiser(under("optimiser", arrays))
 

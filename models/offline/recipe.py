@@ -43,6 +43,8 @@ class TrainingRecipe(_Section):
         schedule: `constant`; `cosine`: down to a hundredth of `rate`; `step`: 0.3 of `rate` from 29/40 of all steps on.
         warm_up: Share of all steps in which the rate rises from nothing, whatever the schedule.
         weight_decay: Decoupled from the gradient, as in AdamW.
+        average: Weight of the past in a running mean of the weights over the steps, less in the first steps: the mean
+            is measured and kept; 0: the weights themselves are.
         clip: Greatest norm of the gradient of all weights; none: as it comes.
         patience: Epochs without a better validation loss after which training stops; 0: never.
     """
@@ -53,6 +55,7 @@ class TrainingRecipe(_Section):
     schedule: Literal["constant", "cosine", "step"] = "constant"
     warm_up: float = Field(default=0.0, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
+    average: float = Field(default=0.0, ge=0, lt=1)
     clip: float | None = Field(default=None, gt=0)
     patience: int = Field(default=0, ge=0)
 

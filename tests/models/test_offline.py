@@ -64,7 +64,7 @@ def classes(**training: object) -> Recipe:
             "window": 40,
             "options": {**options, "feedforward": 8, "pooling": "last", "dropout": 0.2},
         },
-        "training": {"epochs": 3, "batch": 16, **training},
+        "training": {"epochs": 3, "batch": 16, "average": 0.9, **training},
         "split": [2, 1, 1],
         "examples": {"windows": 32, "lengths": [5, 20], "inputs": "context", "fresh": "series"},
     }
@@ -157,6 +157,23 @@ def test_the_weights_kept_are_those_of_the_least_validation_loss() -> None:
     assert losses[progress.best - 1] == min(losses)
     with torch.no_grad():
         assert lesson.measure(model, "validation")[0] == min(losses)
+
+
+def test_the_mean_of_the_weights_is_kept() -> None:
+    """With `average` what a training ends with is the running mean over its steps, by hand here."""
+    asked = recipe(epochs=1, average=0.5)
+    lesson = Reconstruction(prepare([history(n=400)], asked).windows, 2, CPU)
+    model = build("masked-autoencoder", asked.network.config(1, 1800), 0)
+    mean = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def follow(done: int, total: int, note: str) -> None:
+        past = min(0.5, done / (9 + done))
+        for name, value in model.state_dict().items():
+            mean[name] = past * mean[name] + (1 - past) * value
+
+    fit(model, lesson, asked.training, 0, say=follow)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, mean[name])
 
 
 def test_a_loss_that_is_gone_ends_the_training() -> None:

@@ -8,12 +8,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from daemon.store.access import refusal
 from daemon.store.errors import StoreDamaged, StoreError, StoreFull
 from daemon.store.faults import Reached, nowhere
 
 NAME = "tidegauge.db"
 DAMAGED = NAME + ".damaged"
 """Marker beside the database: a running daemon found it malformed, so the next start quarantines it."""
+
+COMPANIONS = ("-wal", "-shm")
 
 Row = tuple[Any, ...]
 
@@ -32,6 +35,8 @@ class Database:
         self._reached = reached
         self._read_only = read_only
         mode = "ro" if read_only else "rwc" if create else "rw"
+        if read_only and _frozen(path) and not path.with_name(path.name + COMPANIONS[0]).exists():
+            mode += "&immutable=1"  # nobody has it open, and SQLite could not make the files by which it tells
         with self._translated():
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
@@ -111,4 +116,22 @@ class Database:
                 raise StoreFull(
                     f"{self.path}: no room to write ({error}); nothing was changed; free space on this file system"
                 ) from error
-            raise StoreError(f"{self.path}: {error}; check the disk and the directory's owner and mode") from error
+            involved = [self.path.parent, self.path, *(self.path.with_name(NAME + end) for end in COMPANIONS)]
+            why = refusal(involved, writing=not self._read_only) or self._log_left()
+            text = f"{self.path}: {error}; check the disk and the directory's owner and mode" if why is None else why
+            raise StoreError(text) from error
+
+    def _log_left(self) -> str | None:
+        """What keeps a database from being read where nothing can be written: entries that are in its log still."""
+        log = self.path.with_name(NAME + COMPANIONS[0])
+        if not (self._read_only and log.exists() and _frozen(self.path)):
+            return None
+        return (
+            f"{log}: has entries that its daemon left when it was killed, and reading them takes a directory that can "
+            "be written to; copy the state directory, and name the copy with --state"
+        )
+
+
+def _frozen(path: Path) -> bool:
+    """Whether this process cannot write beside a file."""
+    return refusal([path.parent], writing=True) is not None

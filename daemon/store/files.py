@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from daemon.store.access import refusal
 from daemon.store.errors import StoreError, StoreFull
 
 TEMPORARY = ".tmp"
@@ -43,6 +44,8 @@ def disk_error(error: OSError, path: Path) -> StoreError:
     """The typed error for an operating system's refusal to write `path`."""
     if error.errno in _NO_SPACE:
         return StoreFull(f"{path}: no room to write it ({error.strerror}); free space on this file system")
+    if (why := refusal([path.parent, path], writing=True)) is not None:
+        return StoreError(why)
     return StoreError(f"{path}: cannot be written ({error}); check the disk and the directory's owner and mode")
 
 

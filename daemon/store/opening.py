@@ -8,34 +8,45 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from daemon.store import checkpoints, journal, model_store, schema
+from daemon.store import checkpoints, journal, lock, model_store, schema
+from daemon.store.access import refusal
 from daemon.store.checkpoints import Checkpoints
-from daemon.store.database import DAMAGED, NAME, Database
-from daemon.store.errors import StoreDamaged
+from daemon.store.database import COMPANIONS, DAMAGED, NAME, Database
+from daemon.store.errors import StoreDamaged, StoreError
 from daemon.store.faults import Reached
 from daemon.store.files import disk_error, quarantine, remove_temporaries
-from daemon.store.lock import Lock
-
-_COMPANIONS = ("-wal", "-shm")
 
 log = logging.getLogger(__name__)
 
 
-def enter(directory: Path) -> Lock:
-    """Make `directory` when there is none, and lock it."""
+def enter(directory: Path) -> lock.Lock:
+    """Make `directory` when there is none, and lock it.
+
+    Raises:
+        StoreError: It or something in it may not be written or read, and is none to be set aside for that.
+    """
+    folders = [directory / checkpoints.DIRECTORY, directory / model_store.DIRECTORY]
+    written = [directory, *(directory / name for name in (lock.NAME, NAME, *(NAME + end for end in COMPANIONS)))]
+    why = refusal([*written, *folders], writing=True)
+    if why is None:
+        why = refusal(
+            (path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())), writing=False
+        )
+    if why is not None:
+        raise StoreError(why)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = Lock(directory)
+        held = lock.Lock(directory)
     except OSError as error:
         raise disk_error(error, directory) from error
     try:
-        for name in (checkpoints.DIRECTORY, model_store.DIRECTORY):
-            (directory / name).mkdir(mode=0o700, exist_ok=True)
-            remove_temporaries(directory / name)
+        for folder in folders:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            remove_temporaries(folder)
     except OSError as error:
-        lock.release()
+        held.release()
         raise disk_error(error, directory) from error
-    return lock
+    return held
 
 
 def database(directory: Path, files: Checkpoints, reached: Reached) -> tuple[Database, int]:
@@ -47,7 +58,7 @@ def database(directory: Path, files: Checkpoints, reached: Reached) -> tuple[Dat
             log.warning("database migrated", extra={"file": str(path), "copy": str(copy)})
         why = _diagnose_tail(path, files)
     if why is not None:
-        moved = quarantine(path, _COMPANIONS)
+        moved = quarantine(path, COMPANIONS)
         log.error("database quarantined", extra={"file": str(path), "moved_to": str(moved), "why": why})
     path.with_name(DAMAGED).unlink(missing_ok=True)
     if not path.exists():
@@ -68,8 +79,8 @@ def _diagnose_tail(path: Path, files: Checkpoints) -> str | None:
 def _make(directory: Path, files: Checkpoints, reached: Reached) -> None:
     """A fresh database: empty, or going on from the newest sound checkpoint when there is one."""
     path = directory / NAME
-    if any(path.with_name(path.name + suffix).exists() for suffix in _COMPANIONS):
-        quarantine(path, _COMPANIONS)  # a log without its database would be taken for the fresh one's
+    if any(path.with_name(path.name + suffix).exists() for suffix in COMPANIONS):
+        quarantine(path, COMPANIONS)  # a log without its database would be taken for the fresh one's
     newest = files.newest_sound(0, None)
     if newest is not None:
         log.warning("database made from checkpoint", extra={"seq": newest.seq, "file": str(files.path(newest.seq))})

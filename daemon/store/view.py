@@ -11,7 +11,8 @@ from adapters.base import Position
 from daemon.engine.events import Event, State
 from daemon.engine.inputs import Input
 from daemon.store import check, event_table, journal, model_store, schema
-from daemon.store.database import NAME, Database
+from daemon.store.access import refusal
+from daemon.store.database import COMPANIONS, NAME, Database
 from daemon.store.errors import ModelUnknown, StoreError, StoreMissing
 from daemon.store.model_store import ModelRecord
 
@@ -133,9 +134,13 @@ def open_reader(directory: Path) -> StoreView:
 
     Raises:
         StoreMissing: There is no database.
-        StoreError: The database is not of this version.
+        StoreError: It may not be read, or the database is not of this version.
     """
     path = directory / NAME
+    if (
+        why := refusal([directory, path, *(path.with_name(NAME + end) for end in COMPANIONS)], writing=False)
+    ) is not None:
+        raise StoreError(why)
     if not path.exists():
         raise StoreMissing(f"{path}: there is no state here; check state_dir, or start the daemon once")
     database = Database(path, read_only=True)

@@ -162,8 +162,8 @@ class ModelSettings(Section):
         le=64,
     )
     calendar: bool = retrain(True, "Whether the network sees time of day and week, where the warm-up is long enough.")
-    copies: int = retrain(6, "Independent copies of the network, averaged.", ge=1, le=64)
-    retrain_every: int = live(200, "Slots between two fine-tunings; 0 never trains after the first.", ge=0)
+    copies: int = retrain(12, "Independent copies of the network, averaged.", ge=1, le=64)
+    retrain_every: int = live(100, "Slots between two fine-tunings; 0 never trains after the first.", ge=0)
     apply_after: int = live(8, "Slots between the snapshot a training sees and the slot its result takes effect.", ge=1)
     time_limit: Duration = live(600, "A training that takes longer has failed.", ge=1)
     statistics: StatisticsSettings = live(

@@ -35,6 +35,7 @@ streams:
     timezone: Europe/Rome
     clock: event
     warm_up: 3d
+    model: {{retrain_every: 200}}
     drift: {{adopt_after: 7d}}
 http: {{listen: "127.0.0.1:0"}}
 log: {{level: info, format: plain}}

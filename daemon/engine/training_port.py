@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from models.bundle import Bundle
 from models.training import TrainingRequest
@@ -22,6 +22,11 @@ class TrainingFailed:
 
     reason: FailureReason
     detail: str
+
+
+def failed_as_recorded(reason: str | None, detail: str | None) -> TrainingFailed:
+    """The failure that a record of it stands for."""
+    return TrainingFailed(cast("FailureReason", reason or "error"), detail or "")
 
 
 Outcome = Bundle | TrainingFailed

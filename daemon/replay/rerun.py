@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.engine.engine import Engine
 from daemon.engine.events import Event
-from daemon.engine.training_port import Outcome, TrainingFailed
+from daemon.engine.training_port import Outcome, failed_as_recorded
 from daemon.runtime.trainer import InlineTrainer
 from daemon.store import JournalGap, StoreView, open_reader
 from models.training import TrainingRequest
@@ -46,7 +46,7 @@ class _RecordedTrainer:
         """The recorded failure, or the training's result."""
         record = self._reader.outcome(request_id)
         if record is not None and record.status == "failed":
-            return TrainingFailed("error", record.detail or "")
+            return failed_as_recorded(record.reason, record.detail)
         return self._inner.result(request_id)
 
     def close(self) -> None:

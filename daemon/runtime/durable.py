@@ -22,7 +22,7 @@ from daemon.config.settings import Settings
 from daemon.engine.engine import Engine, StepResult, essential
 from daemon.engine.events import Event
 from daemon.engine.inputs import Batch, Command, Configured, Input, Promoted, PromotionReason
-from daemon.engine.training_port import Trainer, TrainingFailed
+from daemon.engine.training_port import Trainer, TrainingFailed, failed_as_recorded
 from daemon.learning.promoting import check_fit
 from daemon.runtime.loading import load, start_over
 from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, Store
@@ -111,7 +111,7 @@ class RememberingTrainer:
         if record is None:
             return None
         if record.status == "failed":
-            return TrainingFailed(record.reason or "error", record.detail or "")  # type: ignore[arg-type]
+            return failed_as_recorded(record.reason, record.detail)
         try:
             return Bundle.from_file_bytes(self._store.read_model_of(request_id), record.sha256)
         except ModelUnknown:

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from daemon.config.file import effective, from_effective
-from daemon.demo import readings
+from daemon.demo import CONFIGURATION, readings
 from daemon.engine.engine import Engine
 from daemon.engine.inputs import Batch, Configured
 from daemon.engine.stream import Stream
 from daemon.runtime.trainer import InlineTrainer
 
-STREAM = {"clock": "event", "interval": 3600, "timezone": "Europe/Rome", "warm_up": 3 * 86400}
+STREAM = yaml.safe_load(CONFIGURATION.format())["streams"]["water-flow"] | {"sources": []}
 SHOWN = (datetime(2022, 4, 26, 12, tzinfo=UTC), datetime(2022, 4, 28, 18, tzinfo=UTC))
 LINES = datetime(2022, 4, 27, 10, tzinfo=UTC), datetime(2022, 4, 28, 2, tzinfo=UTC)
 WIDTH, PANEL, LEFT, GAP = 900, 150, 70, 30

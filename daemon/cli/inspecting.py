@@ -15,6 +15,7 @@ import typer
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
 from daemon.config.file import effective, load
+from daemon.config.settings import Settings
 from daemon.showing import event_line
 from daemon.words import instant, plural
 
@@ -121,17 +122,33 @@ def status(
         if digest:
             typer.echo(_digest(settings.state_dir))
             return
-        host, port = settings.http.address
-        address = f"http://{host}:{port}/api/v1/status"
-        try:
-            with urllib.request.urlopen(address, timeout=10) as answer:
-                found: dict[str, Any] = json.load(answer)
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            fail(f"no daemon answers at {address}: {getattr(error, 'reason', error)}; is it running? tidegauge run")
+        found = _ask_status(settings)
         if as_json:
             typer.echo(orjson.dumps(found).decode())
         else:
             _print_status(found)
+
+
+def _ask_status(settings: Settings) -> dict[str, Any]:
+    """What the daemon says, by its control socket where this user may enter the state directory, else by HTTP."""
+    from daemon.web.control_client import NoDaemonError, RefusedError
+    from daemon.web.control_client import status as ask
+
+    with contextlib.suppress(NoDaemonError, RefusedError, OSError):
+        return ask(settings.state_dir)
+    host, port = settings.http.address
+    address = f"http://{host}:{port}/api/v1/status"
+    if settings.http.web_config is not None:
+        fail(
+            f"no daemon answers in {settings.state_dir}, and HTTP is behind {settings.http.web_config}; "
+            "is it running? If it is, run this as its user or root"
+        )
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        fail(f"no daemon answers at {address}: {getattr(error, 'reason', error)}; is it running? tidegauge run")
 
 
 def _digest(directory: Path) -> str:

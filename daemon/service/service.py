@@ -20,7 +20,7 @@ from daemon.service.pipeline import Pipeline
 from daemon.service.reloading import Reloading, ReloadRefusedError
 from daemon.service.scheduler import Scheduler
 from daemon.service.systemd import Notifier
-from daemon.web import routes
+from daemon.web import routes, summary
 from daemon.web.control import Control
 from daemon.web.door import Door
 from daemon.web.web_auth import Access
@@ -94,7 +94,10 @@ class _Service:
             access=access,
         )
         self._door = Door(app, access, pipeline.settings.http)
-        self._control = Control(Commanding(pipeline).serve)
+        self._control = Control(
+            Commanding(pipeline).serve,
+            lambda: summary.status(pipeline.picture, None if pipeline.ready else pipeline.why_not),
+        )
         self._reloading = Reloading(config, pipeline, self._door, self._after_reload)
 
     async def open(self) -> None:

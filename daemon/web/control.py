@@ -1,7 +1,8 @@
-"""The control socket: commands to a running daemon from whoever may enter its state directory (mode 0700)."""
+"""The control socket: questions and commands to a running daemon from whoever may enter its state directory (0700)."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -14,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from daemon.store import ModelRecord
+from daemon.web.answers import json_response
 from daemon.web.control_client import SOCKET, reachable
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,9 @@ log = logging.getLogger(__name__)
 Serve = Callable[[str, int | None], Awaitable[ModelRecord | None]]
 """Puts a version of a stream's model into service, None for the one before; None when that is not done yet.
 Raises ValueError with the reason why not."""
+
+Status = Callable[[], dict[str, Any]]
+"""What `/api/v1/status` answers."""
 
 _BODY_BYTES = 4096
 _QUEUE = 8
@@ -31,12 +36,14 @@ class Control:
 
     Args:
         serve: Changes the model in service.
+        status: Says how the daemon is doing.
     """
 
-    def __init__(self, serve: Serve) -> None:
-        self._serve = serve
+    def __init__(self, serve: Serve, status: Status) -> None:
+        self._serve, self._status = serve, status
         app = web.Application(client_max_size=_BODY_BYTES)
         app.router.add_post("/models/serve", self._models_serve)
+        app.router.add_get("/status", self._say_status)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
         self._path: Path | None = None
 
@@ -67,6 +74,9 @@ class Control:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
+    async def _say_status(self, _: web.Request) -> web.Response:
+        return json_response(await asyncio.to_thread(self._status))
+
     async def _models_serve(self, request: web.Request) -> web.Response:
         stream, version = _wanted(await request.text())
         try:
@@ -92,4 +102,4 @@ def _wanted(body: str) -> tuple[str, int | None]:
 
 
 def _answer(status: int, **content: Any) -> web.Response:
-    return web.json_response(content, status=status)
+    return json_response(content, status)

@@ -1,4 +1,4 @@
-"""A command sent to the daemon that holds a state directory, over the socket in it."""
+"""Questions and commands to the daemon that holds a state directory, over the socket in it."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ class _Connection(http.client.HTTPConnection):
             self.sock.connect(path)
 
 
+def status(directory: Path) -> dict[str, Any]:
+    """How the daemon is doing, as `/api/v1/status` says it; raises as `command` does."""
+    return _ask(directory, "GET", "/status")
+
+
 def command(directory: Path, path: str, **arguments: Any) -> dict[str, Any]:
     """Have the daemon do something; its answer.
 
@@ -57,9 +62,13 @@ def command(directory: Path, path: str, **arguments: Any) -> dict[str, Any]:
         NoDaemonError: None listens there.
         RefusedError: It did not do it, or not yet.
     """
+    return _ask(directory, "POST", path, json.dumps(arguments))
+
+
+def _ask(directory: Path, method: str, path: str, body: str | None = None) -> dict[str, Any]:
     connection = _Connection(directory)
     try:
-        connection.request("POST", path, json.dumps(arguments), {"Content-Type": "application/json"})
+        connection.request(method, path, body, {} if body is None else {"Content-Type": "application/json"})
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -24,6 +23,7 @@ from daemon.runtime.logs import RateLimited
 from daemon.store import StoreMissing, open_reader
 from daemon.store.view import StoreView
 from daemon.web import page, summary
+from daemon.web.answers import json_response
 from daemon.web.connections import deadlines
 from daemon.web.page_assets import POLICY
 from daemon.web.web_auth import Access
@@ -98,7 +98,7 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except _BadQueryError as error:
-        response = _json({"error": str(error)}, status=400)
+        response = json_response({"error": str(error)}, status=400)
     except Exception as error:
         _limited.log(
             logging.ERROR, f"http {request.path}", "an HTTP request failed", path=request.path, error=repr(error)
@@ -172,16 +172,18 @@ class _Pages:
         return web.Response(text="The configuration was taken over.\n")
 
     async def status(self, _: web.Request) -> web.Response:
-        return _json(await self._off_loop(lambda: {**summary.status(self._picture()), "not_ready": self._unready()}))
+        return json_response(await self._off_loop(lambda: summary.status(self._picture(), self._unready())))
 
     async def series(self, request: web.Request) -> web.Response:
         stream, limit = request.query.get("stream"), _limit(request)
         picture = self._picture()
         if stream is not None and stream not in picture.streams:
-            return _json({"error": f"there is no stream {stream!r}", "streams": list(picture.streams)}, status=404)
+            return json_response(
+                {"error": f"there is no stream {stream!r}", "streams": list(picture.streams)}, status=404
+            )
         rows = await self._off_loop(partial(summary.series_rows, picture, stream, limit))
         shown = picture.streams if stream is None else {stream: picture.streams[stream]}
-        return _json({"series": rows, "total": sum(len(each.series) for each in shown.values())})
+        return json_response({"series": rows, "total": sum(len(each.series) for each in shown.values())})
 
     async def events(self, request: web.Request) -> web.Response:
         query = request.query
@@ -192,7 +194,7 @@ class _Pages:
             since=_instant(query.get("since")),
             limit=_limit(request),
         )
-        return _json({"events": await self._off_loop(lambda: list(find()))})
+        return json_response({"events": await self._off_loop(lambda: list(find()))})
 
     async def index(self, _: web.Request) -> web.Response:
         unready = self._unready()
@@ -241,11 +243,6 @@ def _answer(reason: str | None, good: str) -> web.Response:
     if reason is None:
         return web.Response(text=good)
     return web.Response(status=503, text=f"503 {reason}\n")
-
-
-def _json(value: object, status: int = 200) -> web.Response:
-    body = orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-    return web.Response(body=body, status=status, content_type="application/json")
 
 
 def _accepts_gzip(request: web.Request) -> bool:

@@ -13,12 +13,13 @@ from daemon.metrics.snapshot import StreamSnapshot
 from daemon.words import instant, plural
 
 
-def status(picture: Picture) -> dict[str, Any]:
-    """Everything but the single series and events."""
+def status(picture: Picture, not_ready: str | None) -> dict[str, Any]:
+    """Everything but the single series and events; `not_ready` says why the daemon is not."""
     return {
         "version": version(),
         "taken_at": picture.taken_at,
         "ready": bool(picture.process.get("ready")),
+        "not_ready": not_ready,
         "started_at": picture.process.get("started_at"),
         "streams": {name: stream_status(stream) for name, stream in picture.streams.items()},
         "sources": {name: dict(gauges) for name, gauges in picture.sources.items()},

@@ -8,7 +8,7 @@ import bcrypt
 
 from tests.adapters.certificates import Authority
 from tests.conftest import need
-from tests.e2e.running import Daemon, Prometheus, until
+from tests.e2e.running import Daemon, Prometheus, json_of, tidegauge, until
 
 CONFIGURATION = """\
 version: 1
@@ -25,7 +25,10 @@ JOB = """\
 
 
 def test_prometheus_scrapes_over_tls_with_its_password(tmp_path: Path) -> None:
-    """The example's settings of both sides work together; with another password the target is down."""
+    """The example's settings of both sides work together; with another password the target is down.
+
+    `tidegauge status` needs neither: it asks the socket in the state directory.
+    """
     program = need("prometheus")
     authority = Authority(tmp_path, "authority")
     pair = authority.issue("server")
@@ -41,6 +44,11 @@ def test_prometheus_scrapes_over_tls_with_its_password(tmp_path: Path) -> None:
         wrong = JOB.format(authority=authority.file, password="ebb")
         with Prometheus(program, tmp_path / "right", target, right) as prometheus:
             until("a scrape", lambda: prometheus.value("tidegauge_ready") == 1)
+        config = tmp_path / "tidegauge.yaml"
+        asked = until("status", lambda: json_of("status", "--config", config, cwd=tmp_path))
+        assert (asked["ready"], asked["not_ready"], list(asked["streams"])) == (True, None, ["tide"])
         with Prometheus(program, tmp_path / "wrong", target, wrong) as prometheus:
             until("a refused scrape", lambda: prometheus.value("up") == 0)
             assert prometheus.value("tidegauge_ready") is None
+    stopped = tidegauge("status", "--config", tmp_path / "tidegauge.yaml", cwd=tmp_path, status=1).stderr
+    assert "web.yml; is it running? If it is, run this as its user or root" in stopped

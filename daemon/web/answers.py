@@ -1,0 +1,12 @@
+"""Answers that several servers give alike."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+
+
+def json_response(value: object, status: int = 200) -> web.Response:
+    """A value as JSON, numpy's included."""
+    body = orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    return web.Response(body=body, status=status, content_type="application/json")

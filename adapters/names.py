@@ -107,19 +107,31 @@ def siblings(path: str) -> Iterator[Opened]:
             yield opened
 
 
-def later(path: str, since_ns: int) -> list[Opened]:
-    """Rotated files of `path` that were changed after `since_ns`, oldest first, as if they still had that name."""
-    files = []
+def later(path: str, since_ns: int, but: Collection[tuple[int, int]] = ()) -> list[Opened]:
+    """Rotated files of `path` that were changed after `since_ns`, oldest first, as if they still had that name.
+
+    At most 128: what comes after them is asked for again when these were read.
+
+    Args:
+        path: The path.
+        since_ns: Epoch nanoseconds.
+        but: Device and inode of files to leave out.
+    """
+    files: list[Opened] = []
     for changed, name in sorted(_beside(path, Path(path).name)):
-        if changed > since_ns and is_rotated(path, name):
+        if changed > since_ns and is_rotated(path, name) and len(files) < _LATER:
             try:
                 opened = Opened.at(name)
             except OSError:
                 continue
-            if opened is not None:
-                opened.name = path
-                files.append(opened)
-    return files[-_LATER:]
+            if opened is None:
+                continue
+            if (opened.device, opened.inode) in but:
+                opened.close()
+                continue
+            opened.name = path
+            files.append(opened)
+    return files
 
 
 def rotated_ns(path: str, followed: Collection[tuple[int, int]]) -> int:

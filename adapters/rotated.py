@@ -106,12 +106,11 @@ class Rotated:
 
         When the first that waits lost its name, too, what was changed after that one has its turn later.
         """
-        followed = self._lanes.keys_followed()
         rotated_too = bool(waiting) and not _has_name(waiting[0], path)
         until_ns = changed_ns(waiting[0]) if rotated_too else None
         return _keep(
-            later(path, since_ns),
-            lambda one: key(one) not in followed and (until_ns is None or changed_ns(one) <= until_ns),
+            later(path, since_ns, self._lanes.keys_followed()),
+            lambda one: until_ns is None or changed_ns(one) <= until_ns,
         )
 
     def _recognised(self, files: list[Opened]) -> list[Entry]:

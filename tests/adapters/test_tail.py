@@ -473,6 +473,29 @@ def test_a_position_of_the_first_version(path: Path) -> None:
     assert all(isinstance(position["since_ns"], int) for position in reader.positions.values())
 
 
+def test_rotated_hundreds_of_times_while_stopped(path: Path) -> None:
+    """However many files were rotated meanwhile, all are read, oldest first, with a bounded number open at a time."""
+    before = descriptors()
+    append(path, lines(0, 5))
+    reader = Reader(path)
+    reader.read()
+
+    def rotate() -> None:
+        for k in range(300):
+            append(path, lines(5 + k, 6 + k))
+            path.rename(rotated := path.with_name(f"meter.csv.{k:03}"))
+            os.utime(rotated, ns=(0, 10**18 + k * 10**10))
+        append(path, lines(305, 310))
+
+    reader.restart(rotate)
+    most = 0
+    for _ in range(100):
+        reader.wait()
+        most = max(most, descriptors())
+    assert reader.all == lines(0, 310)
+    assert 100 < most - before < 140
+
+
 def test_rotated_before_an_older_file_ended(path: Path) -> None:
     """A file whose time of change is older than that of its predecessor does not have the predecessor read again."""
     append(path, lines(0, 5))

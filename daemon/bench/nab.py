@@ -145,7 +145,8 @@ def _run_engine(
         if event.notify:
             here = rows.at // interval_s == event.at // interval_s
             alarm[here] = np.maximum(rarity[here], event.threshold)
-    opened = np.isin(rows.at // interval_s, [e.at // interval_s for e in judged if e.revision == 0])
+    begun = {e.id: e.at // interval_s for e in reversed(judged) if e.rarity >= e.threshold or "novelty" in e.reasons}
+    opened = np.isin(rows.at // interval_s, list(begun.values()))  # not where a remembered fault alone is back
     return (rank, rarity, alarm, opened), interval_s
 
 

@@ -14,6 +14,7 @@ from models.report.figures import Report, Section, Table
 from models.report.trainings import Classified, Variant, class_figures, report
 
 MOST_DECISIONS = 12  # variants whose matrices and curves one page shows
+MOST_SCORED = 6  # variants whose errors one page shows
 
 
 def of_training(
@@ -44,15 +45,25 @@ def of_training(
             Section("Series of each part", [_series(results)]),
         ]
     variants = [r.variant for r in results]
-    if len(jobs) > len({j.recipe.name for j in jobs}):
-        extra = [Section("Over seeds and folds", [_spread(jobs, variants)]), *extra]
-    decisions = [d for r in results for d in r.decisions]
+    shown = _first_of_each(jobs, results)
+    lead = [Section("Over seeds and folds", _spread(jobs, variants))] if len(shown) < len(jobs) else []
+    decisions = [d for r in shown for d in r.decisions]
     if recipe.task == "classify":
         rows, more = _baselines(jobs, histories, labelled)
         variants, decisions = [*variants, *rows], [*decisions, *more]
     names = ", ".join(dict.fromkeys(j.recipe.name for j in jobs))
-    shown = [s for r in results for s in r.scored] if len(jobs) <= MOST_DECISIONS else results[0].scored
-    return report(f"Training: {names}", summary, variants, decisions[:MOST_DECISIONS], shown, extra)
+    if lead:
+        summary.append("Curves of decisions and errors are those of each variant's first training.")
+    scored = [s for r in shown[:MOST_SCORED] for s in r.scored]
+    return report(f"Training: {names}", summary, variants, decisions[:MOST_DECISIONS], scored, extra, lead)
+
+
+def _first_of_each(jobs: Sequence[Job], results: Sequence[Result]) -> list[Result]:
+    """Of each variant the result of its first seed and fold."""
+    first: dict[str, Result] = {}
+    for job, result in zip(jobs, results, strict=True):
+        first.setdefault(job.recipe.name, result)
+    return list(first.values())
 
 
 _INJECTED = (
@@ -64,8 +75,19 @@ _INJECTED = (
 def _by_kind(results: Sequence[Result], key: str) -> Table:
     kinds = list(dict.fromkeys(kind for r in results for kind in r.variant.data[key]))
     kinds.sort(key=lambda kind: (kind not in ("all", "normal"), kind))
-    rows = [[r.variant.name, *(r.variant.data[key].get(kind) for kind in kinds)] for r in results]
+    groups: dict[str, list[Result]] = {}
+    for r in results:
+        groups.setdefault(r.variant.group, []).append(r)
+    rows = [
+        [name, *(_known_mean([r.variant.data[key].get(kind) for r in own]) for kind in kinds)]
+        for name, own in groups.items()
+    ]
     return Table("", ("variant", *(kind.replace("_", " ") for kind in kinds)), rows)
+
+
+def _known_mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(float(np.mean(known)), 3) if known else None
 
 
 def _series(results: Sequence[Result]) -> Table:
@@ -78,24 +100,38 @@ def _series(results: Sequence[Result]) -> Table:
     return Table("", ("variant", "part", "windows", "series"), distinct)
 
 
-def _spread(jobs: Sequence[Job], variants: Sequence[Variant]) -> Table:
-    """Mean and standard deviation of each recipe's figures over its seeds and folds."""
-    columns = list(dict.fromkeys(key for v in variants for key, x in v.figures.items() if isinstance(x, (int, float))))
-    rows = []
-    for name in dict.fromkeys(j.recipe.name for j in jobs):
-        own = [v for j, v in zip(jobs, variants, strict=True) if j.recipe.name == name]
-        losses = [_mean([v.losses[part] for v in own]) for part in ("train", "validation", "test")]
-        rows.append(
-            [name, len(own), *losses, *(_mean([float(v.figures.get(c, np.nan)) for v in own]) for c in columns)]
-        )
-    head = ("variant", "trainings", "train loss", "validation loss", "test loss", *columns)
-    return Table("", head, rows, "Mean and standard deviation.")
+def _spread(jobs: Sequence[Job], variants: Sequence[Variant]) -> list[Table]:
+    """Mean and standard deviation of each variant's losses, and of its other figures, over its seeds and folds."""
+    groups = {
+        name: [v for j, v in zip(jobs, variants, strict=True) if j.recipe.name == name]
+        for name in dict.fromkeys(j.recipe.name for j in jobs)
+    }
+    parts = ("train", "validation", "test")
+    losses = [
+        [name, own[0].parameters, len(own), *(_mean([v.losses[part] for v in own]) for part in parts)]
+        for name, own in groups.items()
+    ]
+    columns = list(dict.fromkeys(key for v in variants for key in v.figures))
+    figures = [[name, *(_figure([v.figures.get(c) for v in own]) for c in columns)] for name, own in groups.items()]
+    head = ("variant", "parameters", "trainings", *(f"{part} loss" for part in parts))
+    return [Table("", head, losses, "Mean ± standard deviation."), Table("", ("variant", *columns), figures)]
+
+
+def _figure(values: Sequence[Any]) -> str:
+    """A figure over trainings: mean and deviation of numbers, all values of words."""
+    if all(isinstance(value, (int, float)) for value in values):
+        return _mean(values)
+    texts = ["-" if value is None else str(value) for value in values]
+    return texts[0] if len(set(texts)) == 1 else " ".join(texts)
 
 
 def _mean(values: Sequence[float]) -> str:
+    """Two digits of the deviation, and the mean to the same place."""
     if not np.isfinite(values).all():
         return "-"
-    return f"{np.mean(values):.4g} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.2g}"
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    digits = max(0, 1 - int(np.floor(np.log10(deviation)))) if deviation > 0 else 4
+    return f"{np.mean(values):.{digits}f} ± {deviation:.{digits}f}"
 
 
 def _baselines(

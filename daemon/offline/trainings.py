@@ -137,6 +137,7 @@ def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any
         {str(part): loss for part, loss in trained.losses.items()},
         figures,
         data,
+        job.recipe.name,
     )
     scored, decisions = _pictures(job, histories, labelled, windows, trained.errors, threshold)
     return Result(variant, decisions, scored)
@@ -190,6 +191,6 @@ def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say:
     }
     variant = Variant(
         job.name, found.parameters, seconds(), found.progress, {str(part): loss for part, loss in found.losses.items()},
-        class_figures(judge(score, label, 0.5)), data,
+        class_figures(judge(score, label, 0.5)), data, job.recipe.name,
     )  # fmt: skip
     return Result(variant, [Classified(job.name, score, label, 0.5)])

@@ -79,7 +79,7 @@ def _layout(x_title: str, y_title: str, log_y: bool) -> dict[str, Any]:
         "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
-        "legend": {"orientation": "h", "y": 1.12},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         "xaxis": _axis(x_title),
         "yaxis": _axis(y_title, type="log" if log_y else "linear"),
     }
@@ -173,7 +173,7 @@ def _matrix(matrix: Matrix) -> dict[str, Any]:
         "zmax": 1,
         "text": text,
         "texttemplate": "%{text}",
-        "colorscale": "Blues",
+        "colorscale": [[0, "#ffffff"], [1, "#5b8fc7"]],  # plotly's own Blues are darkest at 0
         "colorbar": {"title": {"text": "share of row"}},
     }
     return {"data": [heat], "layout": layout}

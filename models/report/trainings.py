@@ -31,6 +31,7 @@ class Variant:
         losses: Of each part.
         figures: What else the table shows, by column, in order.
         data: The same and more, for programs.
+        group: The curves of a group's variants are one line, their mean; "" has its own.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Variant:
     losses: dict[str, float]
     figures: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+    group: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,7 @@ def report(
     decisions: Sequence[Classified],
     scored: Sequence[Scored],
     extra: Sequence[Section] = (),
+    lead: Sequence[Section] = (),
 ) -> Report:
     """The report of one or several variants.
 
@@ -91,8 +94,10 @@ def report(
         decisions: Whose confusion matrix, ROC and precision-recall curves are shown; those without two classes are not.
         scored: Series whose errors are shown.
         extra: Sections of the caller's own, after the table.
+        lead: The same, before it.
     """
     sections = [
+        *lead,
         Section("Summary", [training_table(variants), figure_table(variants)]),
         *extra,
         Section("Learning", learning(variants)),
@@ -169,15 +174,32 @@ def learning(variants: Sequence[Variant]) -> list[Figure]:
 
 
 def _over_epochs(variants: Sequence[Variant], what: str, title: str, y_title: str) -> Figure:
-    traces = []
+    groups: dict[str, list[Variant]] = {}
     for v in variants:
-        number = np.array([e.number for e in v.progress.epochs])
+        if v.progress.epochs:
+            groups.setdefault(v.group or v.name, []).append(v)
+    traces = []
+    for name, members in groups.items():
+        longest = max(len(v.progress.epochs) for v in members)
         for part in ("train", "validation"):
-            values = [getattr(e, f"{part}_{what}") for e in v.progress.epochs]
-            traces.append(Trace(f"{v.name}, {part}", number, np.array([np.nan if y is None else y for y in values])))
+            runs = np.full((len(members), longest), np.nan)
+            for run, v in zip(runs, members, strict=True):
+                values = [getattr(e, f"{part}_{what}") for e in v.progress.epochs]
+                run[: len(values)] = [np.nan if y is None else y for y in values]
+            traces.append(Trace(f"{name}, {part}", np.arange(1, longest + 1), _mean_of_runs(runs)))
     note = "Of training: the mean over the epoch's batches, with dropout at work, so it may lie above validation."
+    if len(variants) > len(groups):
+        note += " A line is the mean of a variant's trainings that had not ended by then."
     positive = what == "loss" and all(e.validation_loss > 0 for v in variants for e in v.progress.epochs)
     return Figure(what, title, "epoch", y_title, traces, note, log_y=positive)
+
+
+def _mean_of_runs(runs: Floats) -> Floats:
+    """Mean over the runs that have a value, shape (R, E) gives (E,); NaN where none has."""
+    there = ~np.isnan(runs)
+    count = there.sum(0)
+    mean: Floats = np.where(count > 0, np.where(there, runs, 0.0).sum(0) / np.maximum(count, 1), np.nan)
+    return mean
 
 
 def decision_figures(decisions: Sequence[Classified]) -> list[Table | Figure | Matrix]:

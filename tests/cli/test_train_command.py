@@ -132,7 +132,10 @@ def test_every_shipped_recipe_is_one() -> None:
 
 
 def test_a_comparison_ends_with_bundles_and_one_report(tmp_path: Path) -> None:
-    """`--compare A B` trains both; the page is self-contained, the JSON has each, images lie beside."""
+    """`--compare A B` trains both by each seed; the page is self-contained and begins with their means over the seeds.
+
+    The JSON has each training, images lie beside: of decisions and errors one for each variant.
+    """
     first = small(tmp_path, 2)
     second = tmp_path / "other.yaml"
     second.write_text(first.read_text().replace("name: small", "name: other"))
@@ -149,6 +152,10 @@ def test_a_comparison_ends_with_bundles_and_one_report(tmp_path: Path) -> None:
         "--out",
         out,
         "--json",
+        "--seed",
+        0,
+        "--seed",
+        1,
         "--compare",
         first,
         second,
@@ -157,11 +164,14 @@ def test_a_comparison_ends_with_bundles_and_one_report(tmp_path: Path) -> None:
     page = (out / "report.html").read_text()
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
     report = orjson.loads((out / "report.json").read_bytes())
-    assert [v["name"] for v in report["variants"]] == ["small", "other"]
+    names = [f"{name} seed {seed}" for name in ("small", "other") for seed in (0, 1)]
+    assert [v["name"] for v in report["variants"]] == names
+    assert 0 < page.index("Over seeds and folds</h2>") < page.index("Summary</h2>")
+    assert sorted(path.name for path in out.glob("*confusion*")) == ["report-confusion-0.png", "report-confusion-1.png"]
     assert report["variants"][0]["windows found"] in ("0/1", "1/1")
     for image in ("loss", "roc", "precision-recall", "confusion-0", "time-0", "errors-0", "series-1"):
         assert (out / f"report-{image}.png").read_bytes().startswith(b"\x89PNG")
-    assert read_bundle(out / "small" / BUNDLE).manifest.stream == "offline"
+    assert read_bundle(out / "small-seed-1" / BUNDLE).manifest.stream == "offline"
 
 
 def command(recipe: Path, file: Path, out: Path) -> list[str]:

@@ -1,0 +1,33 @@
+"""What a report of several trainings shows: one line a variant, not one a training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.offline.fitting import Epoch, Progress
+from models.report.trainings import Variant, learning, report
+
+
+def variant(name: str, losses: list[float], group: str = "") -> Variant:
+    """A variant whose losses of both parts were these."""
+    epochs = [Epoch(i + 1, 0.1, loss, loss / 2) for i, loss in enumerate(losses)]
+    return Variant(name, 1, 1.0, Progress(epochs, 1, "epochs"), {}, {}, {}, group)
+
+
+def test_a_group_s_curves_are_one_mean() -> None:
+    """Trainings of a group are averaged over those that had not ended; what has no group keeps its own line."""
+    made = [variant("a 0", [4.0, 2.0, 1.0], "a"), variant("a 1", [2.0, 1.0], "a"), variant("b", [3.0])]
+    (figure,) = learning([*made, Variant("a rule", 0, None, Progress(), {})])
+    assert [trace.name for trace in figure.traces] == ["a, train", "a, validation", "b, train", "b, validation"]
+    assert figure.traces[0].y.tolist() == pytest.approx([3, 1.5, 1])
+    assert figure.traces[1].y.tolist() == pytest.approx([1.5, 0.75, 0.5])
+    assert np.array_equal(figure.traces[0].x, [1, 2, 3])
+    assert "mean of a variant's trainings" in figure.note
+
+
+def test_a_single_training_says_nothing_of_means() -> None:
+    """One training a variant: its own curve, and no word on others."""
+    made = report("t", [], [variant("a", [2.0], "a")], [], [])
+    (figure,) = [part for part in made.figures() if part.key == "loss"]
+    assert "mean of a variant's" not in figure.note

@@ -14,6 +14,7 @@ from models.report.figures import Report, Section, Table
 from models.report.trainings import Classified, Variant, class_figures, report
 
 MOST_DECISIONS = 12  # variants whose matrices and curves one page shows
+MOST_COLUMNS = 5  # of means side by side, as many as a page's width holds
 MOST_SCORED = 6  # variants whose errors one page shows
 
 
@@ -112,9 +113,13 @@ def _spread(jobs: Sequence[Job], variants: Sequence[Variant]) -> list[Table]:
         for name, own in groups.items()
     ]
     columns = list(dict.fromkeys(key for v in variants for key in v.figures))
-    figures = [[name, *(_figure([v.figures.get(c) for v in own]) for c in columns)] for name, own in groups.items()]
     head = ("variant", "parameters", "trainings", *(f"{part} loss" for part in parts))
-    return [Table("", head, losses, "Mean ± standard deviation."), Table("", ("variant", *columns), figures)]
+    tables = [Table("", head, losses, "Mean ± standard deviation.")]
+    for start in range(0, len(columns), MOST_COLUMNS):
+        some = columns[start : start + MOST_COLUMNS]
+        rows = [[name, *(_figure([v.figures.get(c) for v in own]) for c in some)] for name, own in groups.items()]
+        tables.append(Table("", ("variant", *some), rows))
+    return tables
 
 
 def _figure(values: Sequence[Any]) -> str:
@@ -130,7 +135,9 @@ def _mean(values: Sequence[float]) -> str:
     if not np.isfinite(values).all():
         return "-"
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    digits = max(0, 1 - int(np.floor(np.log10(deviation)))) if deviation > 0 else 4
+    if not deviation:
+        return f"{np.mean(values):.4g}"
+    digits = max(0, 1 - int(np.floor(np.log10(deviation))))
     return f"{np.mean(values):.{digits}f} ± {deviation:.{digits}f}"
 
 

@@ -88,11 +88,12 @@ def _figures(
 
 
 def _events(events: Sequence[Event]) -> Table:
+    several = len({e.series for e in events}) > 1
     rows = [
         [
-            instant(e.started_at),
-            instant(e.ended_at),
-            e.series or "(whole stream)",
+            instant(e.started_at).removesuffix(" UTC"),
+            instant(e.ended_at).removesuffix(" UTC"),
+            *([e.series or "(whole stream)"] if several else []),
             ", ".join(REASON_WORDS[reason] for reason in e.reasons),
             None if e.value is None else float(e.value[0]),
             None if e.expected is None else float(e.expected[0]),
@@ -102,5 +103,6 @@ def _events(events: Sequence[Event]) -> Table:
         for e in events[:MOST_EVENTS]
     ]
     note = f"The first {MOST_EVENTS} of {len(events)}." if len(events) > MOST_EVENTS else ""
-    columns = ("from", "to (UTC)", "series", "reasons", "value", "expected", "score", "notified")
+    series = ("series",) if several else ()
+    columns = ("from (UTC)", "to (UTC)", *series, "reasons", "value", "expected", "score", "notified")
     return Table("", columns, rows, note or "Value, expected and score are those of the worst reading.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from daemon.offline.report import _mean
 from models.offline.fitting import Epoch, Progress
 from models.report.trainings import Variant, learning, report
 
@@ -31,3 +32,11 @@ def test_a_single_training_says_nothing_of_means() -> None:
     made = report("t", [], [variant("a", [2.0], "a")], [], [])
     (figure,) = [part for part in made.figures() if part.key == "loss"]
     assert "mean of a variant's" not in figure.note
+
+
+def test_means_have_the_digits_that_their_deviation_allows() -> None:
+    """Two digits of the deviation; none where all are equal; a dash where a figure is missing."""
+    assert _mean([0.5, 0.52, 0.54]) == "0.520 ± 0.020"
+    assert _mean([24, 31, 39]) == "31.3 ± 7.5"
+    assert _mean([75.5, 75.5]) == "75.5"
+    assert _mean([float("nan"), 1.0]) == "-"

@@ -85,6 +85,10 @@ class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, (*_LAYERS, SlotCalendar, nn.Dropout, nn.Identity))
 
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        """What is skipped where no slot is missing is drawn."""
+        return False
+
 
 def graph(network: Network) -> list[GraphNode]:
     """The graph of a network that is no ensemble, inputs first, each node after those that feed it."""

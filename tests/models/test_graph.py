@@ -78,11 +78,12 @@ def test_self_attention_is_drawn() -> None:
     labels = [nodes[i].label for i in inside]
     assert labels == [
         *("Linear q", "Linear k", "Linear v"),
-        *("matrix product", "÷ √d", "mask", "softmax", "×", "matrix product", "Linear o"),
+        *("÷ √d", "matrix product", "mask", "softmax", "×", "matrix product", "Linear o"),
     ]
-    q, k, v, first = inside[:4]
+    q, k, v, scaled, first = inside[:5]
     assert nodes[q].inputs == nodes[k].inputs == nodes[v].inputs
-    assert set(nodes[first].inputs) == {q, k}
+    assert nodes[scaled].inputs == (q,)
+    assert set(nodes[first].inputs) == {scaled, k}
     assert v in nodes[inside[8]].inputs
     drawn = draw([("", nodes)], "a <b>")
     assert ">encoder.1.attention<" in drawn

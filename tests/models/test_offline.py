@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -301,6 +301,7 @@ def test_baselines_learn_from_the_training_part_only() -> None:
 # -- measures ----------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=40))
 def test_measures_agree_with_their_definitions(rows: list[tuple[int, bool]]) -> None:
     """Counts add up, F1 is the harmonic mean, and the ROC curve's area is the one reported."""

@@ -19,7 +19,7 @@ from tests.soak.numbered import Outcome, configuration, expected, found
 from tests.soak.writing import RotatingWriter, RudePeer, Sender
 
 DISK_BYTES = 192 << 20
-READ_S = 120.0
+READ_S = 600.0
 SPREAD_KILLS = 20  # from so many kills on, every kind of instant is hit
 
 

@@ -16,6 +16,7 @@ from tests.soak.numbered import line
 
 HEADER = b"timestamp,series,value\n"
 KEPT = 20_000  # a daemon on a busy machine falls behind by hundreds of files
+SEND_S = 240.0  # for what was not acknowledged when all is over
 ROTATE_S = {"rename": 12.0, "copytruncate": 3.0}
 """Mean time between two rotations of each kind; a renamed file is waited for five seconds."""
 
@@ -46,7 +47,7 @@ class Worker(threading.Thread):
     def end(self) -> None:
         """Tell it to end, and wait."""
         self.ending.set()
-        self.join(60)
+        self.join(SEND_S + 10)
         if self.failed is not None:
             raise self.failed
         assert not self.is_alive()
@@ -123,7 +124,7 @@ class Sender(Worker):
     def finish(self) -> None:
         """Send on until all that was ever sent is acknowledged."""
         self.wanted = self.sent + 50
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + SEND_S
         while self.acknowledged < self.wanted:
             assert time.monotonic() < deadline, f"{self.acknowledged} of {self.wanted} acknowledged"
             self.turn()

@@ -44,8 +44,8 @@ def of_replay(
     ]
     if "windows" in summary:
         lines.append(
-            f"{summary['windows_found']} of {summary['windows']} labelled windows were found, "
-            f"{summary['false_episodes']} episodes overlap none."
+            f"{summary['windows_found']} of {summary['windows']} labelled windows were found; "
+            f"outside them {plural(summary['false_episodes'], 'false episode')}."
         )
     spans = [(instants(np.array([a]))[0], instants(np.array([b]))[0]) for a, b in windows]
     sections = [

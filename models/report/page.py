@@ -16,13 +16,13 @@ SPAN = "rgba(209, 73, 91, 0.15)"
 PALE = "#b0b7bf"
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: .3rem; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .4rem; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .2rem; }
 nav a { margin-right: 1rem; } a { color: #1f5fa8; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .4rem 0; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid #dde3e8; text-align: right; white-space: nowrap; }
+th, td { padding: .25rem .5rem; border-bottom: 1px solid #dde3e8; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { border-bottom: 2px solid #9aa7b2; }
 .note { color: #52616e; margin: .1rem 0 .5rem; } .plot { height: 420px; }
 """

@@ -60,6 +60,9 @@ class _Job:
     outcome: Future[Outcome]
 
 
+_CLOSED = TrainingFailed("killed", "the trainer was closed")
+
+
 class WorkerTrainer:
     """Trains in a worker process, started and warmed at construction, restarted when it dies or is killed.
 
@@ -141,29 +144,48 @@ class WorkerTrainer:
     def _run(self, job: _Job) -> Outcome:
         """One job's outcome; whatever goes wrong becomes a TrainingFailed, so that nobody waits for ever."""
         if self._closing.is_set():
-            return TrainingFailed("killed", "the trainer was closed")
+            return _CLOSED
         try:
-            if self._worker is None or not self._worker.process.is_alive():
-                self._restart()
-            if self._worker is None:
-                return TrainingFailed("error", self._start_error)
-            outcome = self._worker.run(job.request, job.time_limit_s, self._start_limit_s)
+            worker = self._begin(job.request.to_bytes())
+            if worker is None:
+                outcome: Outcome = TrainingFailed("error", self._start_error)
+            else:
+                outcome = worker.outcome(job.request.id, job.time_limit_s)
         except (OSError, EOFError) as error:
             outcome = self._death(error)
         except Exception as error:  # the thread must outlive anything, such as a request that cannot be packed
             outcome = TrainingFailed("error", one_line(error))
-        if (
-            isinstance(outcome, TrainingFailed)
-            and outcome.reason in ("killed", "timeout")
-            and not self._closing.is_set()
-        ):
-            self._restart()
+        if isinstance(outcome, TrainingFailed):
+            if self._closing.is_set():
+                return _CLOSED
+            if outcome.reason in ("killed", "timeout"):
+                self._restart()
         return outcome
+
+    def _begin(self, request: bytes) -> _Worker | None:
+        """The worker that began on a request; None when none could be started.
+
+        A worker that was killed while idle may look alive until it is given a request, because the kernel ends a
+        process thread by thread. No training is lost with it, so the request goes to a new worker.
+
+        Raises:
+            OSError, EOFError: The new worker died, too.
+        """
+        if self._worker is not None:
+            try:
+                self._worker.take(request, self._start_limit_s)
+            except (OSError, EOFError):
+                if self._closing.is_set():
+                    raise
+            else:
+                return self._worker
+        self._restart()
+        if self._worker is not None:
+            self._worker.take(request, self._start_limit_s)
+        return self._worker
 
     def _death(self, error: BaseException) -> TrainingFailed:
         """What is known of a worker whose pipe broke."""
-        if self._closing.is_set():
-            return TrainingFailed("killed", "the trainer was closed")
         worker = self._worker
         if worker is None:
             return TrainingFailed("killed", one_line(error))
@@ -202,24 +224,28 @@ class _Worker:
         self.pid = self.process.pid
         self._ready = False
 
-    def run(self, request: TrainingRequest, time_limit_s: float, start_limit_s: float) -> Outcome:
-        """The outcome of a training.
+    def take(self, request: bytes, start_limit_s: float) -> None:
+        """Gives it a request and waits until it has begun on it.
 
         Raises:
-            OSError, EOFError: The worker died.
+            OSError, EOFError: It died, or took longer than the limit and was killed.
         """
-        data = request.to_bytes()
-        with self._killed_after(
-            start_limit_s
-        ):  # a worker that is stopped would not take the bytes, and send would hang
+        with self._killed_after(start_limit_s):  # a worker that is stopped takes no bytes, and send would hang
             if not self._ready:
                 self.pipe.recv_bytes()
                 self._ready = True
-            self.pipe.send_bytes(data)
-            self.pipe.recv_bytes()  # it runs
+            self.pipe.send_bytes(request)
+            self.pipe.recv_bytes()
+
+    def outcome(self, request_id: str, time_limit_s: float) -> Outcome:
+        """What comes of the request that it took; past the limit it is killed.
+
+        Raises:
+            OSError, EOFError: It died.
+        """
         if not self.pipe.poll(time_limit_s):
             self.kill()
-            return TrainingFailed("timeout", f"{request.id} ran longer than {time_limit_s:g} s")
+            return TrainingFailed("timeout", f"{request_id} ran longer than {time_limit_s:g} s")
         answer = self.pipe.recv_bytes()
         if answer[:1] == BUNDLE:
             return Bundle.from_bytes(answer[1:])

@@ -14,11 +14,17 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from models.autoencoders import StackedLinear
+from models.context import Context
 from models.ensemble import Ensemble
 from models.network import CALENDAR, Network, SlotCalendar
 from models.tasks import TransformerClassifier
 
 _LAYERS = (StackedLinear, nn.Linear, nn.LSTM, nn.Embedding, nn.LayerNorm)
+_WHOLE: dict[type[nn.Module], str] = {
+    SlotCalendar: "calendar of each slot",
+    Context: "thirteen columns of each, seven days before it",
+}
+"""Drawn as one box, though they are many operations."""
 _FUNCTIONS: dict[Any, str] = {
     operator.add: "+",
     torch.add: "+",
@@ -83,7 +89,7 @@ class _Core(nn.Module):
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (*_LAYERS, SlotCalendar, nn.Dropout, nn.Identity))
+        return isinstance(m, (*_LAYERS, *_WHOLE, nn.Dropout, nn.Identity))
 
     def to_bool(self, obj: fx.Proxy) -> bool:
         """What is skipped where no slot is missing is drawn."""
@@ -185,8 +191,8 @@ def _inside(node: fx.Node) -> str:
 
 def _layer(node: fx.Node, module: nn.Module) -> tuple[str, str] | None:
     """What a module does and the shape of its parameters; None for one that does nothing when it serves."""
-    if isinstance(module, SlotCalendar):
-        return "calendar of each slot", ""
+    if type(module) in _WHOLE:
+        return _WHOLE[type(module)], ""
     if not isinstance(module, _LAYERS):
         return None
     kind = "Linear" if isinstance(module, (StackedLinear, nn.Linear)) else type(module).__name__

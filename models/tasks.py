@@ -1,15 +1,18 @@
 """The Transformer's two tasks as architectures: guessing hidden slots, and telling anomalous windows from normal ones.
 
-Shapes: B windows, W slots, F variables, K copies, L is K or 1, N classes.
+Shapes: B windows, W slots, T of them classified, F variables, C columns of a slot, K copies, L is K or 1, N classes.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import hide
+from models.context import COLUMNS, Context
 from models.network import Network, NetworkConfig, read_options
 from models.transformer import Transformer, TransformerConfig
 
@@ -39,6 +42,8 @@ class TransformerReconstructor(Network):
 
     def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
         layers = read_options(RECONSTRUCTING, config.options)
+        if layers.inputs != "value":
+            raise ValueError(f"inputs is {layers.inputs}, but a reconstruction sees values only; leave it out")
         super().__init__(config, _largest(layers, config))
         self.masked, self.scaled = config.masked, layers.scaled
         with torch.random.fork_rng(devices=[]):
@@ -76,36 +81,62 @@ class TransformerClassifier(Network):
 
     As a stream's scorer its errors are surprise, -log p(normal), in nats; it expects nothing, so the expected value is
     the reading itself. It learns from labels only, which a daemon does not have: it serves as it is, without tunings.
+
+    With `inputs: context` the window holds seven days beside the T newest slots that are classified; else T is W.
     """
 
     def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
         layers = read_options(TransformerConfig(), config.options)
-        super().__init__(config, _largest(layers, config))
+        context = Context(config.window, config.interval_s) if layers.inputs == "context" else None
+        if context is not None and config.width != 1:
+            raise ValueError(f"readings of {config.width} variables have no context; set inputs: value")
+        own = config if context is None else replace(config, window=context.newest, width=COLUMNS)
+        super().__init__(config, _largest(layers, own))
+        self.context, self.newest = context, own.window
         self.scaled, self.pooling = layers.scaled, layers.pooling
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.members = nn.ModuleList(Transformer(layers, config, 2) for _ in range(config.copies))
+            self.members = nn.ModuleList(Transformer(layers, own, 2) for _ in range(config.copies))
 
-    def slot_logits(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
-        """Each class's score at each position, shape (K, B, N, W); arguments as `forward`."""
+    def see(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """What is classified of windows: (B, W, F) and (B, W) give columns (B, T, C), and where they are, (B, T)."""
+        newest = observed[:, self.window - self.newest :]  # (B, T)
+        return x if self.context is None else self.context(x, observed), newest
+
+    def slot_logits(self, seen: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
+        """Each class's score at each position.
+
+        Args:
+            seen: What `see` gives, shape (B, T, C).
+            observed: False where a slot is a gap, shape (B, T), bool.
+            calendar: Calendar of each window's last slot, shape (B, 4).
+
+        Returns:
+            Shape (K, B, N, T).
+        """
         if self.scaled:
-            mean, spread = own_scale(x, observed)
-            x = (x - mean) / spread  # (B, W, F)
-        copies = [member(x, observed, calendar) for member in self.members]
-        return torch.stack(copies).transpose(-2, -1).contiguous()  # (K, B, N, W)
+            mean, spread = own_scale(seen, observed)
+            seen = (seen - mean) / spread  # (B, T, C)
+        copies = [member(seen, observed, calendar) for member in self.members]
+        return torch.stack(copies).transpose(-2, -1).contiguous()  # (K, B, N, T)
 
     def pool(self, slots: Tensor, observed: Tensor) -> Tensor:
-        """Each class's score of the window over its observed slots: (K, B, N, W) and (B, W) give (K, B, N)."""
-        seen = observed.unsqueeze(-2)  # (B, 1, W)
+        """Each class's score of the window over its observed slots: (K, B, N, T) and (B, T) give (K, B, N)."""
+        seen = observed.unsqueeze(-2)  # (B, 1, T)
         if self.pooling == "max":
             return hide(slots, seen).amax(-1)  # (K, B, N)
         if self.pooling == "last":
             return slots[..., -1]  # (K, B, N)
         return (slots * seen).sum(-1) / seen.sum(-1).clamp(min=1)  # (K, B, N)
 
+    def classify(self, seen: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
+        """Each class's score, NORMAL and ANOMALOUS, by each copy, shape (K, B, N); arguments as `slot_logits`."""
+        return self.pool(self.slot_logits(seen, observed, calendar), observed)
+
     def logits(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
-        """Each class's score, NORMAL and ANOMALOUS, by each copy, shape (K, B, N); arguments as `forward`."""
-        return self.pool(self.slot_logits(x, observed, calendar), observed)
+        """`classify` of windows, arguments as `forward`."""
+        seen, newest = self.see(x, observed)
+        return self.classify(seen, newest, calendar)
 
     def forward(self, x: Tensor, observed: Tensor, calendar: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores of each window, averaged over the copies; arguments as `Network.forward`.
@@ -114,14 +145,17 @@ class TransformerClassifier(Network):
             expected: The last slot's reading, shape (B, F).
             newest: -log p(normal), the same for each variable, shape (B, F).
             rms: -log p(normal), shape (B,).
-            slot_error: -log p(normal) by each observed slot's own scores, shape (B, W).
+            slot_error: -log p(normal) by each observed slot's own scores, 0 where nothing is classified, shape (B, W).
         """
-        slots = self.slot_logits(x, observed, calendar)  # (K, B, N, W)
-        windows = self.pool(slots, observed)  # (K, B, N)
+        seen, shown = self.see(x, observed)
+        slots = self.slot_logits(seen, shown, calendar)  # (K, B, N, T)
+        windows = self.pool(slots, shown)  # (K, B, N)
         surprise = -windows.log_softmax(-1)[..., 0]  # (K, B)
         mean = surprise.permute(1, 0).contiguous().mean(-1)  # (B,)
-        each = -slots.transpose(-2, -1).contiguous().log_softmax(-1)[..., 0] * observed  # (K, B, W)
-        slot_error = each.permute(1, 2, 0).contiguous().mean(-1)  # (B, W)
+        each = -slots.transpose(-2, -1).contiguous().log_softmax(-1)[..., 0] * shown  # (K, B, T)
+        slot_error = F.pad(each.permute(1, 2, 0).contiguous().mean(-1), (self.window - self.newest, 0))  # (B, W)
+        if self.pooling == "last":  # the scores of all other slots were never asked for
+            slot_error[:, :-1] = 0
         return x[:, -1].clone(), mean.unsqueeze(-1).repeat(1, self.width), mean, slot_error
 
     def classification_loss(self, x: Tensor, observed: Tensor, calendar: Tensor, label: Tensor) -> Tensor:

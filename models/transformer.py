@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from models.attention import Attention, AttentionConfig, causal
+from models.context import Inputs
 from models.embedding import BinEmbedding, ConvolutionEmbedding, PatchEmbedding, Positions
 from models.network import (
     CALENDAR,
@@ -50,6 +51,8 @@ class TransformerConfig:
         dropout: Share that is dropped in training, after the embedding and every sublayer.
         norm_first: Whether a sublayer's input is normalised instead of its output.
         causal: Whether a position of the decoder sees none after it.
+        inputs: Of a classifier, `value`: the reading alone; `context`: the thirteen columns of `models.context`, of the
+            newest slots after those of seven days.
         pooling: `mean`: a class's score is the mean of all observed positions'; `max`: the greatest of them;
             `last`: the newest slot's.
     """
@@ -71,6 +74,7 @@ class TransformerConfig:
     norm_first: bool = False
     causal: bool = False
     pooling: Literal["mean", "max", "last"] = "mean"
+    inputs: Inputs = "value"
 
     def __post_init__(self) -> None:
         if self.embedding in ("convolution", "patches") and self.kernel % 2 == 0:

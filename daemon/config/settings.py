@@ -150,7 +150,7 @@ class ModelSettings(Section):
             "reading, the others at the window.",
         )
     )
-    window: int = new_state(32, "Slots in a window.", ge=8, le=512)
+    window: int = new_state(32, "Slots in a window.", ge=8, le=4096)
     scaling: Literal["range", "none"] = new_state(
         "range", "`range`: values in units of the warm-up's range; `none`: as they are, which must be about 0 to 1."
     )
@@ -185,6 +185,11 @@ class ModelSettings(Section):
                 "window",
                 f"is {self.window}, but a transformer's scores would then depend on the batch; "
                 f"set window: {self.window + 1}",
+            )
+        if self.architecture == "transformer" and self.window > 512:
+            raise ConflictError(
+                "window",
+                f"is {self.window}, but a transformer's attention grows by the square of it; set window: 512 or less",
             )
         if 0 < self.retrain_every < self.apply_after:
             raise ConflictError(

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daemon.config.units import format_duration
 from daemon.offline.recipes import to_yaml
 from daemon.showing import progress
 from models.offline.history import History
@@ -166,8 +167,9 @@ def _pictures(
 
 
 def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say: Any, seconds: Seconds) -> Result:
+    from models.bundle import write_bundle
     from models.injection import GENERATOR
-    from models.offline.classifiers import material, train_classifier
+    from models.offline.classifiers import bundles, material, train_classifier
     from models.offline.devices import choose
     from models.offline.measures import judge
     from models.report.trainings import Classified, Variant, class_figures
@@ -176,6 +178,10 @@ def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say:
     found = train_classifier(
         stuff, histories, job.recipe, job.seed, choose(job.device), job.directory / CHECKPOINT, say
     )
+    written = {}
+    for bundle in bundles(found, stuff, job.recipe, job.seed, job.stream):
+        path = job.directory / f"bundle-{format_duration(bundle.manifest.interval_s)}.pt"
+        written[path.name] = write_bundle(path, bundle)
     test = stuff.parts["test"]
     score, label = found.probability["test"], test.label > 0
     right = (score > 0.5) == label
@@ -186,6 +192,7 @@ def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say:
         "windows": {part: len(e.label) for part, e in stuff.parts.items()},
         "series": series,
         "share_right_by_kind": by_kind,
+        "bundles_sha256": written,
         "seed": job.seed,
         "recipe": job.recipe.name,
     }

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import torch
 
 from models.architectures import build
-from models.bundle import one_thread
+from models.bundle import Bundle, one_thread
 from models.offline import rules
 from models.offline.examples import examples, fresh_examples
 from models.offline.fitting import Part, Progress, Say, fit
 from models.offline.history import History, HistoryError, digest
 from models.offline.lessons import Classification, Examples, Fresh
+from models.offline.manifests import Taught, manifest
 from models.offline.recipe import Recipe
 from models.offline.splitting import fold_series, split_series
 
@@ -33,6 +34,7 @@ class Material:
         learned: The series of the training part.
         labelled: Of each of these, stretches that are left out.
         labels: Names of all series; `Examples.series` are indices into them.
+        intervals: Seconds between two slots, of all series, each once, the shortest first.
         without: Series that have no clean stretch.
     """
 
@@ -40,6 +42,7 @@ class Material:
     learned: list[History]
     labelled: Labelled
     labels: list[str]
+    intervals: list[int]
     without: list[str]
 
 
@@ -49,6 +52,7 @@ class Classifier:
 
     Attributes:
         weights: By name.
+        windows: How many windows a pass showed.
         parameters: How many numbers they are.
         progress: How the training went.
         losses: Mean cross-entropy of each part.
@@ -56,6 +60,7 @@ class Classifier:
     """
 
     weights: dict[str, npt.NDArray[np.float32]]
+    windows: int
     parameters: int
     progress: Progress
     losses: dict[Part, float]
@@ -92,7 +97,8 @@ def material(
     place[present] = part
     parts = {name: made.rows(place[made.series] == i) for i, name in enumerate(PARTS)}
     learned = sorted(set(parts["train"].series.tolist()))
-    return Material(parts, [histories[i] for i in learned], [labelled[i] for i in learned], labels, without)
+    intervals = sorted({h.interval_s for h in histories})
+    return Material(parts, [histories[i] for i in learned], [labelled[i] for i in learned], labels, intervals, without)
 
 
 def train_classifier(
@@ -111,19 +117,30 @@ def train_classifier(
         ValueError: The recipe's network cannot be built.
     """
     one_thread()
-    width = stuff.parts["train"].x.shape[-1]
-    model = build(recipe.network.architecture, recipe.network.config(width, histories[0].interval_s), seed).to(device)
+    model = build(recipe.network.architecture, recipe.classifier(histories[0].interval_s), seed).to(device)
     lesson = Classification(stuff.parts, device, _fresh(stuff, recipe))
     split = ",".join(str(len(stuff.parts[name].x)) for name in PARTS)
     fingerprint = recipe.fingerprint(seed, digest(histories) + split, device.type)
     progress = fit(model, lesson, recipe.training, seed, checkpoint, fingerprint, say)
+    probability = {name: lesson.probability(model, name) for name in PARTS}
     return Classifier(
         {name: p.detach().cpu().numpy().copy() for name, p in model.named_parameters()},
+        lesson.windows,
         sum(p.numel() for p in model.parameters()),
         progress,
-        {name: lesson.measure(model, name)[0] for name in PARTS},
-        {name: lesson.probability(model, name) for name in PARTS},
+        {name: lesson.judged(probability[name], name)[0] for name in PARTS},
+        probability,
     )
+
+
+def bundles(found: Classifier, stuff: Material, recipe: Recipe, seed: int, stream: str) -> list[Bundle]:
+    """What a daemon serves: the same weights for each interval that the series have, the shortest first."""
+    ends = [(int(h.at[0]), int(h.at[-1])) for h in stuff.learned]
+    first, last = min(at for at, _ in ends), max(at for _, at in ends)
+    taught = Taught(False, False, first, last, found.windows, found.losses["train"])
+    networks = [recipe.classifier(interval_s) for interval_s in stuff.intervals]
+    made = [manifest(recipe.network.architecture, network, stream, seed, taught) for network in networks]
+    return [Bundle(each, found.weights, {}) for each in made]
 
 
 def _fresh(stuff: Material, recipe: Recipe) -> Fresh | None:

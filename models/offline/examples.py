@@ -16,17 +16,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from models.context import DAYS, Inputs, columns
 from models.injection import KINDS, inject, spread
 from models.offline.history import History, HistoryError
 from models.offline.lessons import Examples
 from models.offline.recipe import ExampleRecipe
-from models.offline.seeing import Raw, seen
 from models.offline.varying import varied
 
 Floats = npt.NDArray[np.float64]
 
-DAYS = 7  # before a reading, whose middle says what is usual at its time
 _A_CHANGED_SERIES = 128  # windows of each changed series
 _LEAST_WINDOWS = 4  # of a changed series
 _LEAST_DAYS = 3  # of readings, for a season to be taken away
@@ -120,8 +120,8 @@ def _days_before(slots: npt.NDArray[np.int64], day: int) -> npt.NDArray[np.int64
     return np.where(slots[found] == wanted, found, -1)
 
 
-def _past(clean: Clean, raw: Floats, starts: npt.NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-    """Of each window's readings that a day before, that a week before, and the median of those of all seven days.
+def past(clean: Clean, raw: Floats, starts: npt.NDArray[np.int64]) -> Floats:
+    """The readings one to seven days before those of each window.
 
     Where these are in the window themselves, they are as the anomaly left them: a stream would have no others.
 
@@ -131,24 +131,21 @@ def _past(clean: Clean, raw: Floats, starts: npt.NDArray[np.int64]) -> tuple[Flo
         starts: Index of each window's first reading, shape (M,).
 
     Returns:
-        Each of shape (M, W), NaN where there are none.
+        Shape (M, W, DAYS), NaN where there are none.
     """
     places = clean.days[:, starts[:, None] + np.arange(raw.shape[1])]  # (DAYS, M, W)
     within = places - starts[:, None]
     own = np.take_along_axis(raw[None], np.maximum(within, 0), -1)
     before = np.where(places >= 0, clean.values[places], np.nan)
-    rows = np.where(within >= 0, own, before)
-    return rows[0], rows[-1], middle(rows)
+    return np.moveaxis(np.where(within >= 0, own, before), 0, -1)
 
 
-def middle(rows: Floats) -> Floats:
-    """Median over the first axis of what is not NaN, NaN where nothing is: (D, ...) gives (...)."""
-    ordered = np.sort(rows, axis=0)  # NaN comes last
-    count = np.count_nonzero(~np.isnan(rows), axis=0)[None]
-    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(rows) - 1)
-    ends = np.take_along_axis(ordered, low, 0) + np.take_along_axis(ordered, high, 0)
-    found: Floats = ends[0] / 2
-    return found
+def _seen(clean: Clean, raw: Floats, starts: npt.NDArray[np.int64], inputs: Inputs) -> npt.NDArray[np.float32]:
+    """What the network sees of windows (M, W): shape (M, W, 1), in deviations of the series, or (M, W, 13)."""
+    if inputs == "value":
+        return (raw / clean.deviation)[..., None].astype(np.float32)
+    context = columns(torch.from_numpy(raw), torch.from_numpy(past(clean, raw, starts)))
+    return context.float().numpy()
 
 
 def fresh_examples(
@@ -197,7 +194,7 @@ def _of_series(
         if kinds[i]:
             raw[i] = _with_anomaly(raw[i], kinds[i], recipe, clean.unit, rng)
     return Examples(
-        seen(Raw(raw, *_past(clean, raw, starts), clean.deviation), recipe.inputs),
+        _seen(clean, raw, starts, recipe.inputs),
         np.ones((count, window), np.bool_),
         np.array([bool(kind) for kind in kinds], np.int64),
         np.full(count, index, np.int64),

@@ -15,7 +15,7 @@ from models.offline.fitting import Part, Rows
 from models.offline.windows import Windows
 from models.tasks import TransformerClassifier
 
-_AT_ONCE = 256  # windows measured at once
+_AT_ONCE = 64  # windows measured at once; more take twice as long per window (page faults)
 
 
 class _Tensors(NamedTuple):
@@ -128,23 +128,26 @@ class Classification:
         parts: Windows of each part.
         device: Where the network is.
         fresh: What a pass over the training part shows; None: the part itself.
+
+    Attributes:
+        windows: How many windows a pass shows.
     """
 
     def __init__(self, parts: Mapping[Part, Examples], device: torch.device, fresh: Fresh | None = None) -> None:
         self._device, self._fresh = device, fresh
-        self._count = len(parts["train"].label) if fresh is None else fresh.windows
+        self.windows = len(parts["train"].label) if fresh is None else fresh.windows
         self._parts = {name: _labelled(e, device) for name, e in parts.items()}
         self._shown = self._parts["train"]
 
     def steps(self, size: int) -> int:
         """See Lesson.steps."""
-        return -(-self._count // size)
+        return -(-self.windows // size)
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[Rows]:
         """See Lesson.batches."""
         if self._fresh is not None:
             self._shown = _labelled(self._fresh.draw(self._fresh.windows, rng), self._device)
-        order = rng.permutation(self._count)
+        order = rng.permutation(self.windows)
         for at in range(0, len(order), size):
             yield order[at : at + size].copy()
 
@@ -152,13 +155,17 @@ class Classification:
         """See Lesson.loss: cross-entropy."""
         assert isinstance(model, TransformerClassifier)
         label = self._shown.label[torch.from_numpy(rows).to(self._device)]
-        scores = model.logits(*self._shown.windows.rows(rows))  # (K, B, N)
+        scores = model.classify(*self._shown.windows.rows(rows))  # (K, B, N)
         loss = nn.functional.cross_entropy(scores.flatten(0, 1), label.repeat(len(scores)))
         return loss, float((scores.mean(0).argmax(-1) == label).float().mean())
 
     def measure(self, model: nn.Module, part: Part) -> tuple[float, float | None]:
         """See Lesson.measure."""
-        chance = torch.from_numpy(self.probability(model, part)).clamp(1e-7, 1 - 1e-7)
+        return self.judged(self.probability(model, part), part)
+
+    def judged(self, probability: npt.NDArray[np.float64], part: Part) -> tuple[float, float]:
+        """Mean cross-entropy of a part's probabilities, and how many of its windows are put into the right class."""
+        chance = torch.from_numpy(probability).clamp(1e-7, 1 - 1e-7)
         label = self._parts[part].label.cpu().double()
         return float(nn.functional.binary_cross_entropy(chance, label)), float(
             ((chance > 0.5) == (label > 0.5)).double().mean()
@@ -171,6 +178,6 @@ class Classification:
         with torch.no_grad():
             for start in range(0, len(data.x), _AT_ONCE):
                 rows = np.arange(start, min(start + _AT_ONCE, len(data.x)))
-                scores = model.logits(*data.rows(rows))  # (K, B, N)
+                scores = model.classify(*data.rows(rows))  # (K, B, N)
                 found.append(scores.double().softmax(-1)[..., 1].mean(0).cpu().numpy())
         return np.concatenate(found) if found else np.zeros(0)

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.context import Inputs, past_slots
 from models.network import NetworkConfig, Option, options
-from models.offline.seeing import Inputs
 
 Share = Annotated[float, Field(gt=0)]
 Task = Literal["reconstruct", "classify"]
@@ -68,7 +68,7 @@ class ExampleRecipe(_Section):
         spread: What a strength is in units of, see `models.offline.examples`.
         strengths: Least and greatest strength in spreads, uniform between.
         lengths: Least and greatest length in readings, uniform between; a spike and a dip have 1.
-        inputs: What the network sees of a reading, see `models.offline.seeing`.
+        inputs: What the network sees of a reading, see `models.transformer`.
         fresh: What is drawn anew for each pass over the training part: `no`: nothing; `windows`: windows and anomalies;
             `series`: these, of series changed at random, see `models.offline.varying`.
         fresh_windows: How many are drawn for each series in training; none: as many as `windows`.
@@ -113,6 +113,23 @@ class Recipe(_Section):
     split: tuple[Share, Share, Share] = (0.55, 0.10, 0.35)
     split_seed: int = Field(default=0, ge=0)
     examples: ExampleRecipe = ExampleRecipe()
+
+    @model_validator(mode="after")
+    def _servable(self) -> Recipe:
+        scaled = self.network.options.get("scaled", False)
+        if self.task == "classify" and self.examples.inputs == "value" and not scaled:
+            raise ValueError(
+                "examples.inputs is value, but network.options.scaled is not set: a stream has other units than the "
+                "examples; set scaled: true"
+            )
+        return self
+
+    def classifier(self, interval_s: int) -> NetworkConfig:
+        """The network's shapes for readings every `interval_s` seconds; a context needs seven days more."""
+        n, inputs = self.network, self.examples.inputs
+        window = n.window + (past_slots(interval_s) if inputs == "context" else 0)
+        given = options({**n.options, "inputs": inputs})
+        return NetworkConfig(window, 1, n.masked, n.copies, interval_s, given)
 
     def fingerprint(self, seed: int, readings: str, device: str) -> str:
         """SHA-256 of what the weights depend on, hexadecimal; `readings` is their digest."""

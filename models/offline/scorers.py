@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from models.architectures import build
-from models.bundle import Bundle, Manifest, Scorer, one_thread
+from models.bundle import Bundle, Scorer, one_thread
 from models.gate_windows import GateSample, injected, separation
 from models.injection import KINDS
 from models.offline.fitting import Part, Progress, Say, fit
 from models.offline.history import History, HistoryError, digest
 from models.offline.lessons import Reconstruction
+from models.offline.manifests import Taught, manifest
 from models.offline.recipe import Recipe
 from models.offline.splitting import Parts, split_time
 from models.offline.windows import GREATEST, LOWEST, Scale, Windows, cut, ranges_of, scale_of, span_of
@@ -115,8 +114,9 @@ def train_scorer(
     with torch.no_grad():
         losses = {name: lesson.measure(model, name)[0] for name in PARTS}
     weights = {name: p.detach().cpu().numpy().copy() for name, p in model.named_parameters()}
-    manifest = _manifest(histories, prepared, recipe, seed, stream, losses["train"])
-    trained = Trained(Bundle(manifest, weights, {}), progress, losses)
+    taught = _taught(histories, prepared, config.window, losses["train"])
+    made = manifest(recipe.network.architecture, config, stream, seed, taught)
+    trained = Trained(Bundle(made, weights, {}), progress, losses)
     scorer = Scorer(trained.bundle)
     trained.errors = {name: errors(scorer, prepared.windows[name]) for name in PARTS}
     trained.detection = detection(scorer, histories, prepared)
@@ -145,30 +145,8 @@ def detection(scorer: Scorer, histories: Sequence[History], prepared: Prepared) 
     return {"all": float(np.mean(list(by_kind.values()))), **by_kind}
 
 
-def _manifest(
-    histories: Sequence[History], prepared: Prepared, recipe: Recipe, seed: int, stream: str, loss: float
-) -> Manifest:
-    n, windows = recipe.network, prepared.windows["train"]
-    interval_s = histories[0].interval_s
+def _taught(histories: Sequence[History], prepared: Prepared, window: int, loss: float) -> Taught:
+    windows, interval_s = prepared.windows["train"], histories[0].interval_s
     newest = [histories[s].first + int(t) for s, t in zip(windows.series, windows.slot, strict=True)]
-    versions: dict[str, Any] = {"torch": str(torch.__version__), "numpy": np.__version__}
-    return Manifest(
-        architecture=n.architecture,
-        window=n.window,
-        width=histories[0].values.shape[1],
-        masked=n.masked,
-        copies=n.copies,
-        options=dict(n.options),
-        interval_s=interval_s,
-        daily=True,
-        weekly=prepared.weekly,
-        stream=stream,
-        seed=seed,
-        kind="fresh",
-        trained_from=(min(newest) - n.window + 1) * interval_s,
-        trained_to=max(newest) * interval_s,
-        windows=len(windows.x),
-        parent=None,
-        loss=loss,
-        versions={**versions, "python": platform.python_version()},
-    )
+    first, last = (min(newest) - window + 1) * interval_s, max(newest) * interval_s
+    return Taught(True, prepared.weekly, first, last, len(windows.x), loss)

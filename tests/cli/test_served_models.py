@@ -32,6 +32,27 @@ task: reconstruct
 network: {architecture: dense-3, window: 8, masked: 2, copies: 1}
 training: {epochs: 3, batch: 32}
 """
+CLASSES = """
+version: 1
+name: classes
+task: classify
+network:
+  architecture: transformer-classifier
+  window: 24
+  options: {embedding: patches, patch: 4, kernel: 3, dim: 8, encoder_layers: 1, decoder_layers: 0, pooling: last}
+training: {epochs: 4, batch: 16, rate: 0.01}
+examples: {windows: 64, lengths: [4, 12], inputs: context, fresh: series}
+"""
+TAXI = """
+version: 1
+streams:
+  taxi:
+    timezone: America/New_York
+    interval: 30m
+    clock: event
+    warm_up: 16d
+    model: {window: 360, bundle: BUNDLE}
+"""
 
 
 def run(*words: object) -> Any:
@@ -85,3 +106,22 @@ def test_a_bundle_trained_offline_serves(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(app, ["replay", str(file), "--config", str(configured(tmp_path, f"bundle: {recipe}"))])
     assert wrong.exit_code == 78
     assert "small.yaml" in wrong.output
+
+
+def test_a_classifier_trained_offline_serves_the_taxis(tmp_path: Path, shared_data: Path) -> None:
+    """What `train --task classify` writes for half-hourly readings serves New York's taxis: the network that scores
+    them computes what it sees from the window, days before included, and nothing else is trained."""
+    data, recipe = shared_data / "nab" / "data", tmp_path / "classes.yaml"
+    recipe.write_text(CLASSES)
+    taxi = data / "realKnownCause/nyc_taxi.csv"
+    others = [data / "realKnownCause/ambient_temperature_system_failure.csv", data / "realTraffic/speed_6005.csv"]
+    out = tmp_path / "out"
+    run("train", "transformer", taxi, *others, "--task", "classify", "--recipe", recipe, "--out", out)
+    config = tmp_path / "tidegauge.yaml"
+    config.write_text(TAXI.replace("BUNDLE", str(out / "classes" / "bundle-30m.pt")))
+    report = run("replay", taxi, "--config", config)
+    assert report["readings"] == 10_320
+    assert set(report["trainings"].values()) == {0}
+    found = [event for event in report["events"] if "model" in event["reasons"]]
+    assert found
+    assert all(event["reconstruction_error"] > 0 for event in found)

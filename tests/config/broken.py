@@ -195,6 +195,11 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
         STREAM + "    model:\n      architecture: transformer\n      window: 9\n",
         ":8: streams.taxi.model.window is 9, but a transformer's scores would then depend on the batch; set window: 10",
     ),
+    "a window too long for attention": (
+        STREAM + "    warm_up: 30d\n    model:\n      architecture: transformer\n      window: 513\n",
+        ":9: streams.taxi.model.window is 513, but a transformer's attention grows by the square of it; "
+        "set window: 512 or less",
+    ),
     "a training due before the last took effect": (
         STREAM + "    model:\n      retrain_every: 4\n",
         ":6: streams.taxi.model.apply_after is 8, but the next training starts after retrain_every: 4 slots; "

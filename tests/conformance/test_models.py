@@ -26,9 +26,18 @@ WIDTH = {"manufacturing": 12}
 TINY = {"dim": 16, "feedforward": 16, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.1}
 """Transformer's options that train in a second."""
 
-ALL = [*ARCHITECTURES, ENSEMBLE]
+CONTEXT = "transformer-classifier with context"
+"""The one that computes what it sees of a window: daily readings, so that a week and more are in it."""
+
+ALL = [*ARCHITECTURES, ENSEMBLE, CONTEXT]
+BY_LABELS = {*LABELLED, CONTEXT}
 every = pytest.mark.parametrize("architecture", ALL)
-trainable = pytest.mark.parametrize("architecture", [a for a in ALL if a not in LABELLED])
+trainable = pytest.mark.parametrize("architecture", [a for a in ALL if a not in BY_LABELS])
+
+
+def built(architecture: str, config: NetworkConfig, seed: int = 0) -> Network:
+    """A network of these shapes."""
+    return build(architecture.removesuffix(" with context"), config, seed)
 
 
 def config(architecture: str) -> NetworkConfig:
@@ -37,6 +46,9 @@ def config(architecture: str) -> NetworkConfig:
         shapes = {"dense-3": NetworkConfig(WINDOW, 1, 2, 1, INTERVAL_S), "lstm": NetworkConfig(8, 1, 2, 1, INTERVAL_S)}
         members = members_option([Member(f"my {name}", name, shape, 0.5) for name, shape in shapes.items()])
         return NetworkConfig(WINDOW, 1, 2, 1, INTERVAL_S, options({"members": members}))
+    if architecture == CONTEXT:
+        own = TINY | {"inputs": "context", "embedding": "patches", "patch": 3, "kernel": 3, "pooling": "last"}
+        return NetworkConfig(WINDOW, 1, 2, 1, 86_400, options(own))
     own = TINY if architecture.startswith("transformer") else {}
     return NetworkConfig(WINDOW, WIDTH.get(architecture, 1), 2, 1 if own else 2, INTERVAL_S, options(own))
 
@@ -86,10 +98,10 @@ def request(architecture: str) -> TrainingRequest:
 @cache
 def trained(architecture: str) -> Bundle:
     """A trained bundle; a classifier is trained here, by labels, on spikes in the newest slots."""
-    if architecture not in LABELLED:
+    if architecture not in BY_LABELS:
         return train(request(architecture))
     c = config(architecture)
-    net = build(architecture, c, seed=1)
+    net = built(architecture, c, seed=1)
     assert isinstance(net, TransformerClassifier)
     x, observed, instants = windows(c.width)
     both = torch.cat([x, spiked(x)]), torch.cat([observed] * 2), torch.cat([instants] * 2)
@@ -110,7 +122,7 @@ def trained(architecture: str) -> Bundle:
 def manifest(architecture: str, c: NetworkConfig) -> Manifest:
     """A manifest of this network."""
     return Manifest(
-        architecture=architecture,
+        architecture=architecture.removesuffix(" with context"),
         window=c.window,
         width=c.width,
         masked=c.masked,
@@ -140,7 +152,7 @@ def spiked(x: torch.Tensor) -> torch.Tensor:
 
 def net(architecture: str) -> Network:
     """A fresh network, in evaluation."""
-    return build(architecture, config(architecture), seed=3).eval()
+    return built(architecture, config(architecture), seed=3).eval()
 
 
 @every
@@ -177,7 +189,7 @@ def test_gaps_do_not_count(architecture: str) -> None:
 def test_gradient_reaches_every_parameter(architecture: str) -> None:
     """Every weight moves the training loss; a key's bias alone cannot: it adds the same to all of a query's scores."""
     c = config(architecture)
-    network = build(architecture, c, seed=3)
+    network = built(architecture, c, seed=3)
     x, observed, instants = (part[:64] for part in windows(c.width))
     if isinstance(network, TransformerClassifier):
         network.classification_loss(x, observed, instants, torch.arange(64) % 2).backward()
@@ -205,7 +217,7 @@ def test_loss_leaves_gaps_out(architecture: str) -> None:
 def test_script_equals_eager(architecture: str, training: bool) -> None:
     """In the same mode, and with dropout from the same seed, the scripted network gives the eager one's numbers."""
     bundle = trained(architecture)
-    eager = build(architecture, bundle.manifest.network).train(training)
+    eager = built(architecture, bundle.manifest.network).train(training)
     eager.load_state_dict({name: torch.from_numpy(w) for name, w in bundle.weights.items()})
     script = scripted(bundle).train(training)
     runs = []

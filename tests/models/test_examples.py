@@ -1,8 +1,7 @@
-"""What a classifier is shown: its columns, what came before a window, and windows drawn anew of changed series."""
+"""What a classifier is shown: what came before a window, and windows drawn anew of changed series."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,78 +9,40 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
+from models.context import DAYS
 from models.injection import KINDS
 from models.offline.classifiers import material, train_classifier
-from models.offline.examples import DAYS, clean_readings, examples, fresh_examples, middle
+from models.offline.examples import clean_readings, examples, fresh_examples, past
 from models.offline.history import History
 from models.offline.recipe import ExampleRecipe
-from models.offline.seeing import Raw, seen
 from models.offline.varying import varied
 from tests.models.test_offline import CPU, classes, history
 
-LEVEL, BESIDE_YESTERDAY, BESIDE_USUAL, ROW, KNOWN, BESIDE_LAST_WEEK, WEEK_KNOWN = 2, 4, 5, 7, 10, 11, 12  # columns
+BESIDE_YESTERDAY = 4  # column
 SHRINK = 3.0
-
-readings = arrays(np.float64, (2, 30), elements=st.sampled_from([-3.0, 0.0, 0.0, 1.0, 2.5]))
-
-
-@given(readings, readings, st.floats(0.01, 1000), st.floats(-1000, 1000))
-def test_units_and_origin_of_a_series_do_not_matter(values: np.ndarray, past: np.ndarray, by: float, to: float) -> None:
-    """A series in other units, from another zero, is seen as the same; whatever it holds, all columns are finite."""
-    past = np.where(past < 0, np.nan, past)
-    raw = Raw(values, past, past, past, 1.7)
-    moved = Raw(values * by + to, past * by + to, past * by + to, past * by + to, 1.7 * by)
-    one, other = seen(raw, "context"), seen(moved, "context")
-    assert one.shape == (2, 30, 13)
-    assert np.isfinite(one).all()
-    rows = [ROW, ROW + 2]  # equal readings may round apart
-    np.testing.assert_allclose(np.delete(one, rows, -1), np.delete(other, rows, -1), atol=1e-3)
-
-
-def test_columns_are_what_they_say() -> None:
-    """Distances in deviations of the series, a row of equal readings, and 0 where the day before is not known."""
-    values = np.array([[1.0, 2, 2, 2, 5, 0]])
-    yesterday = np.array([[np.nan, 1, 1, 2, 2, 0]])
-    last_week = np.array([[np.nan, np.nan, np.nan, 1, 1, 1]])
-    usual = np.array([[np.nan, 2, 2, 2, 2, 2]])
-    x = seen(Raw(values, yesterday, last_week, usual, 2.0), "context")[0]
-    np.testing.assert_allclose(x[:, LEVEL] * SHRINK, (values[0] - 2) / 2)
-    np.testing.assert_allclose(x[:, BESIDE_YESTERDAY] * SHRINK, [0, 0.5, 0.5, 0, 1.5, 0])
-    np.testing.assert_allclose(x[:, BESIDE_USUAL] * SHRINK, [0, 0, 0, 0, 1.5, -1], atol=1e-6)
-    np.testing.assert_allclose(np.expm1(x[:, ROW] * SHRINK), [0, 0, 1, 2, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(x[:, BESIDE_LAST_WEEK] * SHRINK, [0, 0, 0, 0.5, 2, -0.5], atol=1e-6)
-    assert x[:, WEEK_KNOWN].tolist() == [0, 0, 0, 1, 1, 1]
-    assert x[:, KNOWN].tolist() == [0, 1, 1, 1, 1, 1]
-    assert seen(Raw(values, yesterday, last_week, usual, 2.0), "value")[0, :, 0].tolist() == (values[0] / 2).tolist()
-
-
-@given(arrays(np.float64, (DAYS, 3, 2), elements=st.sampled_from([np.nan, 0.0, 1.0, 2.0, 7.0])))
-def test_the_middle_is_the_median_of_what_is_there(rows: np.ndarray) -> None:
-    """As numpy's, which warns where nothing is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        np.testing.assert_array_equal(middle(rows), np.nanmedian(rows, axis=0))
 
 
 def test_the_past_of_a_long_anomaly_is_anomalous() -> None:
     """In a window of several days, yesterday is the reading that the anomaly left there, as a stream would have it."""
     series = history(n=900)
-    asked = ExampleRecipe(windows=64, lengths=(150, 180), inputs="context")
-    made, _ = examples([series], [[]], asked, 200)
-    deviation = float(np.std(series.values))
-    shifted = np.flatnonzero(made.kind == "level_shift")
+    clean = clean_readings(series, [], 200, "deviation")
+    assert clean is not None
+    starts = np.array([400, 600])
+    raw = clean.values[starts[:, None] + np.arange(200)]
+    raw[:, 20:] += 100.0  # from the 20th reading on, four of its days
+    days = past(clean, raw, starts)
+    assert days.shape == (2, 200, DAYS)
+    np.testing.assert_array_equal(days[:, 68:, 0], raw[:, 20:-48])
+    np.testing.assert_array_equal(days[:, :48, 0], clean.values[starts[:, None] - 48 + np.arange(48)])
+    made, _ = examples([series], [[]], ExampleRecipe(windows=64, lengths=(150, 180), inputs="context"), 200)
+    shifted = made.x[made.kind == "level_shift"][..., BESIDE_YESTERDAY]
     assert len(shifted) == 4
-    for row in shifted:
-        beside = made.x[row, :, BESIDE_YESTERDAY] * SHRINK * deviation
-        newest = beside[-48:]  # a day after the shift began: both readings are shifted
-        assert abs(newest.mean()) < 1.0
-        assert np.abs(beside[-180:-101]).max() > 1.5 * deviation  # its first day beside a normal one
+    assert (np.abs(shifted[:, -180:-101]).max(1) > 2 * np.abs(shifted[:, -48:].mean(1))).all()
 
 
 def test_what_is_usual_comes_from_before() -> None:
-    """Readings after a window do not change what is seen of it, but for the series' own deviation."""
+    """The days before a reading are before it, on its own grid, or not there."""
     series = history(gaps=True)
     clean = clean_readings(series, [], 40, "deviation")
     assert clean is not None

@@ -90,6 +90,15 @@ def test_self_attention_is_drawn() -> None:
     assert "a &lt;b&gt;" in drawn
 
 
+def test_what_a_classifier_computes_of_its_window_is_one_box() -> None:
+    """The thirteen columns are many operations on the window and one box, which feeds the embedding."""
+    given = options({"inputs": "context", "embedding": "linear"})
+    nodes = graph(build("transformer-classifier", NetworkConfig(345, 1, 4, 1, 1800, given)))
+    (box,) = [i for i, node in enumerate(nodes) if node.label.startswith("thirteen columns")]
+    assert nodes[box].shape == (1, 9, 13)
+    assert [nodes[i].label for i in nodes[box].inputs] == ["x", "observed"]
+
+
 def test_constants_are_named() -> None:
     """The calendar's angles are moved into 0 to 1, and a position's place is added."""
     assert {"+ 1", "÷ 2"} <= {node.label for node in graph(build("dense-3", NetworkConfig(copies=1)))}

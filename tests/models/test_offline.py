@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from models.network import NetworkConfig
 from models.offline import rules
 from models.offline.alarms import meet, threshold_of
 from models.offline.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
-from models.offline.classifiers import baselines, material, train_classifier
+from models.offline.classifiers import baselines, bundles, material, train_classifier
 from models.offline.examples import examples
 from models.offline.fitting import fit, rate_at
 from models.offline.history import History, HistoryError
@@ -353,3 +354,27 @@ def test_a_network_of_a_recipe_has_its_shapes() -> None:
     config = classes().network.config(5, 1800)
     assert isinstance(config, NetworkConfig)
     assert dict(config.options)["pooling"] == "last"
+
+
+def test_a_classifier_has_a_bundle_for_each_interval() -> None:
+    """The same weights in each; the window holds seven days of slots beside the readings that are classified."""
+    series = [history(name) for name in "abc"]
+    series.append(replace(history("d"), interval_s=3600))
+    stuff = material(series, [[]] * 4, classes(), None)
+    made = bundles(train_classifier(stuff, series, classes(), 5, CPU), stuff, classes(), 5, "s")
+    assert [(b.manifest.interval_s, b.manifest.window) for b in made] == [(1800, 336 + 40), (3600, 168 + 40)]
+    assert all((made[0].weights[name] == weight).all() for name, weight in made[1].weights.items())
+    for bundle in made:
+        shape = (3, bundle.manifest.window)
+        scores = Scorer(bundle).score(np.ones((*shape, 1), np.float32), np.ones(shape, bool), np.zeros((3, 4), "f4"))
+        assert (scores.rms > 0).all()
+
+
+def test_a_classifier_of_values_must_be_servable() -> None:
+    """A stream's values are in units of its range, the examples' in deviations: the network has to scale both."""
+    values = classes().model_dump()
+    values["examples"]["inputs"] = "value"
+    with pytest.raises(ValueError, match="set scaled: true"):
+        Recipe.model_validate(values)
+    values["network"]["options"]["scaled"] = True
+    assert Recipe.model_validate(values).classifier(60).window == 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -25,6 +25,7 @@ def seen(values: np.ndarray, days: np.ndarray) -> np.ndarray:
     return columns(torch.from_numpy(values), torch.from_numpy(days)).numpy()
 
 
+@settings(deadline=None)
 @given(readings, pasts, st.floats(0.01, 1000), st.floats(-1000, 1000))
 def test_units_and_origin_of_a_series_do_not_matter(values: np.ndarray, days: np.ndarray, by: float, to: float) -> None:
     """A series in other units, from another zero, is seen as the same; whatever it holds, all columns are finite."""

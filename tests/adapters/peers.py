@@ -44,7 +44,7 @@ def connect(source: Live) -> socket.socket:
     return socket.create_connection((host.strip("[]"), int(port)), timeout=10)
 
 
-def until(attempt: Callable[[], Any], limit_s: float = 10.0) -> Any:
+def until(attempt: Callable[[], Any], limit_s: float = 60.0) -> Any:
     """The first result of `attempt` that is true."""
     deadline = time.monotonic() + limit_s
     while not (result := attempt()):

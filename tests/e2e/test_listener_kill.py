@@ -67,7 +67,7 @@ def test_13_killed_between_receipt_and_scoring(tmp_path: Path, shared_data: Path
                 out, _ = player.communicate(timeout=120)
                 assert (player.returncode, out) == (0, f"{ROWS + 1} lines sent to tcp://127.0.0.1:{port}\n".encode())
                 # the player was told so before the next picture for the metrics was taken
-                until("all accepted", lambda: accepted_by(last) == ROWS, 10)
+                until("all accepted", lambda: accepted_by(last) == ROWS)
                 rejected = last.metric("tidegauge_readings_rejected_total")
                 assert last.end() == 0
     repeated = {f'{{reason="{reason}",stream="taxi"}}' for reason in ("duplicate", "too_old")}

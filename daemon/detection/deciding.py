@@ -342,7 +342,7 @@ def decide(
             rescaling.carry_over(s, a.usual[row], to.scale)
             around, surprise = out.around[i], out.surprise[i]
             rank, rarity, error = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], around, surprise)
-            back = regime.is_back(s.regime, error) and to.adoption.after > 0
+            back = regime.is_back(s.regime, error, s.episode != 0) and to.adoption.after > 0
             fault = regime.RARE if rarity >= policy.threshold else regime.BACK if back else 0
             if fault != 0:
                 reasons |= MODEL

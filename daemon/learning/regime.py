@@ -23,7 +23,8 @@ QUANTILE = 0.9  # of the errors: the usual one
 RATE = 0.02  # of the level a quantile moves in one reading
 NEARBY = 0.4  # weight of the newest error in the nearby one: three readings or so
 PLAIN = 2.0  # times the usual error that the nearby one must reach to be remembered as a fault
-AGAIN = 0.5  # share of a remembered fault's height at which it is back
+AGAIN = 0.6  # share of a remembered fault's height at which it is back
+GOES_ON = 0.5  # the same while the series is in an episode
 MOSTLY = 0.5  # share of the last day in episodes from which a series has departed from its regime
 BETTER = 0.25  # share below which it is in it again
 RECURRING = 4  # times `adopt_after` until a fault that keeps coming back is adopted too
@@ -65,10 +66,11 @@ def begin(r: Record, level: float) -> None:
 
 
 @compiled
-def is_back(r: Record, error: float) -> bool:
-    """Advance the nearby error by one; whether a remembered fault is back."""
+def is_back(r: Record, error: float, episode: bool) -> bool:
+    """Advance the nearby error by one; whether a remembered fault is back, or goes on in an `episode`."""
     r.nearby += NEARBY * (error - r.nearby)
-    return bool(r.fault > 0.0 and r.nearby >= max(PLAIN, AGAIN * r.fault) * r.usual)
+    share = GOES_ON if episode else AGAIN
+    return bool(r.fault > 0.0 and r.nearby >= max(PLAIN, share * r.fault) * r.usual)
 
 
 @compiled

@@ -31,7 +31,7 @@ def follow(row: np.ndarray, slots: range, error: float, fault: int = 0, episode:
     """Slots at which a regime was adopted, and since when it lasted."""
     found = []
     for slot in slots:
-        back = regime.is_back(row[0], error)
+        back = regime.is_back(row[0], error, episode)
         since = regime.follow(row[0], slot, error, BACK if back and not fault else fault, episode, False, ADOPTION)
         if since != NEVER:
             found += [slot, since]
@@ -52,17 +52,29 @@ def test_an_episode_does_not_change_what_is_usual() -> None:
 
 
 def test_a_plain_fault_is_known_again_until_it_stays_away() -> None:
-    """Half of its height is enough; after twice `adopt_after` without it, it is forgotten."""
+    """Three fifths of its height is enough; after twice `adopt_after` without it, it is forgotten."""
     row = state()
     follow(row, range(8), 8.0, RARE, True)
     assert row["fault"][0] > 7
     follow(row, range(8, 100), 0.5)
-    assert not regime.is_back(row[0], 0.6)
-    for _ in range(4):
-        back = regime.is_back(row[0], 6.0)
-    assert back
+    assert not returns(row, 0.6)
+    assert returns(row, 6.0)
     follow(row, range(100, 100 + 2 * 336 + 10), 0.5)
     assert row["fault"][0] == 0
+
+
+def test_a_fault_goes_on_at_less_than_it_comes_back_at() -> None:
+    """Just over half of its height is too little to open an episode, and enough to keep one open."""
+    row = state()
+    follow(row, range(8), 8.0, RARE, True)
+    least = 0.52 * row["fault"][0]
+    assert not returns(row, least)
+    assert returns(row, least, episode=True)
+
+
+def returns(row: np.ndarray, error: float, episode: bool = False) -> bool:
+    """Whether the fault is back after readings of one error."""
+    return [regime.is_back(row[0], error, episode) for _ in range(40)][-1]
 
 
 def test_a_rare_reading_that_is_not_plain_is_not_remembered() -> None:

@@ -45,8 +45,9 @@ docs: $(RUNTIME) ## Write the generated parts of the documentation again
 bench: $(RUNTIME) ## Measure readings per second on this machine
 	$(VENV)/bin/tidegauge bench throughput
 
-fuzz: $(DEV) ## Feed the framer and the formats bytes of every kind: make fuzz FUZZ_EXAMPLES=100000
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/bin/python -m pytest --timeout 0 tests/adapters/test_fuzz.py
+fuzz: $(DEV) ## Feed formats bytes of every kind, and rotate files in any order: make fuzz FUZZ_EXAMPLES=100000
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/bin/python -m pytest --timeout 0 tests/adapters/test_fuzz.py \
+		tests/adapters/test_tail_any_order.py
 
 flood: $(DEV) ## Send a daemon lines over TCP and account for each: make flood LINES=10000000
 	$(VENV)/bin/python -m tests.e2e.flood $(LINES)

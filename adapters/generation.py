@@ -95,6 +95,10 @@ class Generation:
         self.leaving_at: float | None = None
         """When the file's name was first seen to be gone; None while it has one."""
         self.grown_at = 0.0
+        self.resumed = bool(window.offset)
+        """It was read in part when its file was found, which may be another one that begins alike."""
+        self.was_empty = False
+        """It was looked at when it had no whole line yet."""
         self.replaces: list[str] = []
         """Places of the same path that came before and have ended."""
         self._cutter = LineCutter(line_bytes)
@@ -150,6 +154,7 @@ class Generation:
                 break
         if cut is None and self.complete:  # it has no late writes to wait for
             cut = self._cutter.abandon()
+        self.was_empty |= cut is None and not self.window.offset
         chunk = None if cut is None else self._chunk(cut)
         if self.complete:
             self.opened.close()

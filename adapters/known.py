@@ -104,6 +104,10 @@ class Known:
         """A position that waits."""
         return self._waiting[place]
 
+    def has_head(self, place: str) -> bool:
+        """Whether a position waits of which more than one line was read, so that its file can be told from others."""
+        return place in self._waiting and self._waiting[place]["head_bytes"] > 0
+
     def forget(self, place: str) -> None:
         """A position that is not needed any longer, whether it waits or not."""
         if self._waiting.pop(place, None) is not None:

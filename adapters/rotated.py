@@ -56,7 +56,8 @@ class Rotated:
     def elsewhere(self, generation: Generation, behind: Sequence[Entry]) -> list[Entry]:
         """A rotated file that begins with the one line that was read of a generation, and what came after it.
 
-        That file is the generation then, and the one that was taken for it is another.
+        That file is the generation then, and the one that was taken for it is another. A file that was followed from
+        its start is another only if it was truncated, and so changed, after the copy was made.
 
         Args:
             generation: The generation.
@@ -73,6 +74,7 @@ class Rotated:
             files,
             lambda one: (
                 key(one) not in followed
+                and (generation.resumed or changed_ns(one) <= changed_ns(generation))
                 and not (behind and changed_ns(one) > changed_ns(behind[0]))
                 and self._known.find(one, anything) is None
                 and window_of(one, position) is not None

@@ -104,7 +104,10 @@ class Succession:
                     return None
                 if entry.ambiguous and entry.grown and self._mistaken(entry, lane, now):
                     continue
+                begins = entry.was_empty and not entry.window.offset
                 chunk = entry.read(share, now)
+                if chunk is not None and begins and self._preceded(entry, lane, now):
+                    continue
                 if chunk is not None:
                     self._forget_replaced(entry)
                 if chunk is not None or not self._over(entry, lane, now):
@@ -155,11 +158,16 @@ class Succession:
 
     def _mistaken(self, generation: Generation, lane: deque[Entry], now: float) -> bool:
         """Whether a file of which one line was read is not the one it was taken for; both are queued then."""
-        entries = self._rotated.elsewhere(generation, list(lane)[1:])
-        if entries:
-            lane[0] = generation.opened.renewed("")
-            generation.close()
-        return _queue(lane, entries, now)
+        return _put_before(generation, self._rotated.elsewhere(generation, list(lane)[1:]), lane, now)
+
+    def _preceded(self, generation: Generation, lane: deque[Entry], now: float) -> bool:
+        """Whether other content came and was rotated away before the first that was read of a file seen empty.
+
+        That is queued first, and the file read again: looking before it is read would miss what is rotated in between.
+        """
+        if generation.opened.content.fixed:
+            return False
+        return _put_before(generation, self._rotated.missed(generation.opened), lane, now)
 
     def _over(self, generation: Generation, lane: Sequence[Entry], now: float) -> bool:
         """Whether a generation without new lines is finished.
@@ -200,11 +208,20 @@ class Succession:
                 lane[0] = self._recognition.continued(first, anything, only=place) or first
 
     def _forget_replaced(self, generation: Generation) -> None:
-        """What a generation replaced is not needed once it has a position of its own by which it is known again."""
-        if generation.window.head:
-            for place in generation.replaces:
+        """What a generation replaced is needed until its own position tells as much."""
+        if generation.window.offset:
+            gone = [one for one in generation.replaces if generation.window.head or not self._known.has_head(one)]
+            for place in gone:
                 self._known.forget(place)
-            generation.replaces = []
+            generation.replaces = [one for one in generation.replaces if one not in gone]
+
+
+def _put_before(generation: Generation, entries: Sequence[Entry], lane: deque[Entry], now: float) -> bool:
+    """Have the file of the first generation of a lane told apart again after others; whether there are any."""
+    if entries:
+        lane[0] = generation.opened.renewed("")
+        generation.close()
+    return _queue(lane, entries, now)
 
 
 def _queue(lane: deque[Entry], entries: Sequence[Entry], now: float) -> bool:

@@ -89,6 +89,35 @@ def test_row_2_the_copy_gives_what_was_missed(path: Path) -> None:
     assert reader.all == lines(0, 25) + lines(30, 33)
 
 
+@pytest.mark.parametrize("began", [False, True])
+def test_row_2_what_came_and_went_in_a_file_seen_empty(path: Path, began: bool) -> None:
+    """Lines that were written to a file seen empty and copied away before the next look are read, and read first."""
+
+    def copy_away(number: int) -> None:
+        copy = path.with_name(f"meter.csv.{number}")
+        copy.write_bytes(path.read_bytes())
+        path.write_bytes(b"")
+        for k, changed in enumerate((copy, path)):
+            os.utime(changed, ns=(0, 10**18 + 2 * number + k))
+
+    append(path, lines(0, 20 * began))
+    reader = Reader(path)
+    reader.read()
+    copy_away(1)
+    for _ in range(4):
+        reader.wait()
+    assert reader.all == lines(0, 20 * began)
+    for number in (2, 3):
+        append(path, lines(10 * number, 10 * number + 5))
+        copy_away(number)
+    append(path, lines(40, 45))
+    for _ in range(4):
+        reader.wait()
+    reader.restart()
+    reader.wait()
+    assert reader.all == lines(0, 20 * began) + lines(20, 25) + lines(30, 35) + lines(40, 45)
+
+
 def test_row_3_truncated_with_a_partial_line(path: Path) -> None:
     """A buffered partial line is dropped and counted when its file is truncated, never joined to what comes next."""
     append(path, lines(0, 5) + b"a,77")
@@ -213,6 +242,24 @@ def test_row_7_moved_away_and_back(path: Path) -> None:
     away.rename(path)
     append(path, lines(50, 51))
     assert reader.read() == lines(50, 51)
+
+
+def test_row_7_deleted_when_its_header_was_read(path: Path) -> None:
+    """A deleted file is read to its end before the copy of the next one, though both begin with the same header."""
+    header = b"timestamp,series,value\n"
+    append(path, header)
+    reader = Reader(path)
+    assert reader.read() == header
+    append(path, lines(0, 5))
+    os.utime(path, ns=(0, 10**18))
+    path.unlink()
+    path.with_name("meter.csv.1").write_bytes(header + lines(10, 15))
+    path.write_bytes(header + lines(20, 25))
+    os.utime(path.with_name("meter.csv.1"), ns=(0, 10**18 + 1))
+    os.utime(path, ns=(0, 10**18 + 2))
+    for _ in range(4):
+        reader.wait()
+    assert reader.all == header + lines(0, 5) + header + lines(10, 15) + header + lines(20, 25)
 
 
 def test_row_8_permission(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,6 +498,29 @@ def test_rotated_with_one_line_read(path: Path, way: str, running: bool) -> None
         reader.wait()
     assert reader.all.replace(header, b"") == lines(0, 5) + lines(10, 15) + lines(20, 25)
     assert set(reader.all.splitlines()) >= {header.strip()}
+
+
+def test_rotated_while_stopped_after_files_with_a_header_alone(path: Path) -> None:
+    """What is rotated after two files that had a header alone, and are gone, is found though the next begins alike."""
+    header = b"timestamp,series,value\n"
+    reader = Reader(path)
+    for k in range(2):
+        append(path, header)
+        os.utime(path, ns=(0, 10**18 + k))
+        assert reader.wait() == header
+        path.unlink()
+        reader.wait()
+    assert len(reader.positions) == 1
+
+    def rotate() -> None:
+        append(rotated := path.with_name("meter.csv.1"), header + lines(0, 5))
+        os.utime(rotated, ns=(0, 10**18 + 2))
+        append(path, header + lines(10, 15))
+
+    reader.restart(rotate)
+    for _ in range(3):
+        reader.wait()
+    assert reader.all == header * 2 + lines(0, 5) + header + lines(10, 15)
 
 
 def test_a_position_of_the_first_version(path: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from daemon.config.file import ConfigError, NeedsNewStateError
+from daemon.config.changing import RefusedError
+from daemon.config.file import ConfigError
 
 FAILED, CONFIGURATION = 1, 78
 DEFAULT_CONFIGS = (Path("tidegauge.yaml"), Path("/etc/tidegauge/tidegauge.yaml"))
@@ -68,7 +69,7 @@ def errors() -> Iterator[None]:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
         raise typer.Exit(CONFIGURATION) from None
-    except (NeedsNewStateError, BundleError) as error:
+    except (RefusedError, BundleError) as error:
         fail(str(error), CONFIGURATION)
     except (StoreError, ParquetError) as error:
         fail(str(error))

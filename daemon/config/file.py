@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import glob
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import orjson
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from daemon.config.changing import pattern
 from daemon.config.document import ConfigError, Document, Problem, Where, dotted
 from daemon.config.schema import NAME, keys, names_at
 from daemon.config.sections import ConflictError
@@ -24,7 +24,7 @@ from daemon.config.settings import FormatSettings, Settings
 from daemon.config.source_settings import SourceSettings, TlsSettings
 from daemon.config.units import format_duration, format_size
 
-__all__ = ["ConfigError", "Problem", "changes", "effective", "from_effective", "load"]
+__all__ = ["ConfigError", "Problem", "effective", "from_effective", "load"]
 
 _WRONG_TYPE = {
     "int_type": "not a whole number; write digits without quotes",
@@ -50,10 +50,6 @@ _OTHERS: dict[str, tuple[str, str]] = {
     "unix": ("path", ""),
 }
 """The key that says what a source other than a file reads, or the words for it."""
-
-
-class NeedsNewStateError(Exception):
-    """The configuration changes something that the state on disk was built on."""
 
 
 def load(path: Path, overrides: Mapping[str, object] | None = None, *, serving: bool = False) -> Settings:
@@ -109,46 +105,13 @@ def from_effective(config: Mapping[str, Any]) -> Settings:
     return Settings.model_validate(dict(config))
 
 
-def changes(old: Settings, new: Settings) -> list[tuple[str, str]]:
-    """Keys that differ, each with what a reload needs for it: `live`, `retrain` or `state`; sorted by key.
-
-    A stream that is added is `live`, it starts with a state of its own; one that is removed is `state`, its state goes.
-    So is a `format.value` with more or fewer variables.
-    """
-    effects = {key.path: key.effect or "live" for key in keys()}
-    before, after = dict(_flat(effective(old))), dict(_flat(effective(new)))
-    found = [(f"streams.{name}", "live") for name in new.streams if name not in old.streams]
-    found += [(f"streams.{name}", "state") for name in old.streams if name not in new.streams]
-    for key, value in after.items():
-        if key in before and before[key] != value:
-            widened = key.endswith(".format.value") and _width(value) != _width(before[key])
-            found.append((key, "state" if widened else effects[_pattern(key)]))
-    return sorted(found)
-
-
-def _width(value: str | list[str]) -> int:
-    return len(value) if isinstance(value, list) else 1
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, item in value.items():
-        if isinstance(item, dict):
-            yield from _flat(item, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", item
-
-
-def _pattern(key: str) -> str:
-    return re.sub(r"^streams\.[^.]+", f"streams.{NAME}", key)
-
-
 def _override(data: dict[str, Any], key: str, value: object) -> Where:
     where = tuple(key.split("."))
     for name in where[:-1]:
         inner = data.get(name)
         data[name] = dict(inner) if isinstance(inner, dict) else {}
         data = data[name]
-    is_path = any(each.path == _pattern(key) and each.type == "path" for each in keys())
+    is_path = any(each.path == pattern(key) and each.type == "path" for each in keys())
     data[where[-1]] = str(Path(str(value)).absolute()) if is_path and value is not None else value
     return where
 

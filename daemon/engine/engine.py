@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
-from daemon.config.settings import Settings
+from daemon.config.changing import RefusedError, changes
+from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.events import Event
 from daemon.engine.inputs import Batch, Command, Configured, Input, Promoted, Tick
 from daemon.engine.stream import Stream
@@ -81,7 +83,8 @@ class Engine:
 
         Raises:
             KeyError: The input names a stream that is not configured.
-            ValueError: A configuration changes what needs a new state, or a bundle does not fit its stream.
+            RefusedError: See `check`; nothing has changed.
+            ValueError: A bundle does not fit its stream.
         """
         result = self._apply(item)
         for _, stream in sorted(self.streams.items()):
@@ -109,16 +112,49 @@ class Engine:
                 events, joined = self.streams[item.stream].end_warm_up()
                 return StepResult(events, joined)
 
+    def check(self, config: dict[str, Any]) -> None:
+        """Whether `Configured(config)` can be applied; asked before it is journaled.
+
+        Raises:
+            RefusedError: It is no configuration of this program, changes what the state was built on, or needs more
+                memory than there is.
+        """
+        self._prepared(config)
+
     def _configure(self, config: dict[str, Any]) -> None:
-        settings = Settings.model_validate(config)
-        for name, wanted in settings.streams.items():
-            if name in self.streams:
-                self.streams[name].configure(wanted)
-            else:
-                self.streams[name] = Stream(name, wanted, self._trainer)
-        for name in set(self.streams) - set(settings.streams):
-            del self.streams[name]
+        settings, fresh = self._prepared(config)
+        for name, stream in self.streams.items():
+            stream.configure(settings.streams[name])
+        self.streams |= fresh
         self.config, self.settings = essential(config), settings
+
+    def _prepared(self, config: dict[str, Any]) -> tuple[Settings, dict[str, Stream]]:
+        """The settings of a configuration and the streams it adds; see `check`."""
+        try:
+            settings = Settings.model_validate(config)
+            after = Settings.model_validate(essential(config))
+        except (ValidationError, KeyError, AttributeError, TypeError) as error:
+            raise RefusedError(
+                f"a configuration that this version does not read ({_first(error)}); set state_dir to a new directory"
+            ) from error
+        before = after if self.settings is None else Settings.model_validate(self.config)
+        keys = [key for key, effect in changes(before, after) if effect == "state"]
+        if keys:
+            raise RefusedError(
+                f"{', '.join(keys)} differ from what the state was built on; "
+                "set them back, or set state_dir to a new directory"
+            )
+        fresh = {name: each for name, each in settings.streams.items() if name not in self.streams}
+        return settings, {name: self._begun(name, each) for name, each in fresh.items()}
+
+    def _begun(self, name: str, settings: StreamSettings) -> Stream:
+        try:
+            return Stream(name, settings, self._trainer)
+        except MemoryError as error:
+            raise RefusedError(
+                f"streams.{name}.max_series is {settings.max_series}, but there is no memory for so many ({error}); "
+                "set it lower"
+            ) from error
 
     def dump(self) -> bytes:
         """The whole state: equal states give equal bytes."""
@@ -134,6 +170,7 @@ class Engine:
 
         Raises:
             StateVersionError: It is a dump of another version.
+            RefusedError: It was made under a configuration that this program cannot take.
             ValueError: The bytes are no dump.
         """
         meta, arrays = unpack(data)
@@ -143,3 +180,11 @@ class Engine:
         for i, (name, stream) in enumerate(sorted(self.streams.items())):
             own = {n.split("/", 1)[1]: a for n, a in arrays.items() if n.split("/", 1)[0] == str(i)}
             stream.restore(meta["streams"][name], own)
+
+
+def _first(error: Exception) -> str:
+    """An error in one line; of many mistakes the first."""
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__} {error}"
+    found = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, found['loc']))}: {found['msg']}"

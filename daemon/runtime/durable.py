@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from adapters.base import Position
-from daemon.config.file import NeedsNewStateError, changes, effective
+from daemon.config.changing import RefusedError
+from daemon.config.file import effective
 from daemon.config.settings import Settings
 from daemon.engine.engine import Engine, StepResult, essential
 from daemon.engine.events import Event
@@ -160,9 +161,22 @@ class DurableEngine:
         """Load the last sound checkpoint and repeat the journal since; returns the number of entries repeated.
 
         A state of another version is rebuilt from the journal (`daemon.runtime.loading`).
+
+        Raises:
+            RefusedError: A configuration in the state or the journal cannot be taken here; the directory is as it was.
         """
-        loaded = load(self.store, self.trainer)
-        self.engine, self.seq = loaded.engine, loaded.seq
+        try:
+            loaded = load(self.store, self.trainer)
+            self.engine, self.seq = loaded.engine, loaded.seq
+            return self._repeat(progress)
+        except RefusedError as error:
+            raise RefusedError(
+                f"state in {self.store.directory}, after entry {self.seq} of its journal: {error}; or start the "
+                "tidegauge that wrote it, on a machine like its own"
+            ) from error
+
+    def _repeat(self, progress: Progress) -> int:
+        """Apply the journal's entries that the state lacks; returns how many."""
         start, said = self.seq, self.store.said_through
         try:
             for seq, item in self.store.entries(start):
@@ -181,16 +195,22 @@ class DurableEngine:
         """Bring the engine under `settings`: journal them when they differ, and put configured bundles into service.
 
         Raises:
-            NeedsNewStateError: A key changed that the state was built on; nothing is changed then.
+            RefusedError: A key changed that the state was built on, or memory is too small; nothing is changed then.
             BundleError: A configured bundle cannot be read or does not fit; nothing is changed then.
         """
         wanted, promotions = effective(settings), self._promotions(settings, now_ms)
         if essential(wanted) != self.engine.config:
-            if self.engine.settings is not None:
-                self._refuse_new_state(settings)
+            self._check(wanted)
             self.apply([Configured(wanted, now_ms)], {}, now_ms)
         for item in promotions:
             self.apply([item], {}, now_ms)
+
+    def _check(self, config: dict[str, Any]) -> None:
+        """Whether the engine can be brought under a configuration: what is journaled must be applicable."""
+        try:
+            self.engine.check(config)
+        except RefusedError as error:
+            raise RefusedError(f"state in {self.store.directory}: {error}") from error
 
     def _promotions(self, settings: Settings, now_ms: int) -> list[Promoted]:
         """Inputs that put configured bundles into service where no model is, each checked before it is journaled."""
@@ -208,16 +228,6 @@ class DurableEngine:
             Scorer(bundle)
             found.append(item)
         return found
-
-    def _refuse_new_state(self, settings: Settings) -> None:
-        before = Settings.model_validate(self.engine.config)
-        after = Settings.model_validate(essential(effective(settings)))
-        keys = [key for key, effect in changes(before, after) if effect == "state"]
-        if keys:
-            raise NeedsNewStateError(
-                f"{', '.join(keys)} differ from what the state in {self.store.directory} was built on; "
-                "set them back, or set state_dir to a new directory"
-            )
 
     def apply(
         self, items: Sequence[Input], positions: Mapping[str, Mapping[str, Position]], now_ms: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from daemon.config.changing import RefusedError
 from daemon.engine.engine import Engine, StateVersionError
 from daemon.engine.inputs import Configured
 from daemon.engine.training_port import Trainer
@@ -32,7 +33,11 @@ class Loaded:
 
 
 def load(store: Store, trainer: Trainer) -> Loaded:
-    """The newest checkpoint that this program reads; those it cannot read are set aside."""
+    """The newest checkpoint that this program reads; those it cannot read are set aside.
+
+    Raises:
+        RefusedError: The checkpoint is sound, but its configuration cannot be taken here; it stays.
+    """
     other: StateVersionError | None = None
     found = store.load_checkpoint()
     while found is not None:
@@ -43,6 +48,8 @@ def load(store: Store, trainer: Trainer) -> Loaded:
         except StateVersionError as error:
             other = other or error
             found = store.load_checkpoint(before=seq)
+        except RefusedError:
+            raise
         except (ValueError, KeyError, TypeError) as error:
             log.error("checkpoint cannot be loaded", extra={"seq": seq, "error": str(error)})
             store.reject_checkpoint(seq, str(error))

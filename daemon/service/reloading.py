@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from daemon.config.file import ConfigError, NeedsNewStateError, changes, load
+from daemon.config.changing import RefusedError, changes
+from daemon.config.file import ConfigError, load
 from daemon.config.settings import Settings, StreamSettings
 from daemon.runtime import logs
 from daemon.service.asking import in_pipeline
@@ -100,7 +101,7 @@ class Reloading:
             raise ReloadRefusedError([f"http.listen is {settings.http.listen}: {error.strerror}"]) from None
         try:
             await in_pipeline(self._pipeline, lambda pipeline: pipeline.take_over(settings))
-        except (OSError, StoreError, BundleError, NeedsNewStateError) as error:
+        except (OSError, StoreError, BundleError, RefusedError) as error:
             await prepared.abandon()
             raise ReloadRefusedError([str(error)]) from None
         await self._door.use(prepared)

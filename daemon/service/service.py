@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from daemon.config.file import NeedsNewStateError
+from daemon.config.changing import RefusedError
 from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations
 from daemon.runtime.trainer import WorkerTrainer
@@ -207,4 +207,4 @@ def _words(pipeline: Pipeline) -> str:
 def _status_of(error: BaseException | None) -> int:
     if error is None:
         return os.EX_OK
-    return CONFIGURATION if isinstance(error, NeedsNewStateError | BundleError) else 1
+    return CONFIGURATION if isinstance(error, RefusedError | BundleError) else 1

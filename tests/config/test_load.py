@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.file import ConfigError, changes, effective, from_effective, load
+from daemon.config.changing import changes
+from daemon.config.file import ConfigError, effective, from_effective, load
 from daemon.config.settings import Settings
 from tests.config.broken import BROKEN, LISTENER, STREAM
 

@@ -161,9 +161,20 @@ def test_sighup_applies_policy_streams_sources_and_sinks(daemon: Daemon, directo
     assert [sorted(item.config["streams"]) for item in journaled] == [["tide"], ["bus", "tide"]]
 
 
+HUGE = {
+    "max_series": 4_000_000,
+    "warm_up": "30d",
+    "model": {"window": 512},
+    "format": {"value": [f"v{k}" for k in range(10_000)]},
+}
+"""More than any address space holds."""
 BAD: list[tuple[Any, str]] = [
     ("version: 1\nstreams: {", "this is not YAML"),
     (changed(interval="30m"), "streams.tide.interval: the state was built on it"),
+    (
+        {**SMALL, "streams": {**SMALL["streams"], "huge": {"sources": [{"path": "huge.csv"}], **HUGE}}},
+        "streams.huge.max_series is 4000000, but there is no memory for so many",
+    ),
     ({**SMALL, "http": {"listen": "127.0.0.1:0", "web_config": "web.yml"}}, "web.yml: there is no such file"),
     ({**SMALL, "http": {"listen": "192.0.2.1:9898"}}, "http.listen is 192.0.2.1:9898"),
     ({**SMALL, "events": {"file": "/proc/none/e.jsonl"}, "http": {"listen": "127.0.0.2:0"}}, "/proc/none/e.jsonl"),
@@ -185,6 +196,9 @@ def test_a_bad_file_changes_nothing(daemon: Daemon, directory: Path) -> None:
     assert reload(daemon) == (200, "The configuration was taken over.\n")
     until("the metric says so", lambda: daemon.metric(name) == {"": 1})
     assert daemon.said().count("listening address") == 1
+    assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
+    with Daemon(directory / "tidegauge.yaml") as again:  # nothing of what was refused is in its way
+        until("it reads on", lambda: again.loaded() and again.has_read(3))
 
 
 def test_a_new_address_is_listened_on_and_the_old_one_left(daemon: Daemon, directory: Path) -> None:

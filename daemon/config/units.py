@@ -28,8 +28,8 @@ def parse_duration(text: Any) -> Any:
 
 def format_duration(seconds: int) -> str:
     """The shortest exact duration text: `1800` is `30m`, `86400` is `1d`."""
-    for unit in ("w", "d", "h", "m"):
-        if seconds and seconds % _UNITS_S[unit] == 0 and unit != "w":
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % _UNITS_S[unit] == 0:
             return f"{seconds // _UNITS_S[unit]}{unit}"
     return f"{seconds}s"
 

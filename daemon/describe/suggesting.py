@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
-from daemon.config.settings import AlertSettings, FormatSettings, ModelSettings, StreamSettings
+from daemon.config.alert_settings import AlertSettings
+from daemon.config.model_settings import ModelSettings
+from daemon.config.settings import FormatSettings, StreamSettings
 from daemon.config.units import format_duration
 from daemon.describe.describing import Description
 from daemon.runtime.adapting import PARQUET_SUFFIXES

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.config.settings import AlertSettings, StreamSettings
+from daemon.config.alert_settings import AlertSettings
+from daemon.config.settings import StreamSettings
 from daemon.detection.calibrating import MONTH_S
 from daemon.detection.deciding import POLICY
 

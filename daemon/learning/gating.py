@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.config.settings import RollbackSettings, StreamSettings
+from daemon.config.model_settings import RollbackSettings
+from daemon.config.settings import StreamSettings
 from daemon.detection.calibrating import MONTH_S
 from daemon.engine.placing import GREATEST, LOWEST
 from daemon.engine.slots import SlotClock

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from daemon.config.settings import ModelSettings
+from daemon.config.model_settings import ModelSettings
 from daemon.engine.engine import Engine
 from daemon.engine.inputs import Promoted
 from models.architectures import ARCHITECTURES, LABELLED, build

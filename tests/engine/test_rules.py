@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from daemon.config.settings import AlertSettings
+from daemon.config.alert_settings import AlertSettings
 from daemon.detection.deciding import FLAT_FACTOR, FLAT_LEAST
 from daemon.detection.policies import scarcity, threshold
 from daemon.engine.engine import Engine

@@ -1,0 +1,115 @@
+"""Combinations across sections that cannot work: files that are not there, two readers of one file or address."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.config.document import Where, dotted
+from daemon.config.settings import FormatSettings, Settings
+from daemon.config.source_settings import SourceSettings, TlsSettings
+
+_OTHERS: dict[str, tuple[str, str]] = {
+    "stdin": ("", "standard input"),
+    "tcp": ("listen", ""),
+    "udp": ("listen", ""),
+    "unix": ("path", ""),
+}
+"""The key that says what a source other than a file reads, or the words for it."""
+
+
+def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]:
+    """Combinations across sections that cannot work."""
+    readers = _Readers(settings.events.file)
+    for name, stream in settings.streams.items():
+        root: Where = ("streams", name)
+        if serving and not stream.sources:
+            yield (*root, "sources"), f"{dotted(root)}.sources is empty, so nothing would be read; add a source"
+        bundle = stream.model.bundle
+        if bundle and not _is_file(bundle):
+            where = (*root, "model", "bundle")
+            yield (
+                where,
+                f"{dotted(where)} is {bundle}, but there is no such file; name a bundle (.pt) or remove the key",
+            )
+        for index, source in enumerate(stream.sources):
+            yield from readers.clashes((*root, "sources", index), source)
+            yield from _missing((*root, "sources", index, "tls"), source.tls)
+        if any(source.type == "udp" for source in stream.sources) and _headed(stream.format):
+            where = (*root, "format", "columns")
+            yield where, f"{dotted(where)} is missing, but a datagram has no header line; list the columns, in order"
+
+
+def _missing(where: Where, tls: TlsSettings) -> Iterator[tuple[Where, str]]:
+    """Files of certificates that are not there."""
+    for key, path in tls.model_dump().items():
+        if path is not None and not _is_file(Path(path)):
+            at = (*where, key)
+            yield at, f"{dotted(at)} is {path}, but there is no such file; name a PEM file or remove the key"
+
+
+def _headed(form: FormatSettings) -> bool:
+    return form.type == "csv" and form.columns is None
+
+
+class _Readers:
+    """Which source reads what, over all streams.
+
+    Args:
+        log: The file that events are written to.
+    """
+
+    def __init__(self, log: Path | None) -> None:
+        self._log = log
+        self._files: dict[Path, str] = {}
+        self._others: dict[str, str] = {}
+
+    def clashes(self, where: Where, source: SourceSettings) -> Iterator[tuple[Where, str]]:
+        """What makes a source impossible beside those seen before."""
+        here = dotted(where)
+        if source.type == "file" and source.path is not None:
+            yield from self._file((*where, "path"), here, source.path)
+            return
+        key, what = _OTHERS[source.type]
+        named = f"{source.type} {getattr(source, key)}" if key else what
+        if other := self._others.get(named):
+            at, said = (
+                ((*where, key), f"{here}.{key} is {getattr(source, key)}") if key else (where, f"{here} is {what}")
+            )
+            yield at, f"{said}, but {other} {'listens there' if key else 'reads it'} already; keep one of the two"
+        elif not (source.listen or "").endswith(":0"):
+            self._others[named] = here
+
+    def _file(self, where: Where, here: str, path: str) -> Iterator[tuple[Where, str]]:
+        if self._log and _matches(self._log, path):
+            yield where, f"{here}.path is {path}, but events.file is written there; move events.file elsewhere"
+        if other := next((user for taken, user in self._files.items() if _overlap(taken, path)), None):
+            yield where, f"{here}.path is {path}, but {other} reads it already; keep one of the two"
+        self._files.setdefault(Path(path), here)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long, a directory that may not be searched
+        return False
+
+
+def _matches(path: Path, pattern: str) -> bool:
+    try:
+        one, two = path.resolve(), Path(pattern).resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return str(path) == pattern
+    return one == two or one.match(str(two))
+
+
+def _overlap(one: Path, two: str) -> bool:
+    """Whether two tailed paths or globs have a file in common: by their text, or among the files there are now."""
+    if _matches(one, two) or _matches(Path(two), str(one)):
+        return True
+    if not (glob.has_magic(str(one)) or glob.has_magic(two)):
+        return False
+    # Path.glob refuses absolute patterns
+    found = [set(glob.glob(pattern, recursive=True)) for pattern in (str(one), two)]  # noqa: PTH207
+    return not found[0].isdisjoint(found[1])

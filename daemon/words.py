@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 REASON_WORDS = {
@@ -20,6 +21,11 @@ def instant(at: float | None) -> str:
     if at is None or not -62_135_596_800 <= at < 253_402_300_800:
         return "never"
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Counts by reason: `1,500 malformed, 2 too_old`, or `none`."""
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()) if count) or "none"
 
 
 def plural(count: int, noun: str) -> str:

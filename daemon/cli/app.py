@@ -14,9 +14,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from daemon.config.changing import RefusedError
-from daemon.config.file import ConfigError
+from daemon.config.file import COMMAND_LINE, ConfigError
 
-FAILED, CONFIGURATION = 1, 78
+FAILED, USAGE, CONFIGURATION = 1, 2, 78
 DEFAULT_CONFIGS = (Path("tidegauge.yaml"), Path("/etc/tidegauge/tidegauge.yaml"))
 
 app = typer.Typer(
@@ -68,7 +68,8 @@ def errors() -> Iterator[None]:
     except ConfigError as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
-        raise typer.Exit(CONFIGURATION) from None
+        of_options = all(problem.file == COMMAND_LINE for problem in error.problems)
+        raise typer.Exit(USAGE if of_options else CONFIGURATION) from None
     except (RefusedError, BundleError) as error:
         fail(str(error), CONFIGURATION)
     except (StoreError, ParquetError) as error:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 from rich.table import Table
 
 from daemon.cli.app import Json, app, errors, fail
+from daemon.cli.choosing import given, settings_of
 from daemon.config.units import format_duration
 from daemon.showing import progress, table_console
-from daemon.words import instant, plural
+from daemon.words import instant, plural, tally
 
 if TYPE_CHECKING:
-    from daemon.config.settings import StreamSettings
     from daemon.describe.describing import Description
 
 MOST_SERIES = 10  # printed
@@ -34,7 +34,6 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Describe a file: statistics, gaps, interval, seasons, and a configuration to begin with."""
-    from daemon.config.settings import Limits
     from daemon.describe.describing import DescribingError
     from daemon.describe.describing import describe as look
     from daemon.describe.page import page
@@ -42,10 +41,14 @@ def describe(
     from daemon.runtime.adapting import make_file_format
 
     with errors():
-        stream = _stream(file, {"time": time, "value": value, "series": series}, timezone)
+        options = given(format_time=time, format_value=value, format_series=series, timezone=timezone)
+        if file.suffix in (".jsonl", ".ndjson"):
+            options["format.type"] = "jsonl"
+        settings, name = settings_of(None, None, file.stem, options)
+        stream = settings.streams[name]
         try:
             with progress(f"reading {file.name}", as_json) as step:
-                found = look(file, make_file_format(file, stream, Limits()), step)
+                found = look(file, make_file_format(file, stream, settings.limits), step)
         except DescribingError as error:
             fail(f"{error}; name its columns with --time, --value and --series")
         yaml = suggested(found, stream.format, timezone)
@@ -59,30 +62,13 @@ def describe(
             _print(found, yaml)
 
 
-def _stream(file: Path, columns: dict[str, str | None], timezone: str) -> StreamSettings:
-    """The stream's settings that matter to reading the file."""
-    from pydantic import ValidationError
-
-    from daemon.config.settings import StreamSettings
-
-    given: dict[str, Any] = {key: column for key, column in columns.items() if column is not None}
-    if file.suffix in (".jsonl", ".ndjson"):
-        given["type"] = "jsonl"
-    try:
-        return StreamSettings.model_validate({"format": given, "timezone": timezone})
-    except ValidationError as error:
-        detail = error.errors()[0]
-        fail(f"command line: {'.'.join(map(str, detail['loc']))} {detail['msg'].removeprefix('Value error, ')}", 2)
-
-
 def _print(d: Description, yaml: str) -> None:
     """The description in words and tables."""
-    rejected = ", ".join(f"{n:,} {reason}" for reason, n in sorted(d.rejected.items())) or "none"
     missing = f"{plural(d.missing, 'slot')} in {plural(d.gaps, 'gap')}" if d.gaps else "none"
     seasons = ", ".join(f"{format_duration(s.period_s)} (autocorrelation {s.strength:.2f})" for s in d.seasons)
     typer.echo(f"{d.file}\n")
     for name, text in (
-        ("readings", f"{d.rows:,}; rejected: {rejected}; repeated: {d.repeated:,}"),
+        ("readings", f"{d.rows:,}; rejected: {tally(d.rejected)}; repeated: {d.repeated:,}"),
         ("series", _series(d)),
         ("from, to", f"{instant(d.first_at)}, {instant(d.last_at)}"),
         ("interval", f"{format_duration(d.interval_s)}, {100 * d.regular:.1f} % of the steps"),

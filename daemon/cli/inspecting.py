@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_
 from daemon.config.file import effective, load
 from daemon.config.settings import Settings
 from daemon.showing import event_line
-from daemon.words import instant, plural
+from daemon.words import instant, plural, tally
 
 events_app = typer.Typer(no_args_is_help=True, help="Recorded events.")
 app.add_typer(events_app, name="events")
@@ -33,7 +32,7 @@ def check(config: Config = None, as_json: Json = False) -> None:
 
         if owners := foreign_owners():
             fail(f"{', '.join(owners)}; install tidegauge into an environment of its own", CONFIGURATION)
-        shown = effective(load(find_config(config)))
+        shown = effective(load(find_config(config), serving=True))
         typer.echo(orjson.dumps(shown).decode() if as_json else yaml.safe_dump(shown, sort_keys=False).rstrip())
 
 
@@ -120,13 +119,14 @@ def status(
     with errors():
         settings = load(find_config(config))
         if digest:
-            typer.echo(_digest(settings.state_dir))
+            found = _digest(settings.state_dir)
+            typer.echo(orjson.dumps({"state_sha256": found}).decode() if as_json else found)
             return
-        found = _ask_status(settings)
+        answer = _ask_status(settings)
         if as_json:
-            typer.echo(orjson.dumps(found).decode())
+            typer.echo(orjson.dumps(answer).decode())
         else:
-            _print_status(found)
+            _print_status(answer)
 
 
 def _ask_status(settings: Settings) -> dict[str, Any]:
@@ -147,8 +147,10 @@ def _ask_status(settings: Settings) -> dict[str, Any]:
         with urllib.request.urlopen(address, timeout=10) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        fail(f"no daemon answers at {address}: {getattr(error, 'reason', error)}; is it running? tidegauge run")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "reason", error)
+        said = getattr(why, "strerror", None) or why
+        fail(f"no daemon answers at {address}: {said}; is it running? tidegauge run")
 
 
 def _digest(directory: Path) -> str:
@@ -166,17 +168,14 @@ def _digest(directory: Path) -> str:
 
 def _print_status(found: dict[str, Any]) -> None:
     """The daemon's state in words, stream by stream."""
-    typer.echo(f"tidegauge {found['version']}, {'ready' if found['ready'] else 'not ready'}")
+    typer.echo(f"tidegauge {found['version']}, {'ready' if found['ready'] else 'not ready: ' + found['not_ready']}")
     for name, stream in found["streams"].items():
         readings, model = stream["readings"], stream["model"]
         typer.echo(f"\n{name}: {stream['state']}")
         typer.echo(f"  last slot   {instant(stream['last_slot_at'])}")
-        rejected = ", ".join(f"{count} {reason}" for reason, count in sorted(readings["rejected"].items()))
-        typer.echo(
-            f"  readings    {readings['accepted']:,} accepted; rejected: {rejected or 'none'}; {readings['late']} late"
-        )
-        anomalies = ", ".join(f"{count} {reason}" for reason, count in stream["anomalies"].items() if count)
-        typer.echo(f"  anomalies   {anomalies or 'none'}; {plural(stream['open_episodes'], 'open episode')}")
+        rejected, late = tally(readings["rejected"]), readings["late"]
+        typer.echo(f"  readings    {readings['accepted']:,} accepted; rejected: {rejected}; {late:,} late")
+        typer.echo(f"  anomalies   {tally(stream['anomalies'])}; {plural(stream['open_episodes'], 'open episode')}")
         if stream["warm_up"]["all_ready_at"]:
             share = f"{100 * stream['warm_up']['share']:.0f} %"
             typer.echo(f"  warm-up     {share}; all ready about {instant(stream['warm_up']['all_ready_at'])}")

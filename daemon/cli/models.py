@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
-from daemon.cli.replaying import choose_stream
+from daemon.cli.choosing import choose_stream
 from daemon.config.file import load
 from daemon.showing import progress, table_console
 from daemon.words import instant
@@ -41,6 +41,9 @@ def models_list(
         if as_json:
             shown = [asdict(r) | {"serving": r.request_id in serving} for r in records]
             typer.echo(orjson.dumps(shown).decode())
+            return
+        if not records:
+            typer.echo("no models and no trainings", err=True)
             return
         table = Table(
             "stream", "version", "outcome", "kind", "trained to", "loss", "held-back error", "detection", "why"
@@ -185,7 +188,7 @@ def _serve(config: Path | None, stream: str | None, as_json: bool, version: int 
         try:
             store = Store.open(settings.state_dir)
         except StoreLocked as error:
-            found = _ask_daemon(settings.state_dir, name, version, error)
+            found = _ask_daemon(settings.state_dir, name, version, error.pid)
         else:
             with store:
                 found = _serve_here(store, name, version, as_json)
@@ -195,7 +198,7 @@ def _serve(config: Path | None, stream: str | None, as_json: bool, version: int 
         typer.echo(f"{name}: version {found['version']} serves from the next reading on")
 
 
-def _ask_daemon(directory: Path, stream: str, version: int | None, locked: Exception) -> dict[str, Any]:
+def _ask_daemon(directory: Path, stream: str, version: int | None, holder: int | None) -> dict[str, Any]:
     """Have the process that holds the state do it."""
     from daemon.web.control_client import NoDaemonError, RefusedError, command
 
@@ -204,7 +207,8 @@ def _ask_daemon(directory: Path, stream: str, version: int | None, locked: Excep
     except RefusedError as error:
         fail(str(error))
     except NoDaemonError:
-        fail(f"{locked}; it takes no commands: it is starting, or is no daemon")
+        who = "another process" if holder is None else f"process {holder}"
+        fail(f"{directory}: {who} has the state and takes no commands; wait until the daemon is ready, or stop it")
 
 
 def _serve_here(store: Store, stream: str, version: int | None, quiet: bool) -> dict[str, Any]:

@@ -2,63 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import orjson
 import typer
 
 from daemon.cli.app import Config, Json, Stream, app, errors, fail, needs
-from daemon.config.file import load
+from daemon.cli.choosing import given, settings_of
+from daemon.cli.replay_file import Wanted, replay_file
 from daemon.config.settings import Settings
-from daemon.engine.events import Event
-from daemon.replay.expectations import differences, read_events, write_events
-from daemon.showing import event_line, progress
-
-if TYPE_CHECKING:
-    from daemon.engine.engine import Engine
-    from daemon.replay.tracing import Tracer
-
-
-def choose_stream(settings: Settings, wanted: str | None) -> str:
-    """The stream a command is about."""
-    names = list(settings.streams)
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted not in settings.streams:
-        fail(f"which stream? --stream is one of {', '.join(names)}", 2)
-    return wanted
-
-
-def _settings(
-    file: Path, config: Path | None, stream: str | None, overrides: dict[str, object], infer: bool
-) -> tuple[Settings, str]:
-    """The settings to replay under: a file's, or defaults; the command line's options on top; always `clock: event`."""
-    from daemon.config.file import from_effective
-    from daemon.replay.replay import infer_interval
-    from daemon.runtime.adapting import make_file_format
-
-    if config is not None:
-        name = choose_stream(load(config), stream)
-        return load(config, {f"streams.{name}.{k}": v for k, v in ({"clock": "event"} | overrides).items()}), name
-    name = stream or re.sub(r"[^A-Za-z0-9_-]", "_", file.stem)[:64]
-    values: dict[str, Any] = {"clock": "event"} | {k: v for k, v in overrides.items() if "." not in k}
-    for key, value in overrides.items():
-        if "." in key:
-            section, own = key.split(".")
-            values.setdefault(section, {})[own] = value
-    if infer:
-        # the rest of the options may be right only under the interval there is
-        reading = {key: value for key, value in values.items() if key in ("format", "timezone")}
-        settings = from_effective({"version": 1, "streams": {name: reading}})
-        interval = infer_interval(file, make_file_format(file, settings.streams[name], settings.limits))
-        if interval is not None:
-            typer.echo(f"interval: {interval} s, inferred from {file.name}", err=True)
-            values["interval"] = f"{interval}s"
-    return from_effective({"version": 1, "streams": {name: values}}), name
+from daemon.replay.expectations import differences
+from daemon.showing import progress
 
 
 @app.command()
@@ -97,200 +53,61 @@ def replay(
 ) -> None:
     """Drive the engine with FILE as fast as it goes, and show the events."""
     with errors():
+        made: dict[str, object] = {
+            "--state": state,
+            "--labels": labels,
+            "--expect": expect,
+            "--record": record,
+            "--report": report,
+        }
         if journal is not None:
+            _alone("--journal", made | {"FILE": file, "--to": to})
             _replay_journal(journal, as_json)
             return
         if file is None:
             fail("nothing to replay: give a FILE, or --journal DIR", 2)
+        if exact and expect is None:
+            fail("--exact goes with --expect, the events to hold these against", 2)
         if report is not None:
             needs("plotly", "matplotlib")
-        options = {
-            "interval": interval,
-            "timezone": timezone,
-            "warm_up": warm_up,
-            "seed": seed,
-            "format.time": time,
-            "format.value": value,
-            "format.series": series,
-        }
-        overrides: dict[str, object] = {key: option for key, option in options.items() if option is not None}
-        settings, name = _checked(file, config, stream, overrides, infer=config is None and interval is None)
-        if to is not None:
-            _play(file, settings, name, to, speed, ack)
-            return
-        _replay_file(file, settings, name, batch, state, labels, expect, exact, record, report, as_json)
-
-
-def _checked(
-    file: Path, config: Path | None, stream: str | None, overrides: dict[str, object], *, infer: bool
-) -> tuple[Settings, str]:
-    """`_settings`, with what is wrong with the command line said as such."""
-    from pydantic import ValidationError
-
-    try:
-        return _settings(file, config, stream, overrides, infer)
-    except ValidationError as error:
-        for detail in error.errors():
-            key = ".".join(str(part) for part in detail["loc"][2:])
-            text = f"{key} {detail['msg'].removeprefix('Value error, ')}".strip()
-            typer.echo(f"command line: {text}", err=True)
-        raise typer.Exit(2) from None
-
-
-def _replay_file(
-    file: Path,
-    settings: Settings,
-    name: str,
-    batch: int | None,
-    state: Path | None,
-    labels: Path | None,
-    expect: Path | None,
-    exact: bool,
-    record: Path | None,
-    page: Path | None,
-    as_json: bool,
-) -> None:
-    from daemon.replay.replay import replay as drive
-    from daemon.runtime.durable import DurableEngine
-    from daemon.runtime.trainer import InlineTrainer
-    from daemon.store import Store
-
-    observed = _Observed(name, page is not None)
-
-    def say(event: Event) -> None:
-        if not as_json:
-            typer.echo(event_line(event))
-
-    trainer = InlineTrainer()
-    with progress(f"replaying {file.name}", as_json) as step:
-        if state is None:
-            report = drive(
-                file, settings, name, trainer, rows=batch, progress=step, on_event=say, on_engine=observed.begin
-            )
-        else:
-            with Store.open(state) as store:
-                durable = DurableEngine(store, trainer)
-                durable.recover()
-                report = drive(
-                    file,
-                    settings,
-                    name,
-                    trainer,
-                    durable=durable,
-                    rows=batch,
-                    progress=step,
-                    on_event=say,
-                    on_engine=observed.begin,
-                )
-                durable.checkpoint()
-    scored = _score(report.events, file, settings.streams[name].timezone, labels)
-    if record is not None:
-        write_events(record, report.events)
-    for warning in report.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    summary = {
-        "readings": report.readings,
-        "rejected": report.rejected,
-        "seconds": round(report.seconds, 3),
-        "trainings": report.trainings,
-        "bytes_per_series": report.bytes_per_series,
-        "state_sha256": report.state_sha256,
-        **scored,
-    }
-    if page is not None:
-        observed.write(page, file, summary, latest(report.events), settings, labels, as_json)
-    if as_json:
-        events = [event.to_json() for event in latest(report.events)]
-        typer.echo(orjson.dumps(summary | {"warnings": report.warnings, "events": events}).decode())
-    else:
-        _print_summary(summary, len(latest(report.events)))
-    if expect is not None:
-        _compare(read_events(expect), report.events, exact)
-
-
-class _Observed:
-    """What a report of the replay needs, collected while it runs; nothing where none is wanted."""
-
-    def __init__(self, stream: str, wanted: bool) -> None:
-        self._stream, self._wanted = stream, wanted
-        self._tracer: Tracer | None = None
-
-    def begin(self, engine: Engine) -> None:
-        """Watch the stream of an engine that is about to take its first reading."""
-        from daemon.replay.tracing import Tracer
-
-        if self._wanted:
-            self._tracer = Tracer(engine.streams[self._stream])
-
-    def write(
-        self,
-        page: Path,
-        file: Path,
-        summary: dict[str, Any],
-        events: Sequence[Event],
-        settings: Settings,
-        labels: Path | None,
-        quiet: bool,
-    ) -> None:
-        """Write the report."""
-        from daemon.detection.policies import threshold
-        from daemon.replay.report import of_replay
-        from models.evaluation import read_windows
-        from models.report.writing import write_report
-
-        stream = settings.streams[self._stream]
-        windows = read_windows(labels, str(file), stream.timezone) if labels is not None else []
-        rarity = threshold(stream.alerts, stream.interval)
-        traces = self._tracer.traces() if self._tracer is not None else []
-        report = of_replay(file, summary, traces, events, windows, rarity)
-        paths = write_report(report, page.parent, page.name.removesuffix(".html"))
-        if not quiet:
-            typer.echo(f"report: {paths[0]}", err=True)
-
-
-def latest(events: Sequence[Event]) -> list[Event]:
-    """The last revision of each event, in the order of their beginnings; `notify` when any revision was said."""
-    from dataclasses import replace as changed
-
-    last: dict[str, Event] = {}
-    for event in events:
-        said = event.notify or (event.id in last and last[event.id].notify)
-        last[event.id] = changed(event, notify=said)
-    return list(last.values())
-
-
-def _score(events: Sequence[Event], file: Path, timezone: str, labels: Path | None) -> dict[str, Any]:
-    """Windows found and false episodes, over events of reason model or novelty."""
-    if labels is None:
-        return {}
-    from models.evaluation import match_events, read_windows
-
-    try:
-        windows = read_windows(labels, str(file), timezone)
-    except ValueError as error:
-        fail(str(error))
-    spans = [(e.started_at, e.ended_at) for e in latest(events) if {"model", "novelty"} & set(e.reasons)]
-    match = match_events(windows, spans)
-    return {"windows": len(windows), "windows_found": match.windows_found, "false_episodes": match.false_episodes}
-
-
-def _print_summary(summary: dict[str, Any], events: int) -> None:
-    rejected = ", ".join(f"{n} {reason}" for reason, n in sorted(summary["rejected"].items())) or "none"
-    typer.echo(f"{summary['readings']} readings in {summary['seconds']:.1f} s; rejected: {rejected}; {events} events")
-    if "windows" in summary:
-        typer.echo(
-            f"{summary['windows_found']} of {summary['windows']} labelled windows found, "
-            f"{summary['false_episodes']} false episodes"
+        options = given(
+            interval=interval,
+            timezone=timezone,
+            warm_up=warm_up,
+            seed=seed,
+            format_time=time,
+            format_value=value,
+            format_series=series,
         )
+        settings, name = _settings(file, config, stream, options)
+        if to is not None:
+            _alone("--to", made)
+            _play(file, settings, name, to, speed, ack, as_json)
+        else:
+            wanted = Wanted(labels, expect, exact, record, report, as_json)
+            replay_file(file, settings, name, wanted, rows=batch, state=state)
 
 
-def _compare(expected: list[Event], found: Sequence[Event], exact: bool) -> None:
-    lines = differences(expected, found, exact)
-    for line in lines:
-        typer.echo(line, err=True)
-    if lines:
-        fail("the events are not the recorded ones (- missing, + new, ~ changed)")
-    typer.echo(f"all {len(expected)} recorded revisions came again", err=True)
+def _alone(option: str, others: dict[str, object]) -> None:
+    """End with a line where an option stands beside others that it would leave unused."""
+    if beside := [name for name, value in others.items() if value is not None]:
+        fail(f"{option} goes without {', '.join(beside)}; give one or the other", 2)
+
+
+def _settings(file: Path, config: Path | None, stream: str | None, options: dict[str, Any]) -> tuple[Settings, str]:
+    """The settings to replay under, always with `clock: event`; the interval is the file's where nothing says it."""
+    from daemon.replay.replay import infer_interval
+    from daemon.runtime.adapting import make_file_format
+
+    if config is None and "interval" not in options:
+        # the rest of the options may be right only under the interval there is
+        reading = {key: value for key, value in options.items() if key.startswith("format.") or key == "timezone"}
+        settings, name = settings_of(None, stream, file.stem, reading)
+        interval = infer_interval(file, make_file_format(file, settings.streams[name], settings.limits))
+        if interval is not None:
+            typer.echo(f"interval: {interval} s, inferred from {file.name}", err=True)
+            options = {"interval": f"{interval}s"} | options
+    return settings_of(config, stream, file.stem, {"clock": "event"} | options)
 
 
 def _replay_journal(directory: Path, as_json: bool) -> None:
@@ -313,7 +130,8 @@ def _replay_journal(directory: Path, as_json: bool) -> None:
         fail("the repeated run raised other events than those recorded (- missing, + new, ~ changed)")
 
 
-def _play(file: Path, settings: Settings, name: str, to: str, speed: str, ack: bool) -> None:
+def _play(file: Path, settings: Settings, name: str, to: str, speed: str, ack: bool, as_json: bool) -> None:
+    """Send a file to a live daemon."""
     from daemon.replay.playback import header_line, play, speed_of
     from daemon.replay.targets import open_target
     from daemon.runtime.adapting import make_format
@@ -328,6 +146,6 @@ def _play(file: Path, settings: Settings, name: str, to: str, speed: str, ack: b
         fail(f"--to {error}", 2)
     except OSError as error:
         fail(f"{to}: {error.strerror or error}")
-    with closing(target), progress(f"playing {file.name}") as step:
+    with closing(target), progress(f"playing {file.name}", as_json) as step:
         lines = play(file, settings, name, target, factor, step)
-    typer.echo(f"{lines} lines sent to {to}")
+    typer.echo(orjson.dumps({"lines": lines, "to": to}).decode() if as_json else f"{lines} lines sent to {to}")

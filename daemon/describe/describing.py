@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.replay.replay import LINE_BYTES, Progress, Reader, chunks
+from daemon.words import tally
 
 BINS = 40
 MOST_GAPS = 10  # shown, the longest
@@ -135,7 +136,7 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
     """
     columns = _read(path, fmt, progress)
     if not len(columns.codes):
-        raise DescribingError(f"{path}: no line is a reading, rejected were {columns.rejected or 'none'}")
+        raise DescribingError(f"{path}: no line is a reading, rejected: {tally(columns.rejected)}")
     steps, same = np.diff(columns.at_s), np.diff(columns.codes) == 0
     positive = steps[same & (steps > 0)]
     if not len(positive):

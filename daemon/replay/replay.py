@@ -40,6 +40,7 @@ class Report:
 
     Attributes:
         readings: Readings accepted.
+        offered: Readings that the file held, accepted or not.
         rejected: Lines and readings rejected, by reason.
         seconds: Wall time.
         events: Every revision, in order.
@@ -50,6 +51,7 @@ class Report:
     """
 
     readings: int = 0
+    offered: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     events: list[Event] = field(default_factory=list)
@@ -154,6 +156,7 @@ def replay(
     on_engine(engine)
     before = engine.streams[stream].counters.accepted
     for batch in batches(stream, path, fmt, settings.limits.line_bytes, rows, now_ms, progress):
+        report.offered += len(batch)
         for event in apply(batch):
             report.events.append(event)
             on_event(event)
@@ -191,6 +194,6 @@ def _warnings(report: Report, stream: StreamSettings) -> list[str]:
             f"{duplicates} of {duplicates + report.readings} readings fell into a slot that was taken; the interval of "
             f"{stream.interval} s is longer than the readings': set --interval, or aggregate: mean in the configuration"
         )
-    if not report.readings:
-        found.append("no reading was accepted; look at the rejections, and at the names of the columns")
+    elif report.offered and not report.readings:
+        found.append("no reading was accepted; the rejections say why")
     return found

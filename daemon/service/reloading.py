@@ -98,7 +98,7 @@ class Reloading:
         except ConfigError as error:
             raise ReloadRefusedError([str(problem) for problem in error.problems]) from None
         except OSError as error:
-            raise ReloadRefusedError([f"http.listen is {settings.http.listen}: {error.strerror}"]) from None
+            raise ReloadRefusedError([str(error.strerror)]) from None
         try:
             await in_pipeline(self._pipeline, lambda pipeline: pipeline.take_over(settings))
         except (OSError, StoreError, BundleError, RefusedError) as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +67,8 @@ class Door:
         config = self._read(self._settings)
         await self._server.secure(config.tls)
         self._access.config, self._access.metrics_open = config, self._settings.metrics_without_password
-        await self._server.start()
+        with _said(self._settings):
+            await self._server.start()
         log.info("listening", extra={"address": self._server.name})
 
     async def prepare(self, settings: HttpSettings) -> Prepared:
@@ -76,7 +79,8 @@ class Door:
             OSError: The address cannot be had.
         """
         config = self._read(settings)
-        return Prepared(settings, config, await self._server.bind(settings.address))
+        with _said(settings):
+            return Prepared(settings, config, await self._server.bind(settings.address))
 
     async def use(self, prepared: Prepared) -> None:
         """Go over to what was prepared."""
@@ -116,6 +120,18 @@ class Door:
         config = web_config.read(settings.web_config)
         self._stamps = {path: before.get(path) or _stamp(path) for path in config.files}
         return config
+
+
+@contextmanager
+def _said(settings: HttpSettings) -> Iterator[None]:
+    """Has what the system says of an address name the key, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        known = error.errno is not None and error.errno > 0  # a host that cannot be looked up has a number of its own
+        why = os.strerror(error.errno) if known and error.errno is not None else error.strerror
+        text = f"http.listen is {settings.listen}: {why}; free it, or set another http.listen"
+        raise OSError(error.errno, text) from error
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -1,0 +1,50 @@
+"""Which stream a command is about, and the settings it runs under."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from daemon.cli.app import fail
+from daemon.config.file import load, of_options
+from daemon.config.settings import Settings
+
+
+def choose_stream(settings: Settings, wanted: str | None) -> str:
+    """The stream a command is about."""
+    names = list(settings.streams)
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted not in settings.streams:
+        fail(f"which stream? --stream is one of {', '.join(names)}", 2)
+    return wanted
+
+
+def stream_name(text: str) -> str:
+    """`text` as a stream's name: what it may not have is `_`."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:64].lstrip("-") or "_"
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given, by configuration key: `format_time` is `format.time`."""
+    return {key.replace("format_", "format."): option for key, option in options.items() if option is not None}
+
+
+def settings_of(
+    config: Path | None, stream: str | None, default: str, options: Mapping[str, Any]
+) -> tuple[Settings, str]:
+    """The settings of a configuration's stream, or without one of a stream of defaults, and the stream's name.
+
+    Args:
+        config: The configuration; None for defaults.
+        stream: Its stream, or what to call the one of defaults.
+        default: What to call that one where `stream` is None; any text.
+        options: The command line's options by key within the stream, on top of either.
+    """
+    if config is None:
+        name = stream_name(stream or default)
+        return of_options(name, options), name
+    name = choose_stream(load(config), stream)
+    return load(config, {f"streams.{name}.{key}": value for key, value in options.items()}), name

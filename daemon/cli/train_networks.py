@@ -1,0 +1,162 @@
+"""`tidegauge train autoencoder` and `transformer`: readings in, trainings, a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import typer
+from rich.table import Table as Shown
+
+from daemon.cli.app import errors, fail, needs
+from daemon.cli.choosing import settings_of
+from daemon.cli.labels import Windows, windows_of
+from daemon.config.file import load
+from daemon.showing import progress, table_console
+
+if TYPE_CHECKING:
+    from models.offline.history import History
+    from models.report.figures import Report, Table
+
+SHOWN_SECTIONS = 1  # of the report, on the terminal; the page has all
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What is trained on: files, or a state directory's journal.
+
+    Attributes:
+        files: Files of readings.
+        labels: Their labelled windows.
+        journal: State directory whose journal has the readings.
+        config: The configuration; None for defaults.
+        stream: Its stream that they are of.
+        columns: How files are read, by key within the stream.
+    """
+
+    files: list[Path]
+    labels: Path | None
+    journal: Path | None
+    config: Path | None
+    stream: str | None
+    columns: Mapping[str, Any]
+
+
+def train_networks(
+    task: str,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    folds: int,
+    readings: Readings,
+    out: Path,
+    device: str,
+    at_once: int,
+    as_json: bool,
+) -> None:
+    """Read, train, report.
+
+    Args:
+        task: `reconstruct` or `classify`.
+        names: Recipes to train side by side.
+        seeds: Seeds to train each with.
+        folds: Folds of a classifier's test; 0: none.
+        readings: What is trained on.
+        out: Directory of checkpoints, bundles and report.
+        device: `auto`, `cpu` or `cuda`.
+        at_once: Trainings at once.
+        as_json: Whether one JSON object is printed instead of tables.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        fail(f"--device {device}: use auto, cpu or cuda", 2)
+    needs("plotly", "matplotlib")
+    with errors():
+        from daemon.offline import recipes, trainings
+        from daemon.offline.report import of_training
+        from models.offline.checkpoints import CheckpointError
+        from models.offline.devices import NoDevice
+        from models.offline.history import HistoryError
+        from models.report.writing import write_report
+
+        try:
+            chosen = [recipes.read(name) for name in names]
+            if wrong := [r.name for r in chosen if r.task != task]:
+                there = ", ".join(recipes.shipped())
+                fail(f"recipe {', '.join(wrong)} is not for this task ({task}); shipped are {there}", 2)
+            histories, labelled, name = _read(readings, as_json)
+            jobs = trainings.plan(chosen, sorted(set(seeds)), folds, out, device, name)
+            results = trainings.run(jobs, histories, labelled, at_once, as_json)
+            report = of_training(jobs, results, histories, labelled)
+            out.mkdir(parents=True, exist_ok=True)
+            paths = write_report(report, out)
+        except (HistoryError, CheckpointError, NoDevice) as error:
+            fail(str(error))
+        except recipes.RecipeError as error:
+            fail(str(error), 2)
+    bundles = [job.directory / trainings.BUNDLE for job in jobs] if task == "reconstruct" else []
+    _say(report, bundles, paths, as_json)
+
+
+def _say(report: Report, bundles: Sequence[Path], paths: Sequence[Path], as_json: bool) -> None:
+    """Print what came of it."""
+    from models.report.figures import Table
+    from models.report.writing import plain
+
+    if as_json:
+        typer.echo(orjson.dumps(plain(report.data) | {"files": [str(path) for path in paths]}).decode())
+        return
+    for section in report.sections[:SHOWN_SECTIONS]:
+        for part in section.parts:
+            if isinstance(part, Table):
+                _show(part)
+    for bundle in bundles:
+        typer.echo(f"bundle: {bundle}")
+    typer.echo(f"report: {paths[0]}")
+
+
+def _read(readings: Readings, quiet: bool) -> tuple[list[History], list[Windows], str]:
+    """The series, their labelled windows, and the name of the stream they are of."""
+    if bool(readings.files) == (readings.journal is not None):
+        fail("give either files of readings, or --journal DIR", 2)
+    return _of_files(readings, quiet) if readings.journal is None else _of_journal(readings, readings.journal, quiet)
+
+
+def _of_journal(readings: Readings, directory: Path, quiet: bool) -> tuple[list[History], list[Windows], str]:
+    from daemon.offline.histories import of_journal
+
+    if readings.columns or readings.labels is not None:
+        fail("--journal goes without --labels, which name files, and without options on how files are read", 2)
+    settings = None if readings.config is None else load(readings.config)
+    with progress("reading", quiet) as step:
+        found, name = of_journal(directory, settings, readings.stream, step)
+    return found, [[] for _ in found], name
+
+
+def _of_files(readings: Readings, quiet: bool) -> tuple[list[History], list[Windows], str]:
+    from daemon.offline.histories import of_file
+
+    settings, name = settings_of(readings.config, readings.stream, "offline", readings.columns)
+    own = settings.streams[name]
+    interval_s = own.interval if readings.config is not None or "interval" in readings.columns else None
+    histories: list[History] = []
+    spans: list[Windows] = []
+    with progress("reading", quiet) as step:
+        for file in readings.files:
+            read = of_file(file, settings, name, interval_s, step)
+            windows = windows_of(readings.labels, file, own.timezone) or []
+            histories += read
+            spans += [windows for _ in read]
+    return histories, spans, name
+
+
+def _show(table: Table) -> None:
+    from models.report.figures import cell
+
+    shown = Shown(title=table.title or None, title_justify="left")
+    for i, column in enumerate(table.columns):
+        shown.add_column(column, justify="left" if i == 0 else "right")
+    for row in table.rows:
+        shown.add_row(*(cell(value) for value in row))
+    table_console().print(shown)

@@ -36,7 +36,9 @@ class AlertSettings(Section):
     false_alarms_per_month: float = live(
         1.0, "False alarms the operator accepts per series and month; the threshold follows from it.", gt=0, le=1000
     )
-    novelty: bool = live(True, "Whether a value outside all that the series has shown is an anomaly by itself.")
+    novelty: bool = live(
+        True, "Whether a value outside all that the series has shown, or one outlier of its errors, is an anomaly."
+    )
     refractory: Duration = live(86400, "After a notification, the series' next one is held back this long.", ge=0)
     direction: Literal["both", "above", "below"] = live(
         "both", "Side of the expected value on which a value can be an anomaly (`model`, `novelty`)."

@@ -50,6 +50,8 @@ CALIBRATION = np.dtype(
         ("quiet", "i1", (2,)),  # readings in a row below its end
         ("records", "i4"),  # values outside all seen before, for `novelty`
         ("excess", "f4"),  # sum of how far they were outside, as a share of the range
+        ("errors", "i4"),  # scored readings, for `outlier`
+        ("greatest", "f4", (2,)),  # error of a newest reading in this week of them, and in the one before
     ],
     align=True,
 )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from daemon.detection import variables
 from daemon.detection.calibrating import Rates, calibrate, measure
 from daemon.detection.novelty import is_novel
+from daemon.detection.outlier import is_outlier
 from daemon.detection.statistics import NEVER, Parameters, advance, usual_error
 from daemon.engine.compiled import compiled
 from daemon.engine.placing import Entries
@@ -337,14 +338,15 @@ def decide(
         s = a.rows[row]
         policy = policies[s.policy]
         reasons = _broken_rules(a, r, row, e.value[i], policy, s.readings <= 1)
-        rank, rarity, error, fault = 0.0, 0.0, 0.0, 0
+        rank, rarity, error, fault, outlier = 0.0, 0.0, 0.0, 0, False
         if k >= 0:
             rescaling.carry_over(s, a.usual[row], to.scale)
             around, surprise = out.around[i], out.surprise[i]
             rank, rarity, error = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], around, surprise)
             back = regime.is_back(s.regime, error, s.episode != 0) and to.adoption.after > 0
             fault = regime.RARE if rarity >= policy.threshold else regime.BACK if back else 0
-            if fault != 0:
+            outlier = is_outlier(s.calibration, r, error, policy.scarcity, policy.novelty)
+            if fault != 0 or outlier:
                 reasons |= MODEL
             if reasons & (MODEL | NOVELTY) and not _matters(a, row, e.value[i], policy):
                 reasons &= ~(MODEL | NOVELTY)
@@ -356,7 +358,7 @@ def decide(
         for bit in range(4):
             if reasons >> bit & 1:
                 s.anomalies[bit] += 1
-        known = fault == regime.BACK and reasons == MODEL
+        known = fault == regime.BACK and reasons == MODEL and not outlier
         out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, known, rarity, policy)
         if s.status == READY:
             measure(r, slot, reasons != 0 and not known and s.alarmed == slot)

@@ -46,9 +46,15 @@ def is_novel(s: Record, r: Rates, outside: float, scarcity: float, share: float)
         s.excess += kept
         r.records[0] += 1.0
         r.records[1] += kept
+    wanted = CLEARLY * share / r.month
+    learn_scarcity(s, r, (1.0 if novel else 0.0) - wanted, wanted)
+    return bool(novel)
+
+
+@compiled
+def learn_scarcity(s: Record, r: Rates, above: float, wanted: float) -> None:
+    """Move the stream's learned scarcity by one verdict: `above` what share of such verdicts is `wanted`."""
     if r.calibrated and r.readings[0] > 0:
-        wanted = CLEARLY * share / r.month
         others = 1.0 - s.readings / r.readings[0]
         known = STREAM_PRIOR + r.readings[0] * wanted
-        r.records[2] = max(r.records[2] + STEP * others / known * ((1.0 if novel else 0.0) - wanted), 0.0)
-    return bool(novel)
+        r.records[2] = max(r.records[2] + STEP * others / known * above, 0.0)

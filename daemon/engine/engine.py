@@ -25,7 +25,7 @@ from daemon.learning.gating import Judged, RolledBack
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 7
+STATE_VERSION = 8
 
 
 class StateVersionError(ValueError):

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from daemon.config.changing import RefusedError
 from daemon.engine.engine import STATE_VERSION, Engine, essential
 from daemon.engine.inputs import Batch, Command, Configured, Input, Promoted, Tick, decode, encode
 from models.archive import pack, unpack
@@ -80,8 +81,8 @@ def test_the_budget_is_live() -> None:
     assert the(made).policies["threshold"][0] == pytest.approx(before - math.log10(9.5 / 0.5))
 
 
-def test_streams_come_and_go_with_the_configuration() -> None:
-    """A stream that is new begins empty beside the others; one that is gone takes its state with it."""
+def test_a_new_stream_begins_empty_and_none_may_go() -> None:
+    """It stands beside the others; a configuration without a stream that has a state is refused by its name."""
     made = engine()
     feed(made, noise(range(5)))
     two = config()
@@ -89,8 +90,9 @@ def test_streams_come_and_go_with_the_configuration() -> None:
     made.step(Configured(two))
     assert the(made).counters.accepted == 5
     assert made.streams["second"].counters.accepted == 0
-    made.step(Configured(config()))
-    assert set(made.streams) == {STREAM}
+    with pytest.raises(RefusedError, match=r"streams\.second differ"):
+        made.step(Configured(config()))
+    assert set(made.streams) == {STREAM, "second"}
 
 
 def test_an_input_for_an_unknown_stream_is_refused() -> None:

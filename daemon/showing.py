@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from daemon.engine.events import Event
-from daemon.words import REASON_WORDS, instant
+from daemon.words import REASON_WORDS, instant, listed
 
 PLAIN_EVERY_S = 5.0
 
@@ -101,5 +101,4 @@ def event_line(event: Event) -> str:
 
 
 def _numbers(values: tuple[float, ...]) -> str:
-    shown = ", ".join(f"{v:.6g}" for v in values[:4])
-    return shown if len(values) <= 4 else f"{shown}, ... ({len(values)} values)"
+    return listed([f"{value:.6g}" for value in values])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 REASON_WORDS = {
@@ -31,3 +31,9 @@ def tally(counts: Mapping[str, int]) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 event`, `2 events`, `1,000 series`."""
     return f"{count:,} {noun}{'' if count == 1 or noun.endswith('s') else 's'}"
+
+
+def listed(texts: Sequence[str], most: int = 4) -> str:
+    """The first of them, and how many are left out: `1, 2, 3, 4 and 996 more`."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more:,} more" if more > 0 else "")

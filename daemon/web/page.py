@@ -10,7 +10,7 @@ from daemon.metrics.collector import Picture, version
 from daemon.metrics.snapshot import StreamSnapshot
 from daemon.web.page_assets import SCRIPT, STYLE
 from daemon.web.summary import state_words
-from daemon.words import REASON_WORDS, instant, plural
+from daemon.words import REASON_WORDS, instant, listed, plural
 
 SERIES_SHOWN = 25
 EVENTS_SHOWN = 10
@@ -146,7 +146,7 @@ def _series_row(row: Mapping[str, Any]) -> str:
         shown = f"<strong>{shown}</strong>"
     cells = (numbers(row["value"]), numbers(row["expected"]), _band(row["lower"], row["upper"]))
     return (
-        f'<tr><th scope="row" class="name">{escape(row["series"])}</th><td>{escape(row["stream"])}</td>'
+        f'<tr><th scope="row" class="name">{escape(row["series"])}</th><td class="name">{escape(row["stream"])}</td>'
         f"<td>{_series_state(row)}</td>{''.join(f'<td class=n>{escape(cell)}</td>' for cell in cells)}"
         f"<td class=n>{shown}</td><td class=n>{instant(row['last_reading_at'])}</td></tr>"
     )
@@ -229,10 +229,8 @@ def _sources(picture: Picture) -> str:
 
 
 def numbers(values: Sequence[float] | None) -> str:
-    """One number, or a vector's, with as many digits as matter to a reader."""
-    if values is None:
-        return ""
-    return ", ".join(_number(value) for value in values)
+    """One number, or a vector's first ones, with as many digits as matter to a reader."""
+    return "" if values is None else listed([_number(value) for value in values])
 
 
 def _number(value: float) -> str:
@@ -244,7 +242,7 @@ def _number(value: float) -> str:
 def _band(lower: Sequence[float] | None, upper: Sequence[float] | None) -> str:
     if lower is None or upper is None:
         return ""
-    return ", ".join(f"{_number(low)} to {_number(high)}" for low, high in zip(lower, upper, strict=True))
+    return listed([f"{_number(low)} to {_number(high)}" for low, high in zip(lower, upper, strict=True)])
 
 
 def _pill(kind: str, text: str) -> str:

@@ -46,7 +46,7 @@ tbody tr:last-child td,tbody tr:last-child th{border-bottom:0}
 th{font-weight:600}
 thead th{color:var(--soft);font-size:.82rem;white-space:nowrap}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-th.name{max-width:22rem;overflow-wrap:anywhere}
+.name{min-width:8rem;max-width:22rem;overflow-wrap:anywhere}
 .events{list-style:none;margin:0;padding:0;display:grid;gap:.6rem}
 .events li{padding:.7rem 1rem}
 .line{display:flex;flex-wrap:wrap;gap:0 1rem;justify-content:space-between;overflow-wrap:anywhere}

@@ -96,6 +96,16 @@ def test_a_gap_has_no_reading() -> None:
     assert "40 series at once taxi open since 2026-07-25 16:20 UTC No readings. a and 39 more." in text
 
 
+def test_a_vector_shows_its_first_numbers() -> None:
+    """A thousand variables do not make a page of thousands of numbers; how many are left out is said."""
+    shown = picture(stream("plant", columns(["line"], width=1000)))
+    text = words(rendered(shown, [event(value=(1.0,) * 1000, expected=None)]))
+    assert "Read 1, 1, 1, 1 and 996 more; score" in text
+    assert "100, 100, 100, 100 and 996 more" in text
+    assert "97 to 101, 97 to 101, 97 to 101, 97 to 101 and 996 more" in text
+    assert len(text) < 2000
+
+
 def test_every_reason_has_words() -> None:
     """No reason an event may have is shown as its code."""
     from daemon.engine.events import REASONS

@@ -29,8 +29,15 @@ def tally(counts: Mapping[str, int]) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 event`, `2 events`, `1,000 series`."""
-    return f"{count:,} {noun}{'' if count == 1 or noun.endswith('s') else 's'}"
+    """`1 event`, `2 events`, `3 entries`, `4 days`, `1,000 series`."""
+    if count == 1 or noun.endswith("s"):
+        return f"{count:,} {noun}"
+    return f"{count:,} " + (f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s")
+
+
+def version_words(version: int | None) -> str:
+    """A model's version; one whose record was lost with the database has none."""
+    return "a version without record" if version is None else f"version {version}"
 
 
 def listed(texts: Sequence[str], most: int = 4) -> str:

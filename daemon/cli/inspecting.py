@@ -16,7 +16,7 @@ from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_
 from daemon.config.file import effective, load
 from daemon.config.settings import Settings
 from daemon.showing import event_line
-from daemon.words import instant, plural, tally
+from daemon.words import instant, plural, tally, version_words
 
 events_app = typer.Typer(no_args_is_help=True, help="Recorded events.")
 app.add_typer(events_app, name="events")
@@ -181,9 +181,8 @@ def _print_status(found: dict[str, Any]) -> None:
             typer.echo(f"  warm-up     {share}; all ready about {instant(stream['warm_up']['all_ready_at'])}")
         if model:
             trained = f"trained to {instant(model['trained_to'])}, loss {model['loss']:.5f}"
-            typer.echo(
-                f"  model       version {model['version']}, {trained}; next {instant(stream['next_training_at'])}"
-            )
+            version, planned = version_words(model["version"]), instant(stream["next_training_at"])
+            typer.echo(f"  model       {version}, {trained}; next {planned}")
     for name, gauges in found["sources"].items():
         up = "up" if gauges.get("up") else "down"
         typer.echo(f"\nsource {name}: {up}, {gauges.get('lag_bytes', 0):,.0f} bytes behind")

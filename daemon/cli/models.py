@@ -13,7 +13,7 @@ from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
 from daemon.cli.choosing import choose_stream
 from daemon.config.file import load
 from daemon.showing import progress, table_console
-from daemon.words import instant
+from daemon.words import instant, plural
 
 if TYPE_CHECKING:
     from daemon.store import ModelRecord, Store
@@ -78,7 +78,8 @@ def _cells(r: ModelRecord, serves: bool) -> list[str]:
 
     version = "" if r.version is None else f"{r.version}{'*' if serves else ''}"
     gone = r.version is not None and r.file is None
-    why = "no longer kept" if gone else r.reason or verdict.get("reason", "")
+    origin = "model.bundle" if m.get("configured") else ""
+    why = "no longer kept" if gone else r.reason or verdict.get("reason", origin)
     return [
         r.stream,
         version,
@@ -119,11 +120,7 @@ def models_show(
             name_cell = "  " * layer.depth + layer.name
             table.add_row(name_cell, layer.kind, str(layer.output), f"{layer.parameters:,}" if layer.parameters else "")
         table_console().print(table)
-        made_of = (
-            f"{found.members} members"
-            if found.members
-            else f"{found.copies} {'copy' if found.copies == 1 else 'copies'}"
-        )
+        made_of = plural(found.members, "member") if found.members else plural(found.copies, "copy")
         typer.echo(
             f"{architecture}: {found.parameters:,} parameters; window {found.window}, width {found.width}, {made_of}"
         )

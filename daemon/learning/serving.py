@@ -21,15 +21,13 @@ class Serving:
 
     Attributes:
         champion: Its bundle, None before the first.
-        version: Times a model came into service.
-        promoted_slot: Slot of the last time.
+        promoted_slot: Slot at which it came into service.
         scale: Of its errors; the statistics of all series follow it.
     """
 
     slots: SlotClock
     champion: Bundle | None = None
     scorer: Scorer | None = None
-    version: int = 0
     promoted_slot: int | None = None
     scale: rescaling.Scale = field(default_factory=rescaling.unscaled)
     _contributions: Contributions | None = None
@@ -37,7 +35,6 @@ class Serving:
     def serve(self, bundle: Bundle, scorer: Scorer, slot: int) -> None:
         """Put a bundle into service."""
         self.champion, self.scorer = bundle, scorer
-        self.version += 1
         self.promoted_slot = slot
 
     def score(
@@ -65,11 +62,11 @@ class Serving:
         arrays: dict[str, npt.NDArray[Any]] = {"scale": self.scale.copy()}
         if self.champion is not None:
             arrays["champion"] = np.frombuffer(self.champion.to_bytes(), np.uint8)
-        return {"version": self.version, "promoted_slot": self.promoted_slot}, arrays
+        return {"promoted_slot": self.promoted_slot}, arrays
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Continue from what `state` returned."""
-        self.version, self.promoted_slot = meta["version"], meta["promoted_slot"]
+        self.promoted_slot = meta["promoted_slot"]
         self.scale[:] = arrays["scale"]
         if "champion" in arrays:
             self.champion = Bundle.from_bytes(arrays["champion"].tobytes())

@@ -198,7 +198,7 @@ def _stream_gauges(f: Mapping[str, Family], s: StreamSnapshot, left_out: int) ->
         f[name].add(labels, value)
     f["series"].add_each("status", s.series_by_status, labels)
     if model:
-        shown = {key: str(model.get(key, "")) for key in ("version", "architecture", "kind", "digest")}
+        shown = {key: str(model[key] or "") for key in ("version", "architecture", "kind", "digest")}
         f["model_info"].add({**labels, **shown}, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,17 +114,20 @@ class StreamSnapshot:
     series: SeriesColumns
 
 
-def take(engine: Engine, rejections: tuple[str, ...]) -> dict[str, StreamSnapshot]:
+def take(
+    engine: Engine, rejections: tuple[str, ...], version: Callable[[str], int | None]
+) -> dict[str, StreamSnapshot]:
     """Snapshots of all streams by name.
 
     Args:
         engine: Between two steps.
         rejections: Reasons for which adapters reject lines; the engine's own are added.
+        version: Number of the model that serves a stream.
     """
-    return {name: _stream(stream, rejections) for name, stream in sorted(engine.streams.items())}
+    return {name: _stream(stream, rejections, version(name)) for name, stream in sorted(engine.streams.items())}
 
 
-def _stream(s: Stream, rejections: tuple[str, ...]) -> StreamSnapshot:
+def _stream(s: Stream, rejections: tuple[str, ...], version: int | None) -> StreamSnapshot:
     series = _series(s)
     status, counts = s.table.rows["status"], s.counters
     anomalies = s.table.rows["anomalies"].sum(axis=0, dtype=np.int64) + np.array(counts.retired_anomalies)
@@ -150,7 +154,7 @@ def _stream(s: Stream, rejections: tuple[str, ...]) -> StreamSnapshot:
         false_alarm_budget=s.settings.alerts.false_alarms_per_month,
         episode_rate=measured_rate(s.rates),
         greatest_at=None if s.greatest == NEVER else s.slots.at(s.greatest),
-        model=None if champion is None else _model(s),
+        model=None if champion is None else _model(s, version),
         trainings=dict(s.learner.outcomes),
         training_failures=dict(s.learner.failures),
         rollbacks=s.learner.promoting.rollbacks,
@@ -162,14 +166,14 @@ def _stream(s: Stream, rejections: tuple[str, ...]) -> StreamSnapshot:
     )
 
 
-def _model(s: Stream) -> dict[str, Any]:
+def _model(s: Stream, version: int | None) -> dict[str, Any]:
     champion = s.learner.champion
     assert champion is not None
     m = champion.manifest
     promoted = s.learner.serving.promoted_slot
     return {
         "digest": champion.digest,
-        "version": s.learner.serving.version,
+        "version": version,
         "architecture": m.architecture,
         "kind": m.kind,
         "loss": m.loss,

@@ -156,6 +156,7 @@ class DurableEngine:
         self.trainer = RememberingTrainer(trainer, store)
         self.engine = Engine(self.trainer)
         self.seq = 0
+        self._serving: dict[str, tuple[str, int | None]] = {}
 
     def recover(self, progress: Progress = lambda done, total: None) -> int:
         """Load the last sound checkpoint and repeat the journal since; returns the number of entries repeated.
@@ -266,11 +267,45 @@ class DurableEngine:
             log.warning("promotion taken back", extra=asdict(back))
             self.store.serve_model(back.stream, back.serving, seq, back.gone, back.numbers)
         if isinstance(item, Promoted):
-            now = self._champion(item.stream)
-            if now is not None:
-                gone = before if item.reason == "rollback" and before != now else None
-                self.store.serve_model(item.stream, now, seq, gone)
+            self._record_promoted(seq, item, before)
         return result
+
+    def _record_promoted(self, seq: int, item: Promoted, before: str | None) -> None:
+        """Record which model an input brought into service; a bundle from elsewhere becomes the stream's next version.
+
+        Args:
+            seq: The input's journal entry.
+            item: The input.
+            before: Digest of the bundle that served until then.
+        """
+        bundle = self.engine.streams[item.stream].learner.champion
+        assert bundle is not None, "it serves since this entry"
+        if self._version_of(item.stream, bundle.digest) is None:
+            self.store.put_model(
+                item.stream,
+                f"{item.stream}/bundle/{bundle.digest}",
+                bundle.to_file_bytes(),
+                digest=bundle.digest,
+                manifest=asdict(bundle.manifest) | {"configured": True},
+                outcome="promoted",
+            )
+        gone = before if item.reason == "rollback" and before != bundle.digest else None
+        self.store.serve_model(item.stream, bundle.digest, seq, gone)
+
+    def version(self, stream: str) -> int | None:
+        """Number of the model in service among the stream's versions; None where no model serves."""
+        digest = self._champion(stream)
+        if digest is None:
+            return None
+        known, version = self._serving.get(stream, ("", None))
+        if known != digest:
+            version = self._version_of(stream, digest)
+            self._serving[stream] = digest, version
+        return version
+
+    def _version_of(self, stream: str, digest: str) -> int | None:
+        """The newest version with this content."""
+        return next((r.version for r in reversed(self.store.models(stream)) if r.version and r.digest == digest), None)
 
     def _retain(self, stream: str) -> None:
         """Delete model files that `model.keep` and recovery no longer ask for."""
@@ -299,15 +334,13 @@ class DurableEngine:
     def roll_back(self, stream: str, now_ms: int) -> ModelRecord:
         """Put the last promoted version before the one in service back, through the journal; raises as `promote`."""
         self._check_known(stream)
-        records, champion = self.store.models(stream), self._champion(stream)
-        serving = [r.version for r in records if r.digest is not None and r.digest == champion and r.version]
-        if not serving:
-            raise ModelUnknown(
-                f"the model in service of {stream} is not one of its versions; promote one by its number"
-            )
-        earlier = [r.version for r in records if r.status == "promoted" and r.version and r.version < serving[-1]]
+        serving = self.version(stream)
+        if serving is None:
+            raise ModelUnknown(f"no version of {stream} is in service, so none is before it; promote one by its number")
+        records = self.store.models(stream)
+        earlier = [r.version for r in records if r.status == "promoted" and r.version and r.version < serving]
         if not earlier:
-            raise ModelUnknown(f"{stream} has no promoted version before {serving[-1]}, the one in service")
+            raise ModelUnknown(f"{stream} has no promoted version before {serving}, the one in service")
         return self._serve(stream, max(earlier), "rollback", now_ms)
 
     def _serve(self, stream: str, version: int, reason: PromotionReason, now_ms: int) -> ModelRecord:

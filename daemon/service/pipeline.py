@@ -288,10 +288,11 @@ class Pipeline:
         self.picture, self._published = self._picture(), time.monotonic()
 
     def _picture(self) -> Picture:
+        durable = self._durable
         return Picture(
-            streams={} if self._durable is None else take(self._durable.engine, REJECTIONS),
+            streams={} if durable is None else take(durable.engine, REJECTIONS, durable.version),
             sources=self._sourcing.status(),
-            store={} if self._durable is None else _gauges(self._durable),
+            store={} if durable is None else _gauges(durable),
             process=self._process(),
             taken_at=time.time(),
             max_series=self.settings.metrics.max_series,

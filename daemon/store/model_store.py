@@ -20,10 +20,10 @@ COLUMNS = "request_id, stream, version, status, digest, sha256, file, manifest, 
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """What one training came to.
+    """What one training came to, or a configured bundle that came into service.
 
     Attributes:
-        request_id: The training's deterministic id.
+        request_id: The training's deterministic id; of a configured bundle one made of its digest.
         stream: Stream it was for.
         version: 1, 2, ... within the stream; None when there is no file.
         status: `candidate` until its step is done, then `promoted` (it serves, or did), `rejected` by the gate,
@@ -31,8 +31,9 @@ class ModelRecord:
         digest: Digest of the bundle's content, as the caller gave it.
         sha256: SHA-256 of the file, hexadecimal.
         file: Name of the file inside `models/`; None once a version is no longer kept.
-        manifest: The bundle's manifest; beside it `gate`, the verdict, `rollback`, the numbers of one by itself, and
-            `served_seq`, the last journal entry that brought it into service.
+        manifest: The bundle's manifest; beside it `gate`, the verdict, `rollback`, the numbers of one by itself,
+            `configured`, true of a configured bundle, and `served_seq`, the last journal entry that brought it into
+            service.
         reason: Why it failed, one word.
         detail: Why it failed, in full.
         seq: Last journal entry when this was recorded.

@@ -265,7 +265,7 @@ class Store(StoreView):
         """Record that entry `seq` brought a model into service, and which one it took out of it for good.
 
         Args:
-            digest: Digest of the bundle that serves now; one that no training here made is not recorded.
+            digest: Digest of the bundle that serves now.
             rolled_back: Digest of the bundle that is rolled back; None where nothing is said about the last one.
             numbers: What it is rolled back for; None where an operator asked for it.
         """

@@ -10,7 +10,7 @@ from daemon.metrics.collector import Picture, version
 from daemon.metrics.snapshot import StreamSnapshot
 from daemon.web.page_assets import SCRIPT, STYLE
 from daemon.web.summary import state_words
-from daemon.words import REASON_WORDS, instant, listed, plural
+from daemon.words import REASON_WORDS, instant, listed, plural, version_words
 
 SERIES_SHOWN = 25
 EVENTS_SHOWN = 10
@@ -111,7 +111,7 @@ def _stream(stream: StreamSnapshot) -> str:
 def _model(stream: StreamSnapshot) -> str:
     if stream.model is None:
         return "training the first one" if stream.training else "none yet"
-    return f"version {stream.model['version']}" + (", training the next" if stream.training else "")
+    return version_words(stream.model["version"]) + (", training the next" if stream.training else "")
 
 
 def _series(rows: Sequence[Mapping[str, Any]], total: int) -> str:
@@ -222,7 +222,7 @@ def _sources(picture: Picture) -> str:
     saved = f"checkpoint of {instant(at_ms / 1000)}" if at_ms else "no checkpoint yet"
     failures = int(store.get("checkpoint_failures") or 0)
     state = _pill("bad", f"{failures:,} failed") if failures else _pill("good", "sound")
-    detail = f"{saved}, {plural(int(store.get('journal_seq') or 0), 'journal entry').replace('entrys', 'entries')}"
+    detail = f"{saved}, {plural(int(store.get('journal_seq') or 0), 'journal entry')}"
     where = f", {store['state_dir']}" if store.get("state_dir") else ""
     rows.append(f'<tr><th scope="row">state</th><td>{state}</td><td>{escape(detail + where)}</td></tr>')
     return f'<div class="scroll"><table><tbody>{"".join(rows)}</tbody></table></div>'

@@ -89,8 +89,9 @@ def test_an_architecture_of_the_yaml_is_trained_and_exported(architecture: str, 
     (tmp_path / "again").mkdir()
     again = run("replay", file, "--config", config, "--state", tmp_path / "again")
     assert again["trainings"]["promoted"] + again["trainings"]["rejected"] >= 1
-    (tuned, *_) = run("models", "list", "--state", tmp_path / "again")
-    assert tuned["manifest"]["parent"] == listed[0]["digest"]
+    (taken, tuned, *_) = run("models", "list", "--state", tmp_path / "again")
+    assert (taken["version"], taken["status"], taken["digest"]) == (1, "promoted", listed[0]["digest"])
+    assert (tuned["version"], tuned["manifest"]["parent"]) == (2, listed[0]["digest"])
 
 
 def test_a_bundle_trained_offline_serves(tmp_path: Path) -> None:
@@ -101,8 +102,9 @@ def test_a_bundle_trained_offline_serves(tmp_path: Path) -> None:
     bundle = tmp_path / "out" / "small" / "bundle.pt"
     config = configured(tmp_path, f"architecture: dense-3, bundle: {bundle}")
     run("replay", file, "--config", config, "--state", tmp_path / "state")
-    (tuned, *_) = run("models", "list", "--state", tmp_path / "state")
-    assert (tuned["manifest"]["kind"], tuned["manifest"]["parent"]) == ("tune", read_bundle(bundle).digest)
+    (taken, tuned, *_) = run("models", "list", "--state", tmp_path / "state")
+    assert (taken["digest"], taken["manifest"]["configured"]) == (read_bundle(bundle).digest, True)
+    assert (tuned["manifest"]["kind"], tuned["manifest"]["parent"]) == ("tune", taken["digest"])
     wrong = CliRunner().invoke(app, ["replay", str(file), "--config", str(configured(tmp_path, f"bundle: {recipe}"))])
     assert wrong.exit_code == 78
     assert "small.yaml" in wrong.output

@@ -21,12 +21,13 @@ from daemon.engine.inputs import Configured, Promoted, decode, encode
 from daemon.engine.stream import Stream
 from daemon.runtime.durable import DurableEngine
 from daemon.store import ModelUnknown, Store
-from models.bundle import BundleError, write_bundle
+from models.bundle import Bundle, BundleError, write_bundle
 from models.gate import held_back
 from models.training import TrainingRequest
 from tests.engine.making import FIRST, STREAM, PureTrainer, batch, bundle, config, engine, feed, noise, the
 
-TUNED = {"warm_up": 96 * 1800, "model": {"retrain_every": 40, "apply_after": 4, "keep": 4}}
+TUNED_MODEL = {"retrain_every": 40, "apply_after": 4, "keep": 4}
+TUNED = {"warm_up": 96 * 1800, "model": TUNED_MODEL}
 POISONED = (375, 415)
 """Slots whose trainings are poisoned in most tests here, those of versions 8 and 9; in effect four slots later."""
 SLOTS = 560
@@ -241,10 +242,53 @@ def test_a_configured_bundle_that_does_not_fit_is_not_journaled(store: Store, tm
     assert store.last_seq == 1
 
 
-def test_a_rollback_from_a_model_of_elsewhere_asks_for_a_number(store: Store) -> None:
-    """A configured bundle is no version: which one is before it nobody can say."""
+def test_a_configured_bundle_is_a_version_like_any_other(store: Store, tmp_path: Path) -> None:
+    """It is listed, its file is kept, rollback and promotion go back to it, and recovery comes to the same records."""
+    write_bundle(tmp_path / "given.pt", given := bundle())
+    settings = Settings.model_validate(
+        config(**(TUNED | {"model": TUNED_MODEL | {"bundle": str(tmp_path / "given.pt")}}))
+    )
     durable = DurableEngine(store, PureTrainer())
-    durable.apply([Configured(config()), Promoted(STREAM, bundle().to_bytes())], {}, 0)
+    durable.configure(settings, 0)
+    (record,) = store.models(STREAM)
+    assert (record.version, record.status, record.digest) == (1, "promoted", given.digest)
+    assert record.manifest["configured"]
+    assert Bundle.from_file_bytes(store.read_model(STREAM, 1)) == given
+    assert durable.version(STREAM) == 1
+    with pytest.raises(ModelUnknown, match="no promoted version before 1"):
+        durable.roll_back(STREAM, 1)
+    durable.configure(settings, 2)
+    assert len(store.models(STREAM)) == 1, "a restart under the same configuration adds nothing"
+    durable.apply([batch(noise(range(200)))], {}, 3)
+    newest = durable.version(STREAM)
+    assert newest is not None
+    assert newest > 1
+    for expected in range(newest - 1, 0, -1):
+        assert durable.roll_back(STREAM, 4).version == expected
+    assert serving_digest(durable) == given.digest
+    assert durable.promote(STREAM, newest, 5).status == "promoted"
+    assert durable.promote(STREAM, 1, 6).digest == given.digest
+    records, digest = store.models(STREAM), durable.digest()
+    assert recovered(store).digest() == digest
+    assert store.models(STREAM) == records
+
+
+def test_a_kill_between_a_configured_bundle_and_its_record_is_made_good(tmp_path: Path) -> None:
+    """The entry is journaled and the record is not: the next start makes the record that was missing."""
+    taken = bundle()
+    with Store.open(tmp_path / "state") as store:
+        store.append([Configured(config()), Promoted(STREAM, taken.to_bytes())], {}, 0)
+    with Store.open(tmp_path / "state") as store:
+        durable = recovered(store)
+        assert [(r.version, r.status, r.digest) for r in store.models(STREAM)] == [(1, "promoted", taken.digest)]
+        assert durable.version(STREAM) == 1
+
+
+def test_without_a_model_in_service_a_rollback_asks_for_a_number(store: Store) -> None:
+    """Before the first model there is nothing to go back from."""
+    durable = DurableEngine(store, PureTrainer())
+    durable.apply([Configured(config())], {}, 0)
+    assert durable.version(STREAM) is None
     with pytest.raises(ModelUnknown, match="promote one by its number"):
         durable.roll_back(STREAM, 1)
 

@@ -13,6 +13,7 @@ import orjson
 import typer
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
+from daemon.config.addresses import join_address
 from daemon.config.file import effective, load
 from daemon.config.settings import Settings
 from daemon.showing import event_line
@@ -136,8 +137,7 @@ def _ask_status(settings: Settings) -> dict[str, Any]:
 
     with contextlib.suppress(NoDaemonError, RefusedError, OSError):
         return ask(settings.state_dir)
-    host, port = settings.http.address
-    address = f"http://{host}:{port}/api/v1/status"
+    address = f"http://{join_address(*settings.http.address)}/api/v1/status"
     if settings.http.web_config is not None:
         fail(
             f"no daemon answers in {settings.state_dir}, and HTTP is behind {settings.http.web_config}; "

@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
+from daemon import generated
 from daemon.config.schema import NAME, Key, keys
 
 _STREAM = "readings"
@@ -81,27 +82,9 @@ def reference() -> str:
 
 
 def documented(page: str) -> str:
-    """A page of documentation with its generated parts written again.
-
-    Raises:
-        ValueError: The page lacks one of the marks that enclose them.
-    """
-    for name, text in (("reference", reference()), ("sample", f"```yaml\n{sample()}```\n")):
-        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-        if page.count(begin) != 1 or page.count(end) != 1:
-            raise ValueError(f"the page has no {begin.strip()} ... {end} around the {name}; add both marks")
-        page = page[: page.index(begin) + len(begin)] + text + page[page.index(end) :]
-    return page
-
-
-def main(arguments: list[str]) -> None:
-    """Write the generated parts of the pages named again; with none named, the sample to standard output."""
-    if not arguments:
-        sys.stdout.write(sample())
-    for name in arguments:
-        page = Path(name)
-        page.write_text(documented(page.read_text(encoding="utf-8")), encoding="utf-8")
+    """A page of documentation with reference and sample written again; raises ValueError where a mark is missing."""
+    return generated.documented(page, {"reference": reference(), "sample": f"```yaml\n{sample()}```\n"})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    generated.write_again(sys.argv[1:], documented, sample())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+from daemon import generated
+
 PREFIX = "tidegauge_"
-_BEGIN, _END = "<!-- metrics: begin -->\n", "<!-- metrics: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +155,9 @@ def reference() -> str:
 
 
 def documented(page: str) -> str:
-    """A page of documentation with the tables written again.
-
-    Raises:
-        ValueError: The page lacks one of the marks that enclose them.
-    """
-    if page.count(_BEGIN) != 1 or page.count(_END) != 1:
-        raise ValueError(f"the page has no {_BEGIN.strip()} ... {_END} around the tables; add both marks")
-    return page[: page.index(_BEGIN) + len(_BEGIN)] + reference() + page[page.index(_END) :]
-
-
-def main(arguments: list[str]) -> None:
-    """Write the tables of the pages named again; with none named, the tables to standard output."""
-    if not arguments:
-        sys.stdout.write(reference())
-    for name in arguments:
-        page = Path(name)
-        page.write_text(documented(page.read_text(encoding="utf-8")), encoding="utf-8")
+    """A page of documentation with the tables written again; raises ValueError where a mark is missing."""
+    return generated.documented(page, {"metrics": reference()})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    generated.write_again(sys.argv[1:], documented, reference())

@@ -46,7 +46,9 @@ def disk_error(error: OSError, path: Path) -> StoreError:
         return StoreFull(f"{path}: no room to write it ({error.strerror}); free space on this file system")
     if (why := refusal([path.parent, path], writing=True)) is not None:
         return StoreError(why)
-    return StoreError(f"{path}: cannot be written ({error}); check the disk and the directory's owner and mode")
+    return StoreError(
+        f"{path}: cannot be written ({error.strerror or error}); check the disk and the directory's owner and mode"
+    )
 
 
 def sync_directory(directory: Path) -> None:

@@ -127,7 +127,9 @@ def read(directory: Path, record: ModelRecord) -> bytes:
     try:
         found = path.read_bytes()
     except OSError as error:
-        raise ModelChecksum(f"{path}: cannot be read ({error}); restore it, or roll back to another version") from error
+        raise ModelChecksum(
+            f"{path}: cannot be read ({error.strerror}); restore it, or roll back to another version"
+        ) from error
     if hashlib.sha256(found).hexdigest() != record.sha256:
         raise ModelChecksum(
             f"{path}: its SHA-256 is not the one recorded ({record.sha256}); "

@@ -103,7 +103,8 @@ def restore(file: Path, directory: Path) -> int:
             shutil.rmtree(made, ignore_errors=True)
             raise
     except tarfile.TarError as error:
-        raise StoreDamaged(f"{file}: is no exported state ({error})") from error
+        why = str(error).splitlines()[0].rstrip(":")
+        raise StoreDamaged(f"{file}: is no exported state ({why}); name one that `state export` wrote") from error
     except FileExistsError as error:
         raise StoreError(f"{made}: is left from an import that was cut short; remove it, then import again") from error
     except OSError as error:

@@ -47,7 +47,7 @@ class Door:
     """
 
     def __init__(self, app: web.Application, access: Access, settings: HttpSettings) -> None:
-        self._app, self._access, self._settings = app, access, settings
+        self._access, self._settings = access, settings
         self._server = Server(app, settings.address)
         self._stamps: dict[Path, _Stamp | None] = {}
 

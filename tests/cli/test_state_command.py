@@ -85,7 +85,9 @@ def test_what_is_there_is_never_written_over(directory: Path, tmp_path: Path) ->
     (bad := tmp_path / "bad.tar").write_bytes(raw)
     assert "does not have the SHA-256" in run("import", bad, "--state", tmp_path / "new", status=1)
     bad.write_bytes(b"no archive")
-    assert "is no exported state" in run("import", bad, "--state", tmp_path / "new", status=1)
+    said = run("import", bad, "--state", tmp_path / "new", status=1)
+    assert "is no exported state" in said
+    assert len(said.splitlines()) == 1
     with tarfile.open(bad, "w") as tar:
         tar.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
     assert "it holds '../outside'" in run("import", bad, "--state", tmp_path / "new", status=1)

@@ -77,6 +77,25 @@ def samples(text: str, name: str) -> dict[str, float]:
     return {labels: float(value) for labels, value in found}
 
 
+def tide(**model: Any) -> dict[str, Any]:
+    """A daemon's configuration: one stream of hourly readings from tide.csv, with small networks."""
+    return {
+        "version": 1,
+        "state_dir": "state",
+        "streams": {
+            "tide": {
+                "sources": [{"path": "tide.csv"}],
+                "interval": "1h",
+                "clock": "event",
+                "warm_up": "4d",
+                "model": {"window": 8, "copies": 1} | model,
+            }
+        },
+        "http": {"listen": "127.0.0.1:0"},
+        "events": {"stdout": False},
+    }
+
+
 class Daemon:
     """A `tidegauge run`; its standard output and its log are appended to files, over several lives.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import multiprocessing
 import os
 import signal
@@ -24,6 +23,7 @@ from daemon.service.pipeline import Pipeline
 from daemon.store import FAULT_POINTS, Store
 from daemon.store.faults import Reached, nowhere
 from tests.e2e.running import until
+from tests.store.make_fixture import reading
 
 CONFIGURATION = """\
 version: 1
@@ -42,13 +42,6 @@ history: {keep: 0s}
 ROWS, PIECE = 400, 40
 HIT = {"database.before_rename": 1}
 """The hit at which a point kills; the third where it is not named."""
-
-
-def reading(number: int) -> bytes:
-    """Line of one reading: a tide, with something unusual every 30 hours after the warm-up."""
-    value = 50 + 30 * math.sin(number * math.tau / 12.42) + math.sin(number * number)
-    value += 80 if number > 150 and number % 30 < 2 else 0
-    return b"2026-03-%02dT%02d:00Z,%.6f\n" % (1 + number // 24, number % 24, value)
 
 
 def drive(directory: Path, reached: Reached = nowhere) -> None:

@@ -7,32 +7,16 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
 from daemon.web.control_client import SOCKET, RefusedError, command
-from tests.e2e.running import Daemon, json_of, tidegauge, until
+from tests.e2e.running import Daemon, json_of, tide, tidegauge, until
 
 ROWS = 420
-CONFIGURATION: dict[str, Any] = {
-    "version": 1,
-    "state_dir": "state",
-    "streams": {
-        "tide": {
-            "sources": [{"path": "tide.csv"}],
-            "interval": "1h",
-            "clock": "event",
-            "warm_up": "4d",
-            "model": {"window": 8, "masked": 2, "copies": 1, "retrain_every": 50, "gate": {"enabled": False}},
-        }
-    },
-    "http": {"listen": "127.0.0.1:0"},
-    "events": {"stdout": False},
-    "log": {"format": "plain"},
-}
+CONFIGURATION = tide(masked=2, retrain_every=50, gate={"enabled": False}) | {"log": {"format": "plain"}}
 
 
 def lines(first: int, last: int) -> str:

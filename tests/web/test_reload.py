@@ -22,25 +22,11 @@ from daemon.engine.inputs import Configured
 from daemon.service.reloading import refusals
 from daemon.store import open_reader
 from tests.adapters.certificates import Authority
-from tests.e2e.running import Daemon, get, lines_of, until
+from tests.e2e.running import Daemon, get, lines_of, tide, until
 
 LINES = "timestamp,value\n2026-03-01T00:00Z,5\n2026-03-01T01:00Z,6\n"
 
-SMALL: dict[str, Any] = {
-    "version": 1,
-    "state_dir": "state",
-    "streams": {
-        "tide": {
-            "sources": [{"path": "tide.csv"}],
-            "interval": "1h",
-            "clock": "event",
-            "warm_up": "4d",
-            "model": {"window": 8, "copies": 1},
-        }
-    },
-    "http": {"listen": "127.0.0.1:0"},
-    "events": {"stdout": False},
-}
+SMALL = tide()
 
 
 def settings(**changes: Any) -> Settings:

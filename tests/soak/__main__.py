@@ -29,9 +29,15 @@ def say(text: str) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """A port that nobody listens on now.
+
+    It is below those that the kernel gives out: while the daemon is down, nothing else may be given its port.
+    """
+    given_out = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    for port in random.Random().sample(range(1024, int(given_out[0])), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no free port was found")
 
 
 def run(directory: Path, kills: int, seed: int) -> tuple[dict[str, Outcome], dict[str, Outcome], Lives]:

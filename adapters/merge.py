@@ -95,6 +95,12 @@ class EventTimeMerge:
             if place not in self._held:
                 self._last.pop(place, None)
 
+    def drop(self, source: str) -> None:
+        """Let go of what is held of a source's places: it is read again by whoever reads them next."""
+        for kept in (self._held, self._last):
+            for place in [place for place in kept if place.startswith(f"{source}:")]:
+                del kept[place]
+
     def release(self, backlog: Collection[str]) -> Merged | None:
         """All that may go out now; None when that is nothing.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.base import Format, Live, Position, Source
 from adapters.merge import EventTimeMerge
 from daemon.config.settings import Limits, StreamSettings
+from daemon.config.source_settings import SourceSettings
 from daemon.engine.inputs import Batch
 from daemon.runtime.adapting import make_format, make_source, to_batch
 
@@ -49,12 +50,11 @@ class Intake:
         self._merge = EventTimeMerge()
         self._headers: dict[str, str | None] = {}
         self._leaving: set[tuple[str, str]] = set()
-        self._live: dict[str, Live] = {source.name: source for source in sources if isinstance(source, Live)}
 
     @classmethod
     def of(cls, stream: str, settings: StreamSettings, limits: Limits) -> Intake:
-        """The intake of a configured stream; its sources are named `stream/0`, `stream/1`, ..."""
-        sources = [make_source(f"{stream}/{i}", each, limits) for i, each in enumerate(settings.sources)]
+        """The intake of a configured stream."""
+        sources = [make_source(name, each, limits) for name, each in named(stream, settings.sources)]
         return cls(stream, sources, make_format(settings, limits))
 
     def open(self, positions: Positions) -> None:
@@ -64,9 +64,29 @@ class Intake:
             OSError: A source cannot be opened.
         """
         for source in self.sources:
-            source.open(positions.get(source.name, {}))
-            if isinstance(source, Live):
-                log.info("source listens", extra={"source": source.name, "address": source.address})
+            _open(source, positions.get(source.name, {}))
+
+    def add(self, source: Source, positions: Mapping[str, Position]) -> None:
+        """Open one more source, at its positions that are durable.
+
+        Raises:
+            OSError: It cannot be opened; the others are as they were.
+        """
+        try:
+            _open(source, positions)
+        except BaseException:
+            source.close()
+            raise
+        self.sources.append(source)
+
+    def leave(self, names: Collection[str]) -> None:
+        """Close some sources; what they had read ahead is let go, to be read again from their durable positions."""
+        for source in [source for source in self.sources if source.name in names]:
+            source.close()
+            self.sources.remove(source)
+            self._merge.drop(source.name)
+            self._headers = {k: v for k, v in self._headers.items() if not k.startswith(f"{source.name}:")}
+            self._leaving = {item for item in self._leaving if item[0] != source.name}
 
     def take(self, now_ms: int) -> Taken | None:
         """The next batch, or None when nothing is new. Never blocks, and reads no more than one chunk of each place."""
@@ -84,24 +104,26 @@ class Intake:
         positions: dict[str, dict[str, Position]] = {}
         for place, position in merged.positions.items():
             positions.setdefault(place.split(":", 1)[0], {})[place] = position
-        counts = {name: positions.pop(name) for name in self._live if name in positions}
+        counts = {name: positions.pop(name) for name in self._live() if name in positions}
         return Taken(to_batch(self.stream, merged, merged.rejected, now_ms), positions, counts)
 
     def committed(self, taken: Taken) -> None:
         """What was taken is durable."""
+        live = self._live()
         for name, places in taken.counts.items():
-            self._live[name].committed(places)
+            live[name].committed(places)
 
-    def reload(self) -> None:
-        """Have live sources read their certificates again.
+    def reload(self, names: Collection[str]) -> None:
+        """Have those of these sources that are live read their certificates again.
 
         Raises:
             OSError: Those of one cannot be read; it goes on with what it had, the others were read.
         """
         failed: OSError | None = None
-        for source in self._live.values():
+        for name, source in self._live().items():
             try:
-                source.reload()
+                if name in names:
+                    source.reload()
             except OSError as error:
                 failed = error
         if failed is not None:
@@ -130,3 +152,17 @@ class Intake:
         """Close every source."""
         for source in self.sources:
             source.close()
+
+    def _live(self) -> dict[str, Live]:
+        return {source.name: source for source in self.sources if isinstance(source, Live)}
+
+
+def named(stream: str, sources: Sequence[SourceSettings]) -> list[tuple[str, SourceSettings]]:
+    """A stream's sources with their names, `stream/0`, `stream/1`, ...; positions are kept under these."""
+    return [(f"{stream}/{i}", each) for i, each in enumerate(sources)]
+
+
+def _open(source: Source, positions: Mapping[str, Position]) -> None:
+    source.open(positions)
+    if isinstance(source, Live):
+        log.info("source listens", extra={"source": source.name, "address": source.address})

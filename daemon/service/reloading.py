@@ -132,7 +132,9 @@ def _of_sources(name: str, old: StreamSettings, new: StreamSettings) -> Iterator
     key = f"streams.{name}.sources"
     if old.sources == new.sources and old.format == new.format:
         return
-    if any(source.type == "stdin" for source in (*old.sources, *new.sources)):
+    same = old.format == new.format
+    stays = [one for one, other in zip(old.sources, new.sources, strict=False) if same and one == other]
+    if any(source.type == "stdin" and source not in stays for source in (*old.sources, *new.sources)):
         yield f"{key}: standard input can be opened once only; set the stream's sources and format back, or restart"
     moved = [
         i for i, source in enumerate(old.sources) if source in new.sources and source not in new.sources[i : i + 1]

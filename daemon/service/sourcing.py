@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from daemon.config.settings import Settings
-from daemon.runtime.intake import Intake, Taken
+from daemon.runtime.adapting import make_format, make_source
+from daemon.runtime.intake import Intake, Taken, named
 from daemon.store import Store
 
 
@@ -52,33 +53,42 @@ class Sourcing:
         return {name: gauges for intake in self._intakes.values() for name, gauges in intake.status().items()}
 
     def replace(self, settings: Settings, store: Store) -> None:
-        """Open what `settings` adds or changes, close what they change or lack, have the rest read its certificates.
+        """Open what `settings` adds or changes, close what they change or lack; the rest reads its certificates again.
 
-        What a closed file had read ahead is read again: positions move only with what is journaled. A closed
-        listener drops its connections, and senders repeat what was not acknowledged.
+        A source stays open, with its connections, when it has its place in the list and its lines are read as before.
+        What a closed file had read ahead is read again: positions move only with what is journaled. A closed listener
+        drops its connections, and senders repeat what was not acknowledged.
 
         Raises:
             OSError: A source cannot be opened, or its certificates not be read; all are as they were before.
         """
-        kept = [name for name in settings.streams if _reads(name, settings) == _reads(name, self._settings)]
-        for name in kept:
-            self._intakes[name].reload()
-        leaving = {name: intake for name, intake in self._intakes.items() if name not in kept}
-        for intake in leaving.values():  # first, since one of the new ones may want the same port
-            intake.close()
-        fresh = {name: _intake(name, settings) for name in settings.streams if name not in kept}
+        before, old, new = self._settings, _reads(self._settings), _reads(settings)
+        staying = {name for name in old.keys() & new.keys() if old[name] == new[name]}
+        for intake in self._intakes.values():
+            intake.reload(staying)
         try:
-            for intake in fresh.values():
-                _open(intake, store)
+            self._move(settings, staying, store)
         except BaseException:
-            for intake in fresh.values():
-                intake.close()
-            for name in leaving:
-                self._intakes[name] = _intake(name, self._settings)
-                _open(self._intakes[name], store)
+            self._move(before, staying, store)
             raise
-        self._intakes = {name: fresh.get(name) or self._intakes[name] for name in settings.streams}
+
+    def _move(self, settings: Settings, staying: Collection[str], store: Store) -> None:
+        """Close all sources but those that stay, then open what is missing of `settings`.
+
+        Closing comes first, since a new source may want the same port.
+        """
         self._settings = settings
+        for intake in self._intakes.values():
+            intake.leave([source.name for source in intake.sources if source.name not in staying])
+        kept = {name: intake for name, intake in self._intakes.items() if intake.sources}
+        self._intakes = {
+            name: kept.get(name) or Intake(name, [], make_format(stream, settings.limits))
+            for name, stream in settings.streams.items()
+        }
+        for stream, intake in self._intakes.items():
+            for name, source in named(stream, settings.streams[stream].sources):
+                if name not in staying:
+                    intake.add(make_source(name, source, settings.limits), store.positions(name))
 
     def close(self) -> None:
         """Close every source."""
@@ -94,7 +104,10 @@ def _open(intake: Intake, store: Store) -> None:
     intake.open({source.name: store.positions(source.name) for source in intake.sources})
 
 
-def _reads(name: str, settings: Settings) -> object:
-    """All that how a stream is read depends on; None when there is no such stream."""
-    stream = settings.streams.get(name)
-    return stream and (stream.sources, stream.format, stream.timezone, settings.limits)
+def _reads(settings: Settings) -> dict[str, object]:
+    """All that how a source is read depends on, by its name."""
+    return {
+        name: (source, each.format, each.timezone, settings.limits)
+        for stream, each in settings.streams.items()
+        for name, source in named(stream, each.sources)
+    }

@@ -126,10 +126,10 @@ def test_tls(tmp_path: Path) -> None:
             else:
                 until(lambda: intake.take(0) is None and intake.status()["meters/0"]["refused_certificate_missing"])
             thread.join()
-        intake.reload()
+        intake.reload(["meters/0"])
         (tmp_path / "server.crt").write_text("")
         try:
-            intake.reload()
+            intake.reload(["meters/0"])
         except OSError as error:
             assert "server.crt" in str(error)
         else:

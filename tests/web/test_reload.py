@@ -70,6 +70,11 @@ def test_what_is_live_is_not_refused(changes: dict[str, Any]) -> None:
         ({"model__copies": 2}, "streams.tide.model.copies", "holds for first trainings"),
         ({"format__value": ["a", "b"]}, "streams.tide.format.value", "restart with another state_dir"),
         ({"sources": [{"type": "stdin"}]}, "streams.tide.sources", "standard input can be opened once only"),
+        (
+            {"sources": [{"path": "tide.csv"}, {"type": "stdin"}]},
+            "streams.tide.sources",
+            "standard input can be opened once only",
+        ),
         ({"sources": [{"path": "new.csv"}, {"path": "tide.csv"}]}, "streams.tide.sources[0]", "add sources at the end"),
     ],
 )
@@ -198,6 +203,53 @@ def test_a_new_address_is_listened_on_and_the_old_one_left(daemon: Daemon, direc
     assert "tidegauge_ready 1" in get(f"{after}/metrics")
     with pytest.raises(urllib.error.URLError):
         get(f"{before}/-/healthy")
+
+
+def port(daemon: Daemon, source: str) -> int:
+    """Where a source of the daemon listens."""
+    found = re.findall(rf"source listens source={source} address=(\S+)", daemon.said())
+    assert len(found) == 1, daemon.said()
+    return int(found[0].strip('"').rpartition(":")[2])
+
+
+def test_sources_that_did_not_change_stay_open(directory: Path) -> None:
+    """Senders go on in their connections while policy, another source and streams change, and after a refusal."""
+    net = [{"type": "tcp", "listen": "127.0.0.1:0"}, {"type": "udp", "listen": "127.0.0.1:0"}]
+    sources = [*net, {"path": "tide.csv"}]
+    form = {"columns": ["timestamp", "value"]}
+    (directory / "tide.csv").write_text("2026-03-01T00:00Z,5\n")
+    (directory / "more.csv").write_text("2026-03-01T01:00Z,5\n")
+    more = changed(sources=[*net, {"path": "more.csv"}], format=form, alerts={"limits": {"max": 100}})
+    more["streams"]["bus"] = {**SMALL["streams"]["tide"], "sources": [{"path": "bus.csv"}]}
+    (directory / "bus.csv").write_text(LINES)
+    write(directory, changed(sources=sources, format=form))
+    with Daemon(directory / "tidegauge.yaml") as daemon:
+        daemon.loaded()
+        tcp, udp = port(daemon, "tide/0"), port(daemon, "tide/1")
+        with (
+            socket.create_connection(("127.0.0.1", tcp)) as sender,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        ):
+            datagrams.connect(("127.0.0.1", udp))
+
+            sender.sendall(b"2026-03-01T02")  # a line goes on across the reload
+            until("the file", lambda: daemon.has_read(1))
+            write(directory, more)
+            assert reload(daemon)[0] == 200
+            sender.sendall(b":00Z,7\n")
+            datagrams.send(b"2026-03-01T03:00Z,700\n")
+            until("both, the other file and the new stream", lambda: daemon.has_read(6))
+            more["streams"]["tide"]["sources"] = [*net, {"type": "tcp", "listen": f"127.0.0.1:{tcp}"}]
+            write(directory, more)
+            status, text = reload(daemon)
+            assert (status, f"127.0.0.1:{tcp}" in text) == (500, True), text
+            sender.sendall(b"2026-03-01T04:00Z,8\n")
+            datagrams.send(b"2026-03-01T05:00Z,9\n")
+            (directory / "more.csv").write_text("2026-03-01T01:00Z,5\n2026-03-01T06:00Z,9\n")
+            until("all, as before", lambda: daemon.has_read(9))
+            assert (port(daemon, "tide/0"), port(daemon, "tide/1")) == (tcp, udp)
+        assert daemon.metric("tidegauge_readings_accepted_total") == {'{stream="tide"}': 7, '{stream="bus"}': 2}
+        assert daemon.metric("tidegauge_source_connections_accepted_total")['{source="tide/0"}'] == 1
 
 
 def test_a_listener_reads_its_certificate_again(directory: Path) -> None:

@@ -81,7 +81,7 @@ NO_MEMORY = {
     "max_series": 4_000_000,
     "warm_up": 1024 * 1800,
     "model.window": 512,
-    "format.value": [f"v{k}" for k in range(10_000)],
+    "format.value": [f"v{k}" for k in range(100)],
 }
 """More than any address space holds."""
 

@@ -156,7 +156,7 @@ HUGE = {
     "max_series": 4_000_000,
     "warm_up": "30d",
     "model": {"window": 512},
-    "format": {"value": [f"v{k}" for k in range(10_000)]},
+    "format": {"value": [f"v{k}" for k in range(100)]},
 }
 """More than any address space holds."""
 BAD: list[tuple[Any, str]] = [

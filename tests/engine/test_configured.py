@@ -83,7 +83,7 @@ NO_MEMORY = {
     "model.window": 512,
     "format.value": [f"v{k}" for k in range(100)],
 }
-"""More than any address space holds."""
+"""763 GiB in one array."""
 
 
 def changed(values: dict[str, Any], **stream: Any) -> dict[str, Any]:

@@ -158,7 +158,7 @@ HUGE = {
     "model": {"window": 512},
     "format": {"value": [f"v{k}" for k in range(100)]},
 }
-"""More than any address space holds."""
+"""763 GiB in one array."""
 BAD: list[tuple[Any, str]] = [
     ("version: 1\nstreams: {", "this is not YAML"),
     (changed(interval="30m"), "streams.tide.interval: the state was built on it"),

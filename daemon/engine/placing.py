@@ -165,6 +165,16 @@ def _increase(a: Arrays, row: int, slot: int, value: Any, clock: Any) -> None:
 
 
 @compiled
+def _note(out: Silences, n: int, kind: int, row: int, slot: int, last: int, arrival: int) -> None:
+    """Write the `n`-th gap opened or closed."""
+    out.kind[n] = kind
+    out.row[n] = row
+    out.slot[n] = slot
+    out.last[n] = last
+    out.arrival[n] = arrival
+
+
+@compiled
 def find_silent(
     a: Arrays, used: int, clock: Any, closed: int, rules: Rules, arrival: int, out: Silences, found: int
 ) -> int:
@@ -187,15 +197,49 @@ def find_silent(
             following = min(following, due)
         elif s.readings >= a.ring.shape[1]:
             s.silent = 1
-            out.kind[found] = SILENT
-            out.row[found] = row
-            out.slot[found] = closed
-            out.last[found] = s.last
-            out.arrival[found] = arrival
+            _note(out, found, SILENT, row, closed, s.last, arrival)
             found += 1
     out.known[start:found] = known
     clock[NEXT_SILENCE] = following
     return found
+
+
+@compiled
+def _begin_counter(a: Arrays, row: int, slot: int, value: Any) -> None:
+    """A counter's first reading: what the next one has increased since."""
+    s = a.rows[row]
+    s.first, s.last, s.due = slot + 1, slot, slot + a.history.shape[1]
+    a.baseline[row] = value
+
+
+@compiled
+def _move_on(a: Arrays, row: int, slot: int, value: Any) -> None:
+    """Bring a series to a new slot, with the slots between as gaps."""
+    s = a.rows[row]
+    if s.last == NEVER:
+        s.first, s.due = slot, slot + a.history.shape[1] - 1
+    else:
+        _forget_between(a, row, s.last, slot)
+    s.last = slot
+    s.readings += 1
+    _write(a, row, slot, value)
+
+
+@compiled
+def _enter(a: Arrays, row: int, slot: int, value: Any, arrival: int, e: Entries, entries: int, windows: int) -> int:
+    """Write an entry, with its window where one is to be scored; returns the number of windows."""
+    e.row[entries] = row
+    e.slot[entries] = slot
+    e.value[entries] = value
+    e.arrival[entries] = arrival
+    e.window[entries] = -1
+    if a.rows[row].status != READY:
+        return windows
+    missing = fill_window(a.ring[row], slot, e.x[windows], e.observed[windows])
+    if missing > MOST_MISSING * e.x.shape[1]:
+        return windows
+    e.window[entries] = windows
+    return windows + 1
 
 
 @compiled
@@ -244,37 +288,17 @@ def place(
             continue
         if rules.counter:
             if s.last == NEVER:
-                s.first, s.last, s.due = slot + 1, slot, slot + a.history.shape[1]
-                a.baseline[row] = values[i]
+                _begin_counter(a, row, slot, values[i])
                 verdicts[i] = BASELINE
                 continue
             _increase(a, row, slot, values[i], clock)
         verdicts[i] = NEW
         if s.silent == 1:
             s.silent = 0
-            out.kind[silences] = BACK
-            out.row[silences] = row
-            out.slot[silences] = slot
-            out.last[silences] = s.last
-            out.arrival[silences] = i
+            _note(out, silences, BACK, row, slot, s.last, i)
             silences += 1
-        if s.last == NEVER:
-            s.first, s.due = slot, slot + a.history.shape[1] - 1
-        else:
-            _forget_between(a, row, s.last, slot)
-        s.last = slot
-        s.readings += 1
+        _move_on(a, row, slot, values[i])
         clock[NEXT_SILENCE] = min(clock[NEXT_SILENCE], slot + rules.gap_after)
-        _write(a, row, slot, values[i])
-        e.row[entries] = row
-        e.slot[entries] = slot
-        e.value[entries] = values[i]
-        e.arrival[entries] = i
-        e.window[entries] = -1
-        if s.status == READY:
-            missing = fill_window(a.ring[row], slot, e.x[windows], e.observed[windows])
-            if missing <= MOST_MISSING * e.x.shape[1]:
-                e.window[entries] = windows
-                windows += 1
+        windows = _enter(a, row, slot, values[i], i, e, entries, windows)
         entries += 1
     return entries, windows, silences

@@ -15,6 +15,9 @@ from tests.e2e.running import Daemon, cpu_ns
 KINDS = {"in a commit": 6, "in a checkpoint": 4, "in a training": 4, "while it starts": 2, "idle": 2}
 """What kills are aimed at, and in what proportion."""
 AIM_S = 6.0
+PAUSE_S = {"in a checkpoint": 0.002}
+"""The longest between two instants that are looked at, shorter for what is rare; `PAUSE_S_ELSE` for other kinds."""
+PAUSE_S_ELSE = 0.01
 _WRITE_LOCK = 120  # byte of SQLite's WAL index that a writer locks from the first page to the end of its commit
 
 
@@ -71,19 +74,20 @@ _SIGNS: dict[str, Callable[[Daemon, Path], bool]] = {
 
 
 def kill_when(daemon: Daemon, wanted: str, state: Path, chance: random.Random) -> str:
-    """Kill -9 a moment after the daemon is seen doing what is wanted; what it was doing, frozen, just before.
+    """Freeze the daemon at random instants until it is found doing what is wanted, and kill -9; what it was doing.
 
+    It is frozen first and looked at then, since a commit is over before a signal arrives that follows the sight of it.
     After `AIM_S` it is killed whatever it does.
     """
     deadline = time.monotonic() + AIM_S
+    sign = _SIGNS.get(wanted, lambda daemon, state: True)
     while True:
+        time.sleep(chance.uniform(0, PAUSE_S.get(wanted, PAUSE_S_ELSE)))
+        freeze(daemon)
         late = time.monotonic() > deadline
-        if late or wanted not in _SIGNS or _SIGNS[wanted](daemon, state):
-            time.sleep(chance.uniform(0, 0.001))
-            freeze(daemon)
+        if late or sign(daemon, state):
             kind = doing(daemon, state)
-            if kind == wanted or late:
+            if late or kind == wanted:
                 daemon.end(signal.SIGKILL)
                 return kind
-            os.kill(daemon.pid, signal.SIGCONT)
-        time.sleep(chance.uniform(0, 0.002))
+        os.kill(daemon.pid, signal.SIGCONT)

@@ -24,7 +24,7 @@ REJECTIONS: tuple[str, ...] = (
     "nonexistent_time",  # a local stamp inside the hour that a DST change skips
     "bad_value",  # not a number
     "missing_value",  # empty, or the column is absent from this row
-    "not_finite",  # NaN or infinity
+    "not_finite",  # NaN, infinity, or beyond 1e30 either way
     "width",  # a vector that is not as wide as the stream declares
     "bad_label",  # empty, longer than limits.label_bytes, or with control characters
     "incomplete",  # a partial last line that was dropped (truncation, disconnect)
@@ -42,7 +42,7 @@ class Readings:
         at_ms: Event time in epoch milliseconds, UTC, as stamped (start or end of interval), shape (N,), int64.
         fold_s: Seconds to add when the slot of `at_ms` is taken already, because the local stamp lies in an hour
             that occurs twice; 0 elsewhere. Shape (N,), int32.
-        values: One row per reading, shape (N, F), float64, finite.
+        values: One row per reading, shape (N, F), float64, within ±1e30.
         ends: Offset in the chunk just after each reading's line, shape (N,), int64, increasing.
         bad_reasons: Index into `REJECTIONS` for each rejected line, shape (M,), uint8.
         bad_ends: Offset just after each rejected line, shape (M,), int64, increasing.

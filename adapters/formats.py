@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,8 @@ IGNORED = 254
 """A blank line or a header: neither read nor rejected."""
 BOM = b"\xef\xbb\xbf"
 
+LARGEST = 1e30
+"""Numbers of this size may be summed and squared in float64, and what is expected of them held in float32."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -43,7 +44,18 @@ def read_number(text: str, decimal: str = ".") -> tuple[float, int]:
         value = float(text.replace(",", ".") if decimal == "," else text)
     except ValueError:
         return 0.0, REASON["bad_value"]
-    return (value, OK) if isfinite(value) else (0.0, REASON["not_finite"])
+    return checked(value)
+
+
+def checked(value: float) -> tuple[float, int]:
+    """`(value, reason)` of a number that was read."""
+    return (value, OK) if abs(value) <= LARGEST else (0.0, REASON["not_finite"])
+
+
+def checked_all(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+    """`checked` of a column."""
+    fine = np.abs(values) <= LARGEST
+    return np.where(fine, values, 0.0), np.where(fine, OK, REASON["not_finite"]).astype(np.uint8)
 
 
 def read_numbers(texts: list[str], decimal: str = ".") -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
@@ -56,9 +68,7 @@ def read_numbers(texts: list[str], decimal: str = ".") -> tuple[npt.NDArray[np.f
         except ValueError:
             pass
         else:
-            finite = np.isfinite(values)
-            reasons = np.where(finite, OK, REASON["not_finite"]).astype(np.uint8)
-            return np.where(finite, values, 0.0), reasons
+            return checked_all(values)
     pairs = [read_number(text, decimal) for text in texts]
     return np.array([v for v, _ in pairs], np.float64), np.array([r for _, r in pairs], np.uint8)
 

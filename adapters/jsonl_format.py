@@ -23,12 +23,14 @@ from adapters.formats import (
     Lines,
     Row,
     Rows,
+    checked,
+    checked_all,
     empty,
     read_label,
     suspect_bytes,
     to_text,
 )
-from adapters.stamps import OK, REASON, StampReader
+from adapters.stamps import REASON, StampReader
 
 _BLANK = b" \t"
 
@@ -177,7 +179,7 @@ class JsonlFormat:
         rows.put_stamps(taken, list(columns[0]), self._stamps)
         for variable in range(self._width):
             values = np.array(columns[1 + variable], np.float64)
-            rows.put_values(taken, variable, values, np.full(len(values), OK, np.uint8))
+            rows.put_values(taken, variable, *checked_all(values))
         return plain
 
     def _checked(self, loaded: list[tuple[Any, ...] | None]) -> list[tuple[Any, ...]]:
@@ -229,7 +231,7 @@ def _read_cell(cell: Any) -> tuple[float, int]:
             value = float(cell)
         except OverflowError:
             return 0.0, REASON["not_finite"]
-        return (value, OK) if isfinite(value) else (0.0, REASON["not_finite"])
+        return checked(value)
     return 0.0, REASON["missing_value" if cell is None or cell == "" else "bad_value"]
 
 

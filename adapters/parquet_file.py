@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.base import Readings
-from adapters.formats import Rows, read_numbers
+from adapters.formats import Rows, checked_all, read_numbers
 from adapters.stamps import LAST_MS, OK, REASON, StampReader
 
 if TYPE_CHECKING:
@@ -136,6 +136,5 @@ def _numbers(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.
         return np.zeros(len(column)), np.full(len(column), REASON["bad_value"], np.uint8)
     missing = column.is_null().to_numpy(zero_copy_only=False)
     values = column.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy(zero_copy_only=False)
-    finite = np.isfinite(values)
-    reasons = np.where(missing, REASON["missing_value"], np.where(finite, OK, REASON["not_finite"]))
-    return np.where(finite, values, 0.0), reasons.astype(np.uint8)
+    values, reasons = checked_all(values)
+    return values, np.where(missing, REASON["missing_value"], reasons).astype(np.uint8)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.base import Format, Readings
 from adapters.csv_format import CsvFormat, split_fields
-from adapters.formats import compact, read_number
+from adapters.formats import LARGEST, compact, read_number
 from adapters.jsonl_format import JsonlFormat
 from adapters.stamps import OK, REASON, StampReader
 
@@ -103,7 +103,7 @@ def test_columns_of_stamps_equal_single_ones(zone: str, data: st.DataObject) -> 
     assert reader.read_cells(cells).tolist() == [list(reader.read_cell(cell)) for cell in cells]
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([repr, "{:.17e}".format, "{:+.17g}".format]))
+@given(st.floats(-LARGEST, LARGEST), st.sampled_from([repr, "{:.17e}".format, "{:+.17g}".format]))
 def test_number_equals_float(value: float, write: object) -> None:
     """A number is Python's float of its text, bit for bit."""
     text = write(value)  # type: ignore[operator]
@@ -120,6 +120,7 @@ def test_number_equals_float(value: float, write: object) -> None:
         ("NaN", ".", "not_finite"),
         ("-inf", ".", "not_finite"),
         ("1e999", ".", "not_finite"),
+        ("-1.1e30", ".", "not_finite"),
         ("3,5", ".", "bad_value"),
         ("3.5", ",", "bad_value"),
         ("1_000", ".", "bad_value"),
@@ -249,6 +250,7 @@ def test_csv_refuses_impossible_settings(delimiter: str, columns: list[str] | No
         (b'{"s":"a","timestamp":1,"value":NaN}', "not_finite"),
         (b'{"s":"a","timestamp":1,"value":-Infinity}', "not_finite"),
         (b'{"s":"a","timestamp":1,"value":1e999}', "not_finite"),
+        (b'{"s":"a","timestamp":1,"value":1e31}', "not_finite"),
         (b'{"s":"a","timestamp":1,"value":2,"other":NaN}', "malformed"),
         (b'{"s":"a","timestamp":1,"value":"2"}', "bad_value"),
         (b'{"s":"a","timestamp":1,"value":true}', "bad_value"),
@@ -284,7 +286,21 @@ def test_jsonl_vectors() -> None:
 
 
 STAMPS = ["1", "1700000000.5", "1700000000123", "2024-03-31T02:30:00", "2024-10-27 02:30:00", "2024-05-05", "x", ""]
-NUMBERS = ["1", "-2.5e-3", "3,5", "", "nan", "1e999", "0x1", "1_0", " 7 ", "٣", "12345678901234567890123"]
+NUMBERS = [
+    "1",
+    "-2.5e-3",
+    "3,5",
+    "",
+    "nan",
+    "1e999",
+    "1e30",
+    "-1e31",
+    "0x1",
+    "1_0",
+    " 7 ",
+    "٣",
+    "12345678901234567890123",
+]
 LABELS = ["a", "b", " a", "ä", "", "a\x07", "x" * 257, '"q,""q"', '"', "a\x85", "\ufeff", "series"]
 JUNK = [
     b"",

@@ -66,7 +66,7 @@ def test_any_bytes_are_read_or_refused(name: str, data: bytes, header: str | Non
     ends = np.concatenate([readings.ends, readings.bad_ends])
     assert len(np.unique(ends)) == len(ends) == len(readings) + len(readings.bad_reasons) <= lines
     assert all(data[end - 1 : end] == b"\n" or end == len(data) for end in ends.tolist())
-    assert np.isfinite(readings.values).all()
+    assert (np.abs(readings.values) <= 1e30).all()
     assert ((readings.at_ms >= 0) & (readings.at_ms < 7_258_118_400_000)).all()
     assert all(0 < len(label.encode()) <= 256 for label in readings.labels)
     assert not len(readings) or (readings.codes.min() >= 0 and readings.codes.max() < len(readings.labels))

@@ -81,6 +81,8 @@ FAULTS: tuple[Fault, ...] = (
           following='{"timestamp":"2024-05-01T10:30:00Z","series":"a","value":2}', settings={"format": JSON}),
     Fault("infinity", [f"{T},a,inf", f"{T},a,-Infinity"], {"not_finite": 2}),
     Fault("a number beyond float64", _value("1e999"), {"not_finite": 1}),
+    Fault("a number beyond 1e30", [f"{T},a,1.1e30", f"{T},a,-1e308"], {"not_finite": 2}),
+    Fault("the largest number", _value("-1e30"), {}, holds={"2024-05-01T10:00": -1e30, "2024-05-01T10:30": 2.0}),
     Fault("empty value", _value(""), {"missing_value": 1}),
     Fault("null value", ['{"timestamp":"2024-05-01T10:00:00Z","series":"a","value":null}'], {"missing_value": 1},
           following='{"timestamp":"2024-05-01T10:30:00Z","series":"a","value":2}', settings={"format": JSON}),

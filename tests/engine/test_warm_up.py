@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+import orjson
 import pytest
 
+from adapters.formats import LARGEST
 from daemon.engine.inputs import Command, Promoted
 from daemon.engine.series import QUEUED, READY, WARMING
 from daemon.learning import joining
@@ -23,6 +29,40 @@ from tests.engine.making import (
     the,
     together,
 )
+
+EXTREMES: dict[str, Callable[[int], float]] = {
+    "from side to side": lambda slot: [LARGEST, -LARGEST][slot % 2],
+    "all the largest": lambda slot: LARGEST,
+    "one of them": lambda slot: LARGEST if slot == 7 else float(slot % 5),
+    "after the warm-up": lambda slot: (-1) ** slot * (LARGEST if slot > 30 else float(slot % 5)),
+    "the smallest": lambda slot: 5e-324 * (slot % 7),
+}
+
+
+def infinite(records: npt.NDArray[Any]) -> list[str]:
+    """Fields of an array that hold an infinite number."""
+    if records.dtype.names is None:
+        return ["it"] if records.dtype.kind == "f" and bool(np.isinf(records).any()) else []
+    return [f"{name}.{one}" for name in records.dtype.names for one in infinite(records[name])]
+
+
+@pytest.mark.parametrize("shape", EXTREMES)
+@pytest.mark.parametrize(
+    "stream",
+    [{}, {"aggregate": "sum"}, {"kind": "counter"}, {"model": {"scaling": "none"}}, {"alerts": {"min_deviation": 1.0}}],
+    ids=lambda stream: next(iter(stream), "plain"),
+)
+def test_the_largest_numbers_there_may_be_overflow_nothing(shape: str, stream: dict[str, Any]) -> None:
+    """In the warm-up and after it: no warning, every event can be said, nothing in the state is infinite."""
+    made = engine(**stream)
+    for slot in range(40):
+        readings: list[Row] = [("a", slot, EXTREMES[shape](slot))] * (3 if "aggregate" in stream else 1)
+        for event in feed(made, readings + noise([slot], "other")):
+            orjson.dumps(event.to_json())
+    arrays = the(made).table.arrays._asdict()
+    assert the(made).learner.champion is not None
+    assert [name for name, array in arrays.items() if infinite(array[: the(made).table.used])] == []
+    assert np.isfinite(row_of(made, "other")["error"])
 
 
 def status(slots: list[int], **stream: object) -> int:

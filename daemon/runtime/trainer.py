@@ -133,7 +133,6 @@ class WorkerTrainer:
         signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         self._restart()
         while (job := self._jobs.get()) is not None:
-            self._running = job.request.id
             began = time.monotonic()
             outcome = self._run(job)
             self._observe(job.request.stream, time.monotonic() - began)
@@ -150,6 +149,7 @@ class WorkerTrainer:
             if worker is None:
                 outcome: Outcome = TrainingFailed("error", self._start_error)
             else:
+                self._running = job.request.id
                 outcome = worker.outcome(job.request.id, job.time_limit_s)
         except (OSError, EOFError) as error:
             outcome = self._death(error)

@@ -79,8 +79,8 @@ def hung(worker: MeddledWorker, request: TrainingRequest) -> TrainingRequest:
 
 
 def killed(worker: MeddledWorker, request: TrainingRequest) -> TrainingRequest:
-    """kill -9 once it runs; see `MeddledWorker.submit`."""
-    return request
+    """kill -9 once it runs, see `MeddledWorker.submit`; it is long, else it might be over before."""
+    return hung(worker, request)
 
 
 def diverged(worker: MeddledWorker, request: TrainingRequest) -> TrainingRequest:
@@ -148,7 +148,7 @@ def test_each_is_survived_counted_and_recorded(tmp_path: Path, worker: MeddledWo
 
 def expect_visible(durable: DurableEngine, state: Path) -> None:
     """Each outcome is in the metrics and in `models list`."""
-    picture = Picture(take(durable.engine, REJECTIONS), {}, {}, {}, 0.0)
+    picture = Picture(take(durable.engine, REJECTIONS, durable.version), {}, {}, {}, 0.0)
     text = expose(make_registry(lambda: picture), "text/plain")[0].decode()
     for name, value in (
         ('fine_tunes_total{outcome="failed",stream="s"}', 4),

@@ -18,6 +18,7 @@ from daemon.engine.compiled import compiled
 Record = Any
 
 MARGIN = 0.5  # of the greatest error lately, beyond which an error is an outlier at a budget of 1 and more
+LEAST = 0.02  # greatest error that is assumed, of the range: where all are tiny, a tuning may well double them
 WEEK = 7 / 30.44  # of a month
 
 
@@ -35,7 +36,7 @@ def is_outlier(s: Record, r: Rates, error: float, scarcity: float, share: float)
     week = round(WEEK * r.month)
     outlier = False
     if s.errors >= week and scarcity < math.inf:
-        bound = (1.0 + MARGIN * (1.0 + scarcity + r.records[2])) * max(s.greatest[0], s.greatest[1])
+        bound = (1.0 + MARGIN * (1.0 + scarcity + r.records[2])) * max(s.greatest[0], s.greatest[1], LEAST)
         outlier = error > bound
         error = min(error, bound)
     s.greatest[0] = max(s.greatest[0], error)

@@ -52,6 +52,13 @@ def test_what_it_teaches_is_bounded_and_forgotten() -> None:
     assert found(s, r, 1.2 * (1 + MARGIN))
 
 
+def test_errors_that_are_tiny_are_no_outliers() -> None:
+    """On a series without noise a tuning may double the error: three hundredths of the range are the least."""
+    s, r = after(2, error=1e-4)
+    assert not found(s, r, 0.029)
+    assert found(s, r, 0.031)
+
+
 def test_the_margin_grows_as_the_budget_shrinks() -> None:
     """With what the stream has learned, too; an infinite scarcity makes nothing an outlier."""
     s, r = after(2)

@@ -92,9 +92,8 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        response = web.Response(
-            status=error.status, text=f"{error.status} {error.text or error.reason}".rstrip() + "\n"
-        )
+        said = (error.text or "").removeprefix(f"{error.status}: ").rstrip()  # aiohttp's own texts begin with it
+        response = web.Response(status=error.status, text=f"{error.status} {said or error.reason}\n")
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except _BadQueryError as error:

@@ -198,8 +198,9 @@ def test_an_impossible_since_is_400(since: str) -> None:
 
 @pytest.mark.parametrize("path", ["/nope", "/metrics/", "/-/", "/api/v1/", "/favicon.ico", "/..%2f..%2fetc/passwd"])
 def test_unknown_paths_are_404(path: str) -> None:
-    """Nothing but the documented paths answers."""
-    assert asked(path).status == 404
+    """Nothing but the documented paths answers, and what does not says so once."""
+    answer = asked(path)
+    assert (answer.status, answer.text) == (404, "404 Not Found\n")
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def _row(stream: Stream, at: datetime, value: float, reasons: tuple[str, ...]) -
         upper=float(arrays.upper[0, 0]),
         rank=float(record["rank"]),
         rarity=float(record["rarity"]),
-        threshold=float(stream.policies["threshold"][0]),
+        threshold=float(stream.scoring.policies["threshold"][0]),
         means=(means[0], means[1], means[2]),
         usual=tuple(float(p["mean"]) for p in parts),  # type: ignore[arg-type]
         reasons=reasons,

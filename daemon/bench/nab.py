@@ -127,9 +127,9 @@ def _run_engine(
     settings = configured(interval=interval_s, warm_up=warm_up_s(rows.at, interval_s, fresh.streams[OURS].model.window))
     engine = Engine(trainer)
     engine.step(Configured(effective(settings)))
-    stream = engine.streams[OURS]
+    scoring = engine.streams[OURS].scoring
     seen: list[tuple[npt.NDArray[Any], ...]] = []
-    stream.observer = lambda e, n, _, out: seen.append((e.slot[:n].copy(), out.rank[:n].copy(), out.rarity[:n].copy()))
+    scoring.observer = lambda e, n, _, out: seen.append((e.slot[:n].copy(), out.rank[:n].copy(), out.rarity[:n].copy()))
     events = [
         event
         for batch in batches(OURS, file.path, fmt, settings.limits.line_bytes, None, 0, lambda done, total: None)

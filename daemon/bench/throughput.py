@@ -29,9 +29,19 @@ PHASES = {
     "parse": ("adapters/", "method 'split' of 'str'", "fromkeys"),
     "journal": ("daemon/store/", "sqlite3"),
     "networks": ("models/", "torch/"),
-    "placing": ("daemon/engine/placing.py",),
-    "statistics and episodes": ("daemon/detection/deciding.py", "daemon/engine/episodes.py"),
-    "series lookup": ("daemon/engine/stream.py", "numpy.fromiter", "method 'get' of 'dict'"),
+    "placing": ("daemon/engine/placing.py", "daemon/engine/arrivals.py"),
+    "statistics and episodes": (
+        "daemon/detection/deciding.py",
+        "daemon/engine/scoring.py",
+        "daemon/engine/episodes.py",
+    ),
+    "series lookup": (
+        "daemon/engine/stream.py",
+        "daemon/engine/schedule.py",
+        "daemon/engine/series.py",
+        "numpy.fromiter",
+        "method 'get' of 'dict'",
+    ),
 }
 CONFIGURATION = """\
 version: 1

@@ -16,12 +16,17 @@ MODES = {"none": 0, "mean": MEAN, "sum": SUM, "last": LAST}
 
 
 class Combined(NamedTuple):
-    """Readings to place: finished slots, and readings too old to be aggregated. Room for N + used."""
+    """Readings to place: finished slots, and readings too old to be aggregated."""
 
     row: npt.NDArray[np.int32]
     slot: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
     finished: npt.NDArray[np.bool_]  # True for a finished slot, whose readings were counted when they came
+
+    @classmethod
+    def room(cls, n: int, width: int) -> Combined:
+        """Room for `n` readings of `width` variables; N readings make at most N and one for each row in use."""
+        return cls(np.empty(n, np.int32), np.empty(n, np.int64), np.empty((n, width)), np.empty(n, np.bool_))
 
 
 @compiled

@@ -106,7 +106,7 @@ class Engine:
                 return StepResult([])
             case Promoted():
                 stream = self.streams[item.stream]
-                stream.learner.adopt(Bundle.from_bytes(item.content), stream.greatest)
+                stream.learner.adopt(Bundle.from_bytes(item.content), stream.schedule.greatest)
                 return StepResult([])
             case Command():
                 events, joined = self.streams[item.stream].end_warm_up()

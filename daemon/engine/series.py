@@ -18,6 +18,7 @@ from daemon.learning.regime import REGIME
 
 FREE, WARMING, QUEUED, READY = 0, 1, 2, 3
 STATUS = ("free", "warming", "queued", "ready")
+NO_SERIES, UNKNOWN = -1, -2  # rows of labels the table has no room for, and of those it has not seen
 
 SERIES = np.dtype(
     [
@@ -134,8 +135,20 @@ class SeriesTable:
         """The records of the used rows, a view."""
         return self.arrays.rows[: self.used]
 
+    def lookup(self, labels: list[str]) -> npt.NDArray[np.int32]:
+        """Row of each label, UNKNOWN where it has none yet."""
+        get = self.row_of.get
+        return np.fromiter((get(label, UNKNOWN) for label in labels), np.int32, len(labels))
+
+    def unplaced(self, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Which of N readings, in these rows, are of series that have none placed yet, shape (N,)."""
+        unplaced: npt.NDArray[np.bool_] = rows == UNKNOWN
+        if self.used:
+            unplaced |= (rows >= 0) & (self.rows["last"][np.maximum(rows, 0)] == NEVER)
+        return unplaced
+
     def admit(self, label: str) -> int:
-        """Row of a new series in warm-up, or -1 when the table is full."""
+        """Row of a new series in warm-up, NO_SERIES when the table is full."""
         if self._free:
             row = heapq.heappop(self._free)
             self.labels[row] = label
@@ -143,7 +156,7 @@ class SeriesTable:
             row = self.used
             self.labels.append(label)
         else:
-            return -1
+            return NO_SERIES
         self.row_of[label] = row
         self._clear(row)
         record = self.arrays.rows[row]

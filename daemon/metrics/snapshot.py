@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from daemon.detection.calibrating import measured_rate
 from daemon.detection.statistics import NEVER
+from daemon.engine.counters import ENGINE_REJECTIONS
 from daemon.engine.engine import Engine
 from daemon.engine.events import REASONS
+from daemon.engine.placing import COUNTER_RESETS
 from daemon.engine.series import FREE, STATUS
-from daemon.engine.stream import ENGINE_REJECTIONS, Stream
+from daemon.engine.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def _stream(s: Stream, rejections: tuple[str, ...], version: int | None) -> Stre
     anomalies = s.table.rows["anomalies"].sum(axis=0, dtype=np.int64) + np.array(counts.retired_anomalies)
     reasons = dict.fromkeys((*rejections, *ENGINE_REJECTIONS), 0) | counts.rejected
     value = s.settings.format.value
-    next_training, champion = s.learner.next_training, s.learner.champion
+    next_training, champion, greatest = s.learner.next_training, s.learner.champion, s.schedule.greatest
     return StreamSnapshot(
         name=s.name,
         interval_s=s.settings.interval,
@@ -145,15 +147,15 @@ def _stream(s: Stream, rejections: tuple[str, ...], version: int | None) -> Stre
         rejected=reasons,
         anomalies=dict(zip(REASONS, anomalies.tolist(), strict=True)),
         gaps=s.silence.total,
-        counter_resets=int(s.clock[2]),
+        counter_resets=int(s.arrivals.clock[COUNTER_RESETS]),
         open_episodes=len(s.episodes.open) + len(s.silence.single) + len(s.silence.groups),
         series_by_status={n: int(np.count_nonzero(status == i)) for i, n in enumerate(STATUS) if i != FREE},
         series_limit=s.settings.max_series,
         bytes_per_series=s.table.bytes_per_series(),
-        threshold=float(s.policies["threshold"][0]),
+        threshold=float(s.scoring.policies["threshold"][0]),
         false_alarm_budget=s.settings.alerts.false_alarms_per_month,
-        episode_rate=measured_rate(s.rates),
-        greatest_at=None if s.greatest == NEVER else s.slots.at(s.greatest),
+        episode_rate=measured_rate(s.scoring.rates),
+        greatest_at=None if greatest == NEVER else s.slots.at(greatest),
         model=None if champion is None else _model(s, version),
         trainings=dict(s.learner.outcomes),
         training_failures=dict(s.learner.failures),

@@ -50,7 +50,7 @@ class Tracer:
         self._stream = stream
         self._chunks: list[tuple[npt.NDArray[Any], ...]] = []
         self._labels: dict[int, str] = {}
-        stream.observer = self._take
+        stream.scoring.observer = self._take
 
     def _take(self, e: Entries, count: int, scored: Scored, out: Decisions) -> None:
         index = np.flatnonzero(e.row[:count] < MOST_SERIES)

@@ -45,7 +45,7 @@ def test_a_series_is_what_the_engine_holds(stream: dict[str, Any], drawn: list[t
     rows.sort(key=lambda row: row[1])
     made = engine(warm_up=400 * INTERVAL, lateness=0, **stream)
     feed(made, rows)
-    greatest = the(made).greatest - FIRST
+    greatest = the(made).schedule.greatest - FIRST
     feed(made, [("z", greatest + 1, 0.0)])  # closes the slots that were being collected
     table = the(made).table
     found = grids(rows, **stream)

@@ -9,6 +9,7 @@ import pytest
 
 from daemon.engine.engine import Engine
 from daemon.engine.events import Event
+from daemon.engine.placing import COUNTER_RESETS
 from tests.engine.making import FIRST, INTERVAL, PureTrainer, Row, engine, feed, the
 
 WARM_UP, QUIET, DAY = 14 * 48, 7 * 48, 48
@@ -84,5 +85,5 @@ def test_a_counter_reset_is_counted_and_no_consumption() -> None:
         return float(total[slot] - (total[START - 1] if slot >= START else 0.0))
 
     made, events = run(reading, kind="counter")
-    assert int(the(made).clock[2]) == 1
+    assert int(the(made).arrivals.clock[COUNTER_RESETS]) == 1
     assert events == []

@@ -95,7 +95,7 @@ def test_counter_counts_increases_per_slot() -> None:
     feed(made, [("a", 0, 100.0), ("a", 1, 110.0), ("a", 4, 140.0), ("a", 5, 3.0), ("a", 6, 8.0)])
     wanted = [float("nan"), 10.0, float("nan"), float("nan"), 10.0, 3.0, 5.0]
     assert history(made, range(7)) == pytest.approx(wanted, nan_ok=True)
-    assert the(made).clock[COUNTER_RESETS] == 1
+    assert the(made).arrivals.clock[COUNTER_RESETS] == 1
     assert the(made).counters.accepted == 5
 
 
@@ -112,7 +112,7 @@ def test_a_vector_counter_resets_by_variable() -> None:
     made = engine(kind="counter", format={"value": ["x", "y"]})
     feed(made, [("a", 0, [10.0, 10.0]), ("a", 1, [12.0, 15.0]), ("a", 2, [1.0, 20.0])], width=2)
     assert the(made).table.arrays.history[0, (FIRST + 2) % 16].tolist() == [1.0, 5.0]
-    assert the(made).clock[COUNTER_RESETS] == 1
+    assert the(made).arrivals.clock[COUNTER_RESETS] == 1
 
 
 def test_more_series_than_the_limit_are_rejected() -> None:

@@ -76,9 +76,9 @@ def test_a_reload_without_changes_changes_nothing() -> None:
 def test_the_budget_is_live() -> None:
     """A greater budget lowers the threshold of the next decision."""
     made = engine()
-    before = the(made).policies["threshold"][0]
+    before = the(made).scoring.policies["threshold"][0]
     made.step(Configured(config(alerts={"false_alarms_per_month": 10})))
-    assert the(made).policies["threshold"][0] == pytest.approx(before - math.log10(9.5 / 0.5))
+    assert the(made).scoring.policies["threshold"][0] == pytest.approx(before - math.log10(9.5 / 0.5))
 
 
 def test_a_new_stream_begins_empty_and_none_may_go() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from adapters.base import REJECTIONS
+from daemon.engine.counters import ENGINE_REJECTIONS
 from daemon.engine.events import REASONS, Event
-from daemon.engine.stream import ENGINE_REJECTIONS
 from daemon.learning.learner import FAILURES
 from daemon.metrics.collector import Durations, Picture
 from daemon.metrics.snapshot import SeriesColumns, StreamSnapshot

@@ -22,7 +22,8 @@ from daemon.engine.events import Event
 from daemon.engine.inputs import Batch, Configured, Input
 from daemon.engine.training_port import Trainer
 from daemon.runtime.adapting import make_file_format, to_batch
-from daemon.runtime.durable import DurableEngine, promotion
+from daemon.runtime.durable import DurableEngine
+from daemon.runtime.versions import promotion
 
 CHUNK_BYTES = 1 << 20
 INFER_FROM = 10_000  # readings an interval is inferred from

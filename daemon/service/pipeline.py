@@ -21,7 +21,8 @@ from daemon.engine.inputs import Tick
 from daemon.engine.training_port import Trainer
 from daemon.metrics.collector import Durations, Picture
 from daemon.metrics.snapshot import take
-from daemon.runtime.durable import DurableEngine, StoppedError
+from daemon.runtime.durable import DurableEngine
+from daemon.runtime.remembering import StoppedError
 from daemon.runtime.warming import warm
 from daemon.service.delivery import Delivery
 from daemon.service.sourcing import Sourcing

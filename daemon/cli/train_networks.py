@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from models.offline.history import History
     from models.report.figures import Report, Table
 
+INTERRUPTED = 130  # exit status of a command that Ctrl-C ended, as shells give it
 SHOWN_SECTIONS = 1  # of the report, on the terminal; the page has all
 
 
@@ -75,26 +76,29 @@ def train_networks(
     with errors():
         from daemon.offline import recipes, trainings
         from daemon.offline.report import of_training
+        from models.offline import devices
         from models.offline.checkpoints import CheckpointError
-        from models.offline.devices import NoDevice
         from models.offline.history import HistoryError
         from models.report.writing import write_report
 
         try:
+            devices.choose(device)
             chosen = [recipes.read(name) for name in names]
-            if wrong := [r.name for r in chosen if r.task != task]:
-                there = ", ".join(recipes.shipped())
-                fail(f"recipe {', '.join(wrong)} is not for this task ({task}); shipped are {there}", 2)
             histories, labelled, name = _read(readings, as_json)
+            recipes.check(chosen, task, histories)
             jobs = trainings.plan(chosen, sorted(set(seeds)), folds, out, device, name)
             results = trainings.run(jobs, histories, labelled, at_once, as_json)
             report = of_training(jobs, results, histories, labelled)
             out.mkdir(parents=True, exist_ok=True)
             paths = write_report(report, out)
-        except (HistoryError, CheckpointError, NoDevice) as error:
+        except (HistoryError, CheckpointError, devices.NoDevice) as error:
             fail(str(error))
         except recipes.RecipeError as error:
             fail(str(error), 2)
+        except KeyboardInterrupt:
+            begun = any(out.glob(f"*/{trainings.CHECKPOINT}"))
+            goes_on = f"; the same command goes on from the checkpoints in {out}" if begun else ""
+            fail(f"interrupted{goes_on}", INTERRUPTED)
     bundles = [job.directory / trainings.BUNDLE for job in jobs] if task == "reconstruct" else []
     _say(report, bundles, paths, as_json)
 

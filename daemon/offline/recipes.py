@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from models.offline.history import History
 from models.offline.recipe import Recipe
 
 _MOST_BYTES = 1 << 16
@@ -53,8 +56,51 @@ def parse(text: str, where: str) -> Recipe:
     except yaml.YAMLError as error:
         raise RecipeError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        found = [f"{'.'.join(str(p) for p in e['loc'])} is {e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise RecipeError(f"{where}: {'; '.join(found)}") from error
+        found = "; ".join(_mistake(each) for each in error.errors())
+        raise RecipeError(f"{where}: {found}") from error
+
+
+def _mistake(error: Mapping[str, Any]) -> str:
+    """One of pydantic's errors, with its key; that of a section says itself which keys it is about."""
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{key} is not a known key"
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    if error["type"] == "value_error":
+        return f"{key}: {error['ctx']['error']}".removeprefix(": ")
+    return f"{key} is {error['input']!r}: {error['msg']}"
+
+
+def check(chosen: Sequence[Recipe], task: str, histories: Sequence[History]) -> None:
+    """See that every recipe can be trained on these readings, before the first one is.
+
+    Args:
+        chosen: The recipes of one command.
+        task: What the command trains: `reconstruct` or `classify`.
+        histories: The readings, at least one series.
+
+    Raises:
+        RecipeError: A recipe is of another task, two have one name, or a network cannot be built.
+    """
+    from models.architectures import build
+
+    if wrong := [r.name for r in chosen if r.task != task]:
+        raise RecipeError(
+            f"recipe {', '.join(wrong)} is not for this task ({task}); shipped are {', '.join(shipped())}"
+        )
+    names = [r.name for r in chosen]
+    if len(set(names)) != len(names):
+        name = max(names, key=names.count)
+        raise RecipeError(f"two recipes are named {name}, so their results would have one directory; change a name")
+    width, interval_s = histories[0].values.shape[1], histories[0].interval_s
+    for recipe in chosen:
+        classifies = recipe.task == "classify"
+        config = recipe.classifier(interval_s) if classifies else recipe.network.config(width, interval_s)
+        try:
+            build(recipe.network.architecture, config)
+        except ValueError as error:
+            raise RecipeError(f"recipe {recipe.name}: network: {error}") from error
 
 
 def to_yaml(recipe: Recipe) -> str:

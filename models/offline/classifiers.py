@@ -83,7 +83,8 @@ def material(
     """
     labels = [h.label for h in histories]
     if len(set(labels)) != len(labels):
-        raise HistoryError("two series have the same name, so they cannot be kept apart; rename a file")
+        name = max(labels, key=labels.count)
+        raise HistoryError(f"two series are named {name}, so they cannot be kept apart; rename a file")
     made, without = examples(histories, labelled, recipe.examples, recipe.network.window)
     present = sorted(set(made.series.tolist()))
     names = [labels[i] for i in present]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class NoDevice(ValueError):  # noqa: N818 - it names what is missing
     """The device asked for is not there."""
 
 
-def choose(device: Device) -> torch.device:
-    """The device; `auto` is the GPU where there is one.
+def choose(device: str) -> torch.device:
+    """The device of `auto`, `cpu` or `cuda`; `auto` is the GPU where there is one.
 
     Raises:
         NoDevice: `cuda` was asked for and there is none.

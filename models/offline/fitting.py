@@ -8,10 +8,11 @@ number of threads).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -101,7 +102,7 @@ def fit(
     recipe: TrainingRecipe,
     seed: int,
     checkpoint: Path | None = None,
-    fingerprint: str = "",
+    fingerprint: Mapping[str, str] = MappingProxyType({}),
     say: Say = lambda done, total, note: None,
 ) -> Progress:
     """Train `model` in place; it ends with the weights of its best pass.
@@ -112,7 +113,7 @@ def fit(
         recipe: How.
         seed: Of the order of the windows and of dropout.
         checkpoint: File that holds the state after each pass; one that is there is continued. None: none.
-        fingerprint: Names recipe and readings; a checkpoint of another one is refused.
+        fingerprint: What the weights depend on beside the code, by name; a checkpoint of anything else is refused.
         say: Told after every batch.
 
     Raises:
@@ -132,7 +133,13 @@ class _Run:
     """A training under way."""
 
     def __init__(
-        self, model: nn.Module, lesson: Lesson, recipe: TrainingRecipe, seed: int, path: Path | None, fingerprint: str
+        self,
+        model: nn.Module,
+        lesson: Lesson,
+        recipe: TrainingRecipe,
+        seed: int,
+        path: Path | None,
+        fingerprint: Mapping[str, str],
     ) -> None:
         self.model, self.lesson, self.recipe, self.seed = model, lesson, recipe, seed
         self.path, self.fingerprint = path, fingerprint
@@ -239,7 +246,7 @@ class _Run:
             arrays |= tensors_to_arrays(f"optimiser/{index}", state)
         p = self.progress
         meta = {
-            "fingerprint": self.fingerprint,
+            "fingerprint": dict(self.fingerprint),
             "epochs": [_jsonable(asdict(e)) for e in p.epochs],
             "best": p.best,
             "ended": p.ended,
@@ -252,9 +259,11 @@ class _Run:
         if found is None:
             return
         meta, arrays = found
-        if meta["fingerprint"] != self.fingerprint:
+        others = [name for name, own in self.fingerprint.items() if meta["fingerprint"].get(name) != own]
+        if others:
             raise CheckpointError(
-                f"{self.path}: is of another recipe, seed, device or readings; name another --out, or remove it"
+                f"{self.path}: is of another training, which differs in {', '.join(others)}; "
+                "name another --out, or remove it to begin again"
             )
         epochs = [Epoch(**_from_json(e)) for e in meta["epochs"]]
         self.progress = Progress(epochs, meta["best"], meta["ended"])

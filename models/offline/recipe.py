@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.architectures import ARCHITECTURES, LABELLED
 from models.context import Inputs, past_slots
 from models.network import NetworkConfig, Option, options
 
@@ -115,6 +116,16 @@ class Recipe(_Section):
     examples: ExampleRecipe = ExampleRecipe()
 
     @model_validator(mode="after")
+    def _of_its_task(self) -> Recipe:
+        name = self.network.architecture
+        if name in ARCHITECTURES and (name in LABELLED) != (self.task == "classify"):
+            fitting = [each for each in ARCHITECTURES if (each in LABELLED) == (self.task == "classify")]
+            raise ValueError(
+                f"network.architecture is {name}, which is not for task {self.task}; use one of {', '.join(fitting)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _servable(self) -> Recipe:
         scaled = self.network.options.get("scaled", False)
         if self.task == "classify" and self.examples.inputs == "value" and not scaled:
@@ -131,7 +142,8 @@ class Recipe(_Section):
         given = options({**n.options, "inputs": inputs})
         return NetworkConfig(window, 1, n.masked, n.copies, interval_s, given)
 
-    def fingerprint(self, seed: int, readings: str, device: str) -> str:
-        """SHA-256 of what the weights depend on, hexadecimal; `readings` is their digest."""
-        values = {"recipe": self.model_dump(exclude={"about"}), "seed": seed, "readings": readings, "device": device}
-        return hashlib.sha256(orjson.dumps(values, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    def fingerprint(self, seed: int, readings: str, device: str) -> dict[str, str]:
+        """What the weights depend on, each in a word; `readings` is their digest, as is the recipe's."""
+        values = orjson.dumps(self.model_dump(exclude={"about"}), option=orjson.OPT_SORT_KEYS)
+        recipe = hashlib.sha256(values).hexdigest()
+        return {"recipe": recipe, "seed": str(seed), "readings": readings, "device": device}

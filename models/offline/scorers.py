@@ -69,11 +69,14 @@ def prepare(histories: Sequence[History], recipe: Recipe) -> Prepared:
     Raises:
         HistoryError: The series differ in interval or width, or a part has no window.
     """
-    shapes = {(h.interval_s, h.values.shape[1]) for h in histories}
-    if len(shapes) != 1:
-        raise HistoryError(
-            f"series of different intervals or widths cannot share a network: {sorted(shapes)} (seconds, variables)"
-        )
+    one = histories[0]
+    for other in histories:
+        if (other.interval_s, other.values.shape[1]) != (one.interval_s, one.values.shape[1]):
+            raise HistoryError(
+                f"{other.label} has {other.values.shape[1]} variables every {other.interval_s} s, {one.label} "
+                f"{one.values.shape[1]} every {one.interval_s} s; a scorer's series have one interval and one width, "
+                "so train on each kind by itself, or on the columns that they share"
+            )
     first, last = span_of(histories)
     window = recipe.network.window
     parts = split_time(first, last, recipe.split, window)

@@ -183,14 +183,16 @@ def said(output: str) -> list[str]:
     return [line for line in output.splitlines() if not line.startswith("small:")]
 
 
-def kill_after_a_checkpoint(words: list[str], checkpoint: Path) -> None:
-    killed = subprocess.Popen(
-        [sys.executable, "-m", "daemon.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+def end_after_a_checkpoint(words: list[str], checkpoint: Path, by: signal.Signals) -> tuple[int, str]:
+    """Exit status and what it said on standard error."""
+    ended = subprocess.Popen(
+        [sys.executable, "-m", "daemon.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    while not checkpoint.exists() and killed.poll() is None:
+    while not checkpoint.exists() and ended.poll() is None:
         time.sleep(0.01)
-    killed.kill()
-    assert killed.wait() == -signal.SIGKILL
+    ended.send_signal(by)
+    said = ended.communicate()[1]
+    return ended.returncode, said
 
 
 def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path) -> None:
@@ -198,7 +200,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path) -> None:
     never stopped. What went wrong is said in one line each, and the checkpoint stays as it was."""
     recipe, file = small(tmp_path, 60), csv_file(tmp_path)
     words, checkpoint = command(recipe, file, tmp_path / "killed"), tmp_path / "killed" / "small" / CHECKPOINT
-    kill_after_a_checkpoint(words, checkpoint)
+    assert end_after_a_checkpoint(words, checkpoint, signal.SIGKILL)[0] == -signal.SIGKILL
     good = checkpoint.read_bytes()
 
     checkpoint.with_name(CHECKPOINT + ".tmp").unlink(missing_ok=True)  # of the killed run
@@ -217,6 +219,16 @@ def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path) -> None:
     assert run(*command(recipe, file, tmp_path / "whole"))[0] == 0
     whole, resumed = (read_bundle(tmp_path / name / "small" / BUNDLE) for name in ("whole", "killed"))
     assert whole == resumed
+
+
+def test_ctrl_c_says_that_the_command_goes_on(tmp_path: Path) -> None:
+    """One line with the directory of the checkpoints, and the exit status that shells give for an interrupt."""
+    out = tmp_path / "out"
+    words = command(small(tmp_path, 60), csv_file(tmp_path), out)
+    status, text = end_after_a_checkpoint(words, out / "small" / CHECKPOINT, signal.SIGINT)
+    assert status == 130
+    goes_on = f"tidegauge: interrupted; the same command goes on from the checkpoints in {out}"
+    assert said(text) == [goes_on]
 
 
 def test_a_replay_writes_its_report(tmp_path: Path) -> None:
@@ -250,3 +262,37 @@ def test_a_plain_install_says_what_to_install(
     assert code == 1
     assert output.strip().endswith(f"install tidegauge[offline], or run: {sys.executable} -m pip install {missing}")
     assert len(output.strip().splitlines()) == 1
+
+
+def test_a_recipe_that_cannot_be_trained_is_refused_before_any_training(tmp_path: Path) -> None:
+    """Of two recipes the second is wrong: one line says what, and nothing was written for the first."""
+    meter, good, out = csv_file(tmp_path), small(tmp_path, 1), tmp_path / "out"
+    bad = tmp_path / "bad.yaml"
+    for change, said in {
+        ("masked-autoencoder", "dense-9"): "architecture 'dense-9' is not known; use one of masked-autoencoder",
+        ("masked-autoencoder", "transformer-classifier"): "network.architecture is transformer-classifier, which is",
+        ("copies: 1", "copies: 1, options: {dim: 8}"): "architecture masked-autoencoder has no options",
+        ("window: 16", "windows: 16"): "network.windows is not a known key",
+        ("version: 1", ""): "version is missing",
+        ("batch: 16", "batch: many"): "training.batch is 'many': Input should be a valid integer",
+        ("", ""): "two recipes are named small",
+    }.items():
+        bad.write_text(
+            good.read_text().replace(*change).replace("name: small", "name: small" if change[0] == "" else "name: bad")
+        )
+        status, text = run("train", "autoencoder", meter, "--compare", good, bad, "--out", out)
+        assert status == 2, text
+        assert said in text
+        assert "Traceback" not in text
+        assert not out.exists()
+
+
+def test_a_refused_training_leaves_the_recipe_beside_its_checkpoint(tmp_path: Path) -> None:
+    """Another recipe of the same name is refused, and the directory still says what made its bundle."""
+    meter, first, out = csv_file(tmp_path), small(tmp_path, 1), tmp_path / "out"
+    assert run("train", "autoencoder", meter, "--recipe", first, "--out", out)[0] == 0
+    before = (out / "small" / "recipe.yaml").read_text()
+    status, text = run("train", "autoencoder", meter, "--recipe", small(tmp_path, 2), "--out", out)
+    assert status == 1
+    assert "differs in recipe" in text
+    assert (out / "small" / "recipe.yaml").read_text() == before

@@ -193,11 +193,13 @@ def test_a_loss_that_is_gone_ends_the_training() -> None:
 
 
 def test_a_checkpoint_of_another_training_or_damaged_is_refused(tmp_path: Path) -> None:
-    """The message names the file; nothing is trained over it."""
+    """The message names the file and what differs; nothing is trained over it."""
     path = tmp_path / "c"
     train_scorer([history()], recipe(), 0, CPU, path)
-    with pytest.raises(CheckpointError, match="another recipe"):
+    with pytest.raises(CheckpointError, match=r"c: is of another training, which differs in seed;"):
         train_scorer([history()], recipe(), 1, CPU, path)
+    with pytest.raises(CheckpointError, match="differs in recipe, readings;"):
+        train_scorer([history("b")], recipe(rate=0.03), 0, CPU, path)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)

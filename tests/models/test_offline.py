@@ -282,7 +282,7 @@ def test_no_series_is_in_two_parts() -> None:
         assert all(not a & b for i, a in enumerate(sets) for b in sets[i + 1 :])
         tested += sorted(sets[2]) if fold else []
     assert sorted(tested) == [0, 1, 2, 3, 4]
-    with pytest.raises(HistoryError, match="same name"):
+    with pytest.raises(HistoryError, match="two series are named a,"):
         material([history(), history()], [[], []], classes(), None)
 
 

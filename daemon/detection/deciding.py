@@ -1,4 +1,4 @@
-"""Is this reading anomalous, why, and what does that do to its series' episode? Rules, rarity, hysteresis, refractory.
+"""Is this reading anomalous, why, what does that do to its series' episode, and what is learned from it?
 
 One compiled pass over placed readings in order, after their windows were scored.
 """
@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from daemon.detection import variables
 from daemon.detection.calibrating import Rates, calibrate, measure
-from daemon.detection.novelty import is_novel
+from daemon.detection.hysteresis import end_adopted, follow_episode
 from daemon.detection.outlier import is_outlier
+from daemon.detection.rules import FLATLINE, LIMIT, MODEL, NOVELTY, broken_rules
 from daemon.detection.statistics import NEVER, Parameters, advance, usual_error
 from daemon.engine.compiled import compiled
 from daemon.engine.placing import Entries
@@ -23,33 +24,8 @@ from daemon.learning.drift import Errors, collect
 from daemon.learning.regime import Adoption
 from daemon.learning.reservoir import Reservoir, add, is_sampled, release, set_apart
 
-MODEL, NOVELTY, LIMIT, FLATLINE = 1, 2, 4, 8  # bits, in the order of events.REASONS
-NOTHING, OPENED, CHANGED, CLOSED, PEAK = 0, 1, 2, 3, 4
-ALARMED, KNOWN = 1, 2  # of an open episode: something in it is rare, or it goes on by a remembered fault alone
-
-CLOSE_AFTER = 3  # slots in a row below the closing bound
-CLOSE_BELOW = 0.5  # of the threshold
-FLAT_FACTOR = 4  # times the longest constant run of the series' own history
-FLAT_LEAST = 24  # slots
 BOUNDS = 4.0  # usual errors between the expected value and its bounds
 RULE_SCORE = 1.001  # a rule's score: one alert on "score > 1" sees every anomaly
-CLEARLY_WORSE = 1.0  # rarity above the last one said
-
-
-POLICY = np.dtype(
-    [
-        ("threshold", "f8"),  # of rarity
-        ("refractory", "i8"),  # slots
-        ("side", "i8"),  # 1 only above the expected value, -1 only below it, 0 both
-        ("least", "f8"),  # distance from the expected value
-        ("least_share", "f8"),  # the same as a share of it
-        ("lowest", "f8"),  # physical range; infinite where there is none
-        ("greatest", "f8"),
-        ("scarcity", "f8"),  # of novelty, as `novelty.is_novel` takes it
-        ("novelty", "f8"),  # the budget's share for it, likewise
-    ]
-)
-"""What deciding needs of the alert settings: one record for the stream, then one for each exception."""
 
 
 class Scored(NamedTuple):
@@ -97,46 +73,6 @@ class Decisions(NamedTuple):
             around=np.zeros((n, width)),
             surprise=np.zeros((n, width)),
         )
-
-
-@compiled
-def _broken_rules(a: Arrays, r: Rates, row: int, value: Any, policy: Any, gap: bool) -> int:
-    """Reasons that need no network: outside the physical range, outside all seen, constant for too long."""
-    s = a.rows[row]
-    reasons = 0
-    constant = not gap
-    for f in range(len(value)):
-        v = value[f]
-        constant = constant and v == a.value[row, f]
-        if v < policy.lowest or v > policy.greatest:
-            reasons |= LIMIT
-        if s.status == READY:
-            span = a.high[row, f] - a.low[row, f]
-            if span > 0.0:
-                outside = max(v - a.high[row, f], a.low[row, f] - v) / span
-                if is_novel(s.calibration, r, outside, policy.scarcity, policy.novelty):
-                    reasons |= NOVELTY
-            a.low[row, f] = min(a.low[row, f], v)
-            a.high[row, f] = max(a.high[row, f], v)
-        a.value[row, f] = v
-    return reasons | _constant_run(s, constant)
-
-
-@compiled
-def _constant_run(s: Any, constant: bool) -> int:
-    """Count a constant run; FLATLINE where it is far longer than any in the series' own history."""
-    if constant:
-        s.run += 1
-    else:
-        if (s.reasons & FLATLINE) == 0:
-            s.longest_run = max(s.longest_run, s.run)
-        s.run = 1
-        s.frozen_run = 0
-    if s.status != READY:
-        s.frozen_run = 1
-        return 0
-    too_long = s.run >= max(FLAT_LEAST, FLAT_FACTOR * s.longest_run)
-    return FLATLINE if too_long and s.frozen_run == 0 else 0
 
 
 @compiled
@@ -188,75 +124,57 @@ def _matters(a: Arrays, row: int, value: Any, policy: Any) -> bool:
 
 
 @compiled
-def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
-    """One notification an episode, held back by the refractory time unless clearly worse than the last one was."""
-    if s.notified != NEVER and slot - s.notified < refractory and rarity <= s.notified_peak + CLEARLY_WORSE:
-        return False
-    s.notified = slot
-    s.notified_peak = rarity
-    return True
+def _judge(
+    a: Arrays,
+    p: Parameters,
+    r: Rates,
+    policy: Any,
+    e: Entries,
+    i: int,
+    scored: Scored,
+    hours: Any,
+    to: Learned,
+    reasons: int,
+    out: Decisions,
+) -> tuple[float, int, int, bool]:
+    """Decide on entry `i`, which has a window, by the networks' errors; `rank`, `rarity`, bounds are written to `out`.
 
+    Args:
+        a, p, r, e, scored, hours, to: As for `decide`.
+        policy: The series' record.
+        i: The entry.
+        reasons: Bits of the rules it breaks.
+        out: Written.
 
-@compiled
-def _follow_episode(s: Any, slot: int, reasons: int, known: bool, rarity: float, policy: Any) -> tuple[int, bool]:
-    """Open, change or close the series' episode; `(code, notify)`. `known`: a remembered fault is the only reason."""
-    if known:
-        return _follow_known(s, slot, reasons, rarity, policy), False
-    if reasons == 0:
-        return _follow_calm(s, rarity, policy), False
-    return _follow_alarm(s, slot, reasons, rarity, policy)
-
-
-@compiled
-def _follow_calm(s: Any, rarity: float, policy: Any) -> int:
-    """Close the series' episode after calm slots enough; the code."""
-    if s.episode == 0:
-        return NOTHING
-    s.quiet = s.quiet + 1 if rarity < CLOSE_BELOW * policy.threshold else 0
-    if s.quiet < CLOSE_AFTER:
-        return NOTHING
-    s.episode, s.reasons = 0, 0
-    return CLOSED
-
-
-@compiled
-def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -> tuple[int, bool]:
-    """Open or change the series' episode where a reading is anomalous for what it is; `(code, notify)`."""
-    s.quiet = 0
-    s.ended = slot
-    if s.episode != ALARMED:
-        code = OPENED if s.episode == 0 else CHANGED
-        s.peak = rarity if s.episode == 0 else max(s.peak, rarity)
-        s.episode, s.alarmed, s.reasons, s.said = ALARMED, slot, s.reasons | reasons, rarity
-        return code, _may_notify(s, slot, rarity, policy.refractory)
-    peak = rarity > s.peak
-    if s.notified >= s.alarmed:
-        s.notified_peak = max(s.notified_peak, rarity)
-    s.peak = max(s.peak, rarity)
-    if reasons & ~s.reasons or rarity > s.said + CLEARLY_WORSE:
-        s.reasons |= reasons
-        s.said = max(s.said, rarity)
-        return CHANGED, s.notified < s.alarmed and _may_notify(s, slot, rarity, policy.refractory)
-    return (PEAK if peak else NOTHING), False
-
-
-@compiled
-def _follow_known(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -> int:
-    """Open or go on with an episode of a fault that is remembered, which was said when it was new; the code.
-
-    It may last for days. What is rare in itself meanwhile, after as long a calm as closes an episode, is a new alarm.
+    Returns:
+        `(error, reasons, fault, known)`: its error, all its reasons, what `regime` is to know of it, and whether a
+        remembered fault is the only reason.
     """
-    s.ended = slot
-    if s.episode == 0:
-        s.episode, s.reasons, s.peak, s.quiet = KNOWN, reasons, rarity, 0
-        return OPENED
-    s.quiet = s.quiet + 1 if s.episode == ALARMED and rarity < CLOSE_BELOW * policy.threshold else 0
-    if s.quiet == CLOSE_AFTER:
-        s.episode, s.quiet = KNOWN, 0
-    if rarity <= s.peak:
-        return NOTHING
-    s.peak = rarity
-    return PEAK
+    row, k, value = e.row[i], e.window[i], e.value[i]
+    s = a.rows[row]
+    rescaling.carry_over(s, a.usual[row], to.scale)
+    around, surprise = out.around[i], out.surprise[i]
+    rank, rarity, error = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], around, surprise)
+    out.rank[i], out.rarity[i] = rank, rarity
+    back = regime.is_back(s.regime, error, s.episode != 0) and to.adoption.after > 0
+    fault = regime.RARE if rarity >= policy.threshold else regime.BACK if back else 0
+    outlier = is_outlier(s.calibration, r, error, policy.scarcity, policy.novelty)
+    if fault != 0 or outlier:
+        reasons |= MODEL
+    if reasons & (MODEL | NOVELTY) and not _matters(a, row, value, policy):
+        reasons &= ~(MODEL | NOVELTY)
+        fault = 0
+    return error, reasons, fault, fault == regime.BACK and reasons == MODEL and not outlier
+
+
+@compiled
+def _note(s: Any, reasons: int, rank: float, rarity: float, policy: Any) -> None:
+    """Write a reading's numbers to its series' record, and count its reasons."""
+    s.rank, s.rarity = rank, rarity
+    s.score = max(rarity / policy.threshold, RULE_SCORE) if reasons else rarity / policy.threshold
+    for bit in range(4):
+        if reasons >> bit & 1:
+            s.anomalies[bit] += 1
 
 
 @compiled
@@ -290,16 +208,6 @@ def _learn(s: Any, row: int, slot: int, error: float, fault: int, x: Any, observ
         else:
             add(to.reservoir, x, observed, slot)
     return since
-
-
-@compiled
-def _adopted(s: Any, code: int) -> int:
-    """What happens to the episode of a series whose new regime is adopted: it ends."""
-    s.anomalies[5] += 1
-    if s.episode == 0 or code == OPENED:
-        return code
-    s.episode, s.reasons, s.quiet = 0, 0, 0
-    return CLOSED
 
 
 @compiled
@@ -337,36 +245,19 @@ def decide(
         row, slot, k = e.row[i], e.slot[i], e.window[i]
         s = a.rows[row]
         policy = policies[s.policy]
-        reasons = _broken_rules(a, r, row, e.value[i], policy, s.readings <= 1)
-        rank, rarity, error, fault, outlier = 0.0, 0.0, 0.0, 0, False
+        reasons = broken_rules(a, r, row, e.value[i], policy, s.readings <= 1)
+        out.rank[i], out.rarity[i], error, fault, known = 0.0, 0.0, 0.0, 0, False
         if k >= 0:
-            rescaling.carry_over(s, a.usual[row], to.scale)
-            around, surprise = out.around[i], out.surprise[i]
-            rank, rarity, error = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], around, surprise)
-            back = regime.is_back(s.regime, error, s.episode != 0) and to.adoption.after > 0
-            fault = regime.RARE if rarity >= policy.threshold else regime.BACK if back else 0
-            outlier = is_outlier(s.calibration, r, error, policy.scarcity, policy.novelty)
-            if fault != 0 or outlier:
-                reasons |= MODEL
-            if reasons & (MODEL | NOVELTY) and not _matters(a, row, e.value[i], policy):
-                reasons &= ~(MODEL | NOVELTY)
-                fault = 0
+            error, reasons, fault, known = _judge(a, p, r, policy, e, i, scored, hours, to, reasons, out)
         elif s.status == READY:
             unscored += 1
-        s.rank, s.rarity = rank, rarity
-        s.score = max(rarity / policy.threshold, RULE_SCORE) if reasons else rarity / policy.threshold
-        for bit in range(4):
-            if reasons >> bit & 1:
-                s.anomalies[bit] += 1
-        known = fault == regime.BACK and reasons == MODEL and not outlier
-        out.code[i], out.notify[i] = _follow_episode(s, slot, reasons, known, rarity, policy)
+        _note(s, reasons, out.rank[i], out.rarity[i], policy)
+        out.code[i], out.notify[i] = follow_episode(s, slot, reasons, known, out.rarity[i], policy)
         if s.status == READY:
             measure(r, slot, reasons != 0 and not known and s.alarmed == slot)
-        out.reasons[i], out.rarity[i], out.rank[i] = reasons, rarity, rank
-        out.ended[i] = s.ended
-        out.regime[i] = NEVER
+        out.reasons[i], out.ended[i], out.regime[i] = reasons, s.ended, NEVER
         if k >= 0:
             out.regime[i] = _learn(s, row, slot, error, fault, e.x[k], e.observed[k], to)
             if out.regime[i] != NEVER:
-                out.code[i] = _adopted(s, out.code[i])
+                out.code[i] = end_adopted(s, out.code[i])
     return unscored

@@ -15,7 +15,21 @@ import numpy.typing as npt
 from daemon.config.alert_settings import AlertSettings
 from daemon.config.settings import StreamSettings
 from daemon.detection.calibrating import MONTH_S
-from daemon.detection.deciding import POLICY
+
+POLICY = np.dtype(
+    [
+        ("threshold", "f8"),  # of rarity
+        ("refractory", "i8"),  # slots
+        ("side", "i8"),  # 1 only above the expected value, -1 only below it, 0 both
+        ("least", "f8"),  # distance from the expected value
+        ("least_share", "f8"),  # the same as a share of it
+        ("lowest", "f8"),  # physical range; infinite where there is none
+        ("greatest", "f8"),
+        ("scarcity", "f8"),  # of novelty, as `novelty.is_novel` takes it
+        ("novelty", "f8"),  # the budget's share for it, likewise
+    ]
+)
+"""What deciding needs of the alert settings: one record for the stream, then one for each exception."""
 
 NOVELTY_SHARE, NOVELTY_MOST = 0.5, 0.5  # of the budget; episodes a month
 _SIDES = {"both": 0, "above": 1, "below": -1}

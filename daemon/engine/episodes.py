@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.detection.deciding import CHANGED, CLOSED, NOTHING, OPENED, PEAK, RULE_SCORE, Decisions, Scored
+from daemon.detection.deciding import RULE_SCORE, Decisions, Scored
+from daemon.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED, PEAK
 from daemon.detection.statistics import NEVER
 from daemon.detection.variables import POWER
 from daemon.engine.events import REASONS, Event, event_id

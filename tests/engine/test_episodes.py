@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon.detection.deciding import CHANGED, CLOSED, MODEL, NOTHING, OPENED, PEAK, POLICY, _follow_episode
+from daemon.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED, PEAK, follow_episode
+from daemon.detection.policies import POLICY
+from daemon.detection.rules import MODEL
 from daemon.detection.statistics import NEVER
 from daemon.engine.engine import Engine
 from daemon.engine.events import Event, event_id
@@ -102,7 +104,7 @@ def follow(rarities: list[float], refractory: int = 1000, known: range = range(0
     for slot, rarity in enumerate(rarities):
         rare = rarity >= 3.0
         back = slot in known and not rare
-        out.append(_follow_episode(row[0], slot, MODEL if rare or back else 0, back, rarity, policy))
+        out.append(follow_episode(row[0], slot, MODEL if rare or back else 0, back, rarity, policy))
     return out
 
 

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from daemon.config.alert_settings import AlertSettings
-from daemon.detection.deciding import FLAT_FACTOR, FLAT_LEAST
 from daemon.detection.policies import scarcity, threshold
+from daemon.detection.rules import FLAT_FACTOR, FLAT_LEAST
 from daemon.engine.engine import Engine
 from daemon.engine.events import Event
 from daemon.engine.inputs import Configured, Promoted

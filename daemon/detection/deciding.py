@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from daemon.detection import variables
 from daemon.detection.calibrating import Rates, calibrate, measure
+from daemon.detection.hours import usual_error
 from daemon.detection.hysteresis import end_adopted, follow_episode
 from daemon.detection.outlier import is_outlier
+from daemon.detection.parameters import Parameters
 from daemon.detection.rules import FLATLINE, LIMIT, MODEL, NOVELTY, broken_rules
-from daemon.detection.statistics import NEVER, Parameters, advance, usual_error
+from daemon.detection.statistics import NEVER, advance
 from daemon.engine.compiled import compiled
 from daemon.engine.placing import Entries
 from daemon.engine.series import READY, Arrays

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from daemon.config.settings import StreamSettings
 from daemon.detection import calibrating
 from daemon.detection.deciding import Decisions, Learned, Scored, decide
+from daemon.detection.parameters import Parameters
 from daemon.detection.policies import policies
-from daemon.detection.statistics import NEVER, Parameters
+from daemon.detection.statistics import NEVER
 from daemon.engine.episodes import Episodes
 from daemon.engine.events import Event
 from daemon.engine.placing import Entries

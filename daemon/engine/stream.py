@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
 from daemon.detection import calibrating
+from daemon.detection.parameters import Parts, parameters
 from daemon.detection.policies import policy_of
-from daemon.detection.statistics import NEVER, Parts, parameters
+from daemon.detection.statistics import NEVER
 from daemon.engine import placing
 from daemon.engine.aggregating import MODES, Combined, combine, finish
 from daemon.engine.arrivals import Arrivals

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.detection import variables
-from daemon.detection.statistics import NEVER, Parameters, advance, begin
+from daemon.detection.parameters import Parameters
+from daemon.detection.statistics import NEVER, advance, begin
 from daemon.engine.compiled import compiled
 from daemon.engine.placing import GREATEST, LOWEST, MOST_MISSING, fill_window
 from daemon.engine.series import QUEUED, READY, WARMING, Arrays, SeriesTable

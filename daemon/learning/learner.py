@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
-from daemon.detection.statistics import NEVER, Parameters
+from daemon.detection.parameters import Parameters
+from daemon.detection.statistics import NEVER
 from daemon.engine.series import QUEUED, READY, SeriesTable
 from daemon.engine.slots import SlotClock
 from daemon.engine.training_port import FailureReason, Trainer

@@ -73,7 +73,7 @@ def carry_over(s: Record, usual: Any, scale: Any) -> None:
 
 @compiled
 def _statistics(s: Record, newest: float, window: float) -> None:
-    """All of `daemon.detection.statistics` that is in units of errors."""
+    """All of the series' `statistics.STATISTICS` that is in units of errors."""
     _hours(s.newest_hours, newest)
     _hours(s.rms_hours, window)
     _cap(s.newest_cap, newest)

@@ -9,27 +9,18 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from daemon.detection import statistics
-from daemon.detection.statistics import (
-    CAP,
+from daemon.detection.caps import CAP, cap_push, cap_value
+from daemon.detection.hours import TIME_OF_DAY, normalise, usual_error
+from daemon.detection.likelihoods import (
     LIKELIHOOD_1,
     LIKELIHOOD_10,
     LIKELIHOOD_30,
-    STATISTICS,
-    TAIL,
-    TIME_OF_DAY,
-    Parameters,
-    advance,
-    begin,
-    cap_push,
-    cap_value,
     likelihood,
     minus_log10_normal_tail,
-    normalise,
-    parameters,
-    tail,
-    usual_error,
 )
+from daemon.detection.parameters import Parameters, parameters
+from daemon.detection.statistics import STATISTICS, advance, begin
+from daemon.detection.tails import EVERY, TAIL, tail
 
 
 def record(dtype: np.dtype[Any]) -> Any:
@@ -126,7 +117,7 @@ def exact_tail(values: np.ndarray, p: Parameters) -> np.ndarray:
     """Peaks over threshold with the whole sliding history."""
     out, u, gamma = [], None, 1.0
     for n, value in enumerate(values):
-        if n >= p.tail_start and (u is None or n % statistics.EVERY == 0):
+        if n >= p.tail_start and (u is None or n % EVERY == 0):
             history = values[max(0, n - p.tail_history) : n]
             u = np.quantile(history, 1 - p.tail_fraction)
             excess = history[history > u] - u

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.detection.statistics import advance, begin, parameters
+from daemon.detection.parameters import parameters
+from daemon.detection.statistics import advance, begin
 from daemon.engine.engine import Engine
 from daemon.engine.inputs import Promoted
 from daemon.engine.series import SERIES

@@ -17,10 +17,11 @@ from daemon.detection.hysteresis import end_adopted, follow_episode
 from daemon.detection.outlier import is_outlier
 from daemon.detection.parameters import Parameters
 from daemon.detection.rules import FLATLINE, LIMIT, MODEL, NOVELTY, broken_rules
-from daemon.detection.statistics import NEVER, advance
+from daemon.detection.statistics import advance
 from daemon.engine.compiled import compiled
 from daemon.engine.placing import Entries
 from daemon.engine.series import READY, Arrays
+from daemon.engine.slots import NEVER
 from daemon.learning import regime, rescaling
 from daemon.learning.drift import Errors, collect
 from daemon.learning.regime import Adoption

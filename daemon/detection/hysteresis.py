@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from daemon.detection.statistics import NEVER
 from daemon.engine.compiled import compiled
+from daemon.engine.slots import NEVER
 
 NOTHING, OPENED, CHANGED, CLOSED, PEAK = 0, 1, 2, 3, 4
 ALARMED, KNOWN = 1, 2  # of an open episode: something in it is rare, or it goes on by a remembered fault alone

@@ -22,7 +22,6 @@ Record = Any
 """A numpy record: one series' state of one unit. Numba knows its fields; mypy does not."""
 
 LEVEL_SHARE = 0.25  # of the level's tail in the rarity
-NEVER = -(1 << 40)
 
 STATISTICS = np.dtype(
     [

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon.detection.statistics import NEVER
 from daemon.engine.compiled import compiled
 from daemon.engine.series import Arrays
+from daemon.engine.slots import NEVER
 
 MEAN, SUM, LAST = 1, 2, 3
 MODES = {"none": 0, "mean": MEAN, "sum": SUM, "last": LAST}

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
-from daemon.detection.statistics import NEVER
 from daemon.engine import placing
 from daemon.engine.events import Event
 from daemon.engine.placing import Entries, Rules, Silences
 from daemon.engine.series import SeriesTable
 from daemon.engine.silence import Silence
+from daemon.engine.slots import NEVER
 
 CHUNK = 8192  # readings placed and scored at once
 CHUNK_NUMBERS = 1 << 21  # numbers in the windows of one chunk

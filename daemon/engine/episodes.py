@@ -11,12 +11,11 @@ import numpy.typing as npt
 
 from daemon.detection.deciding import RULE_SCORE, Decisions, Scored
 from daemon.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED, PEAK
-from daemon.detection.statistics import NEVER
 from daemon.detection.variables import POWER
 from daemon.engine.events import REASONS, Event, event_id
 from daemon.engine.placing import Entries
 from daemon.engine.series import SeriesTable
-from daemon.engine.slots import SlotClock
+from daemon.engine.slots import NEVER, SlotClock
 
 Networks = Callable[[int, int], list[tuple[str, float]]]
 """Takes a window's index and its newest slot; names an ensemble's networks with their shares of its error."""

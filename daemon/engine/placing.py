@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon.detection.statistics import NEVER
 from daemon.engine.compiled import compiled
 from daemon.engine.series import FREE, READY, Arrays
+from daemon.engine.slots import NEVER
 
 NEW, LATE, DUPLICATE, TOO_OLD, BASELINE = 0, 1, 2, 3, 4
 SILENT, BACK = 0, 1

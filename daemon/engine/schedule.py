@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
-from daemon.detection.statistics import NEVER
 from daemon.engine.series import FREE, WARMING, SeriesTable
+from daemon.engine.slots import NEVER
 from daemon.learning.learner import Learner
 
 NOTHING_DUE = 1 << 40

@@ -13,12 +13,11 @@ from daemon.detection import calibrating
 from daemon.detection.deciding import Decisions, Learned, Scored, decide
 from daemon.detection.parameters import Parameters
 from daemon.detection.policies import policies
-from daemon.detection.statistics import NEVER
 from daemon.engine.episodes import Episodes
 from daemon.engine.events import Event
 from daemon.engine.placing import Entries
 from daemon.engine.series import SeriesTable
-from daemon.engine.slots import SlotClock
+from daemon.engine.slots import NEVER, SlotClock
 from daemon.learning.learner import Learner
 from daemon.learning.regime import Adoption
 

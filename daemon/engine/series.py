@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.detection.calibrating import CALIBRATION
-from daemon.detection.statistics import NEVER, STATISTICS
+from daemon.detection.statistics import STATISTICS
+from daemon.engine.slots import NEVER
 from daemon.learning.regime import REGIME
 
 FREE, WARMING, QUEUED, READY = 0, 1, 2, 3

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from daemon.detection.statistics import NEVER
 from daemon.engine.events import Event, event_id
 from daemon.engine.placing import BACK, Silences
 from daemon.engine.series import SeriesTable
+from daemon.engine.slots import NEVER
 
 GROUP_LEAST = 5  # series that fall silent together
 GROUP_FRACTION = 0.2  # of the stream's series

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+NEVER = -(1 << 40)  # the slot of what has not happened yet
+
 
 class SlotClock:
     """Slot arithmetic of one stream. Slot n begins n intervals after the epoch.

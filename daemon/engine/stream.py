@@ -11,7 +11,6 @@ from daemon.config.settings import StreamSettings
 from daemon.detection import calibrating
 from daemon.detection.parameters import Parts, parameters
 from daemon.detection.policies import policy_of
-from daemon.detection.statistics import NEVER
 from daemon.engine import placing
 from daemon.engine.aggregating import MODES, Combined, combine, finish
 from daemon.engine.arrivals import Arrivals
@@ -23,7 +22,7 @@ from daemon.engine.schedule import Schedule
 from daemon.engine.scoring import Scoring
 from daemon.engine.series import NO_SERIES, UNKNOWN, SeriesTable
 from daemon.engine.silence import Silence
-from daemon.engine.slots import SlotClock
+from daemon.engine.slots import NEVER, SlotClock
 from daemon.engine.training_port import Trainer
 from daemon.learning import joining, reservoir
 from daemon.learning.learner import Learner

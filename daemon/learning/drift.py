@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from river.drift import ADWIN
 
-from daemon.detection.statistics import NEVER
 from daemon.engine.compiled import compiled
+from daemon.engine.slots import NEVER
 
 MOST_SERIES = 64  # of a stream whose series are watched one by one
 MOST_EVERY = 256  # slots between two looks at most

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from daemon.detection import variables
 from daemon.detection.parameters import Parameters
-from daemon.detection.statistics import NEVER, advance, begin
+from daemon.detection.statistics import advance, begin
 from daemon.engine.compiled import compiled
 from daemon.engine.placing import GREATEST, LOWEST, MOST_MISSING, fill_window
 from daemon.engine.series import QUEUED, READY, WARMING, Arrays, SeriesTable
-from daemon.engine.slots import SlotClock
+from daemon.engine.slots import NEVER, SlotClock
 from daemon.learning import regime
 from daemon.learning.reservoir import Reservoir, add, is_sampled
 from daemon.learning.serving import Serving

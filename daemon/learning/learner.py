@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
 from daemon.detection.parameters import Parameters
-from daemon.detection.statistics import NEVER
 from daemon.engine.series import QUEUED, READY, SeriesTable
-from daemon.engine.slots import SlotClock
+from daemon.engine.slots import NEVER, SlotClock
 from daemon.engine.training_port import FailureReason, Trainer
 from daemon.learning import joining, reservoir
 from daemon.learning.drift import Drift

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
-from daemon.detection.statistics import NEVER
 from daemon.engine.series import READY, SeriesTable
-from daemon.engine.slots import SlotClock
+from daemon.engine.slots import NEVER, SlotClock
 from daemon.learning import rescaling, reservoir
 from daemon.learning.drift import Drift
 from daemon.learning.gating import Gate, Judged, Probation, RolledBack

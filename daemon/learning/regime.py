@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from daemon.engine.compiled import compiled
+from daemon.engine.slots import NEVER
 
 Record = Any
 """A numpy record; numba knows its fields, mypy does not."""
 
-NEVER = -(1 << 40)
 QUANTILE = 0.9  # of the errors: the usual one
 RATE = 0.02  # of the level a quantile moves in one reading
 NEARBY = 0.4  # weight of the newest error in the nearby one: three readings or so

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.detection.calibrating import measured_rate
-from daemon.detection.statistics import NEVER
 from daemon.engine.counters import ENGINE_REJECTIONS
 from daemon.engine.engine import Engine
 from daemon.engine.events import REASONS
 from daemon.engine.placing import COUNTER_RESETS
 from daemon.engine.series import FREE, STATUS
+from daemon.engine.slots import NEVER
 from daemon.engine.stream import Stream
 
 

@@ -10,11 +10,11 @@ import pytest
 from daemon.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED, PEAK, follow_episode
 from daemon.detection.policies import POLICY
 from daemon.detection.rules import MODEL
-from daemon.detection.statistics import NEVER
 from daemon.engine.engine import Engine
 from daemon.engine.events import Event, event_id
 from daemon.engine.inputs import Promoted
 from daemon.engine.series import SERIES
+from daemon.engine.slots import NEVER
 from tests.engine.making import FIRST, INTERVAL, STREAM, PureTrainer, Row, bundle, engine, feed, noise
 
 LIMITED = {"limits": {"min": 0, "max": 100}}

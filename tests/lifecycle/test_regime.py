@@ -7,8 +7,9 @@ import pytest
 
 from daemon.engine.engine import Engine
 from daemon.engine.events import Event
+from daemon.engine.slots import NEVER
 from daemon.learning import regime, reservoir
-from daemon.learning.regime import BACK, NEVER, RARE, REGIME, Adoption
+from daemon.learning.regime import BACK, RARE, REGIME, Adoption
 from tests.engine.making import FIRST, PureTrainer, engine, feed, noise, row_of, the
 
 ADOPTION = Adoption(after=7 * 48, day=48)

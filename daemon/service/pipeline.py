@@ -7,7 +7,6 @@ a turn takes at most one chunk of each place, so memory does not depend on how m
 from __future__ import annotations
 
 import logging
-import queue
 import sys
 import threading
 import time
@@ -15,16 +14,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-from adapters.base import REJECTIONS
 from daemon.config.settings import Settings
 from daemon.engine.inputs import Tick
 from daemon.engine.training_port import Trainer
 from daemon.metrics.collector import Durations, Picture
-from daemon.metrics.snapshot import take
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.remembering import StoppedError
 from daemon.runtime.warming import warm
 from daemon.service.delivery import Delivery
+from daemon.service.jobs import Jobs
+from daemon.service.picturing import picture_of
 from daemon.service.sourcing import Sourcing
 from daemon.store import Store, StoreError, StoreFull
 from daemon.store.faults import Reached, nowhere
@@ -34,9 +33,6 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.1  # wait after a turn without work
 FULL_S = 1.0  # wait after a turn that found no room on the disk
 PUBLISH_S = 0.5  # least time between two pictures while there is work
-
-Job = Callable[["Pipeline"], None]
-"""Work that another thread wants done between two turns."""
 
 
 def wall_ms() -> int:
@@ -79,8 +75,7 @@ class Pipeline:
         self.finished = threading.Event()
         self.error: BaseException | None = None
         self._stdout = stdout or sys.stdout.buffer
-        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._posted: set[Job] = set()
+        self._jobs: Jobs[Pipeline] = Jobs()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._sourcing = Sourcing(settings)
         self.process: Mapping[str, object] = {}
@@ -90,11 +85,9 @@ class Pipeline:
 
     # -- any thread --------------------------------------------------------------------------------------------------
 
-    def post(self, job: Job) -> None:
+    def post(self, job: Callable[[Pipeline], None]) -> None:
         """Have `job` run between two turns; once, however often it was posted while it waited."""
-        if job not in self._posted:
-            self._posted.add(job)
-            self._jobs.put(job)
+        self._jobs.post(job)
         self._wake.set()
 
     def stop(self) -> None:
@@ -174,7 +167,7 @@ class Pipeline:
 
     def turn(self) -> bool:
         """One turn; returns whether there was anything to do."""
-        worked = self._run_jobs()
+        worked = self._jobs.run(self)
         taken = self._sourcing.take(wall_ms())
         if taken:
             worked = True
@@ -191,17 +184,6 @@ class Pipeline:
         if not worked or self.beat - self._published > PUBLISH_S:
             self._publish()
         return worked
-
-    def _run_jobs(self) -> bool:
-        worked = False
-        while True:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return worked
-            self._posted.discard(job)
-            job(self)
-            worked = True
 
     def _wait_for_room(self, error: StoreFull) -> None:
         """Called by the store until there is room: scoring pauses, nothing is lost, `ready` says so."""
@@ -289,16 +271,7 @@ class Pipeline:
         self.picture, self._published = self._picture(), time.monotonic()
 
     def _picture(self) -> Picture:
-        durable = self._durable
-        return Picture(
-            streams={} if durable is None else take(durable.engine, REJECTIONS, durable.version),
-            sources=self._sourcing.status(),
-            store={} if durable is None else _gauges(durable),
-            process=self._process(),
-            taken_at=time.time(),
-            max_series=self.settings.metrics.max_series,
-            durations=self.durations,
-        )
+        return picture_of(self._durable, self._sourcing, self.settings, self.durations, self._process())
 
     def _process(self) -> dict[str, Any]:
         return {
@@ -306,7 +279,7 @@ class Pipeline:
             "full": self._full,
             "started_at": self._started_at,
             "turns": self._turns,
-            "queue_depth": self._jobs.qsize(),
+            "queue_depth": len(self._jobs),
             **self.process,
         }
 
@@ -314,16 +287,3 @@ class Pipeline:
         self._sourcing.close()
         if self._delivery is not None:
             self._delivery.close()
-
-
-def _gauges(durable: DurableEngine) -> dict[str, Any]:
-    store = durable.store
-    return {
-        "checkpoint_at_ms": store.checkpoint_at_ms,
-        "checkpoint_bytes": store.checkpoint_bytes,
-        "checkpoint_failures": store.checkpoint_failures,
-        "checkpoint_mismatches": store.checkpoint_mismatches,
-        "quarantined": store.quarantined,
-        "journal_seq": durable.seq,
-        "state_dir": str(store.directory),
-    }

@@ -19,6 +19,19 @@ CHUNK = 8192  # readings placed and scored at once
 CHUNK_NUMBERS = 1 << 21  # numbers in the windows of one chunk
 
 
+class Arrived(NamedTuple):
+    """N readings in order of arrival."""
+
+    row: npt.NDArray[np.int32]  # (N,) of its series
+    slot: npt.NDArray[np.int64]  # (N,)
+    shift: npt.NDArray[np.int64]  # (N,) slots to add where its own is taken: a local hour that repeats
+    value: npt.NDArray[np.float64]  # (N, F)
+
+    def part(self, chosen: slice | npt.NDArray[np.bool_]) -> Arrived:
+        """The chosen ones."""
+        return Arrived(self.row[chosen], self.slot[chosen], self.shift[chosen], self.value[chosen])
+
+
 class Placed(NamedTuple):
     """What became of a chunk's readings."""
 
@@ -51,26 +64,21 @@ class Arrivals:
         """Take over new settings."""
         self._rules = Rules(settings.gap_after, settings.lateness, settings.kind == "counter")
 
-    def place(
-        self,
-        rows: npt.NDArray[np.int32],
-        slots: npt.NDArray[np.int64],
-        shift: npt.NDArray[np.int64],
-        values: npt.NDArray[np.float64],
-    ) -> Placed:
-        """Place at most `size` readings, in order; `values` of counters are changed into increases."""
+    def place(self, readings: Arrived) -> Placed:
+        """Place at most `size` readings, in order; values of counters are changed into increases."""
         if self._entries is None:
             self._entries = Entries.room(self.size, self.table.window, self.table.width)
-        verdicts, found = np.empty(len(rows), np.int8), self._room(len(rows))
+        n = len(readings.row)
+        verdicts, found = np.empty(n, np.int8), self._room(n)
         filled, windows, silent = placing.place(
             self.table.arrays,
             self.table.used,
             self.clock,
             self._rules,
-            rows,
-            slots,
-            shift,
-            values,
+            readings.row,
+            readings.slot,
+            readings.shift,
+            readings.value,
             verdicts,
             self._entries,
             found,

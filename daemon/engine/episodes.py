@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,18 @@ Networks = Callable[[int, int], list[tuple[str, float]]]
 """Takes a window's index and its newest slot; names an ensemble's networks with their shares of its error."""
 
 CONTRIBUTIONS = 5  # slots, and variables, named in an event
+
+
+class Decided(NamedTuple):
+    """A chunk of readings that were decided on."""
+
+    entries: Entries
+    filled: int  # entries that hold a reading
+    decisions: Decisions
+    scored: Scored
+    slot_errors: npt.NDArray[np.float32] | None  # (K, W) of each window's slots; None where there are no windows
+    policies: npt.NDArray[Any]
+    networks: Networks
 
 
 def named(bits: int) -> tuple[str, ...]:
@@ -47,24 +59,16 @@ class Episodes:
         self.open: dict[int, Event] = {}
         self.opened = 0
 
-    def take(
-        self,
-        e: Entries,
-        entries: int,
-        decisions: Decisions,
-        scored: Scored,
-        slot_errors: npt.NDArray[np.float32] | None,
-        policies: npt.NDArray[Any],
-        networks: Networks,
-    ) -> list[tuple[int, Event]]:
-        """Revisions caused by the first `entries` readings, each with its arrival index."""
+    def take(self, decided: Decided) -> list[tuple[int, Event]]:
+        """Revisions that a chunk causes, each with the arrival index of its reading."""
         out: list[tuple[int, Event]] = []
-        news = (decisions.code[:entries] != NOTHING) | (decisions.regime[:entries] != NEVER)
+        e, decisions, n = decided.entries, decided.decisions, decided.filled
+        news = (decisions.code[:n] != NOTHING) | (decisions.regime[:n] != NEVER)
         for i in np.flatnonzero(news).tolist():
             code, row, arrival = int(decisions.code[i]), int(e.row[i]), int(e.arrival[i])
             adopted = decisions.regime[i] != NEVER
             if code != CLOSED or adopted:
-                seen = self._seen(e, i, decisions, scored, slot_errors, policies, networks)
+                seen = self._seen(decided, i)
             if code == CLOSED:
                 out.append((arrival, self._close(row, int(e.slot[i]), int(decisions.ended[i]))))
             elif code != NOTHING:
@@ -104,20 +108,12 @@ class Episodes:
             return []
         return [self._close(row, slot, int(self.table.arrays.rows["ended"][row]))]
 
-    def _seen(
-        self,
-        e: Entries,
-        i: int,
-        decisions: Decisions,
-        scored: Scored,
-        slot_errors: npt.NDArray[np.float32] | None,
-        policies: npt.NDArray[Any],
-        networks: Networks,
-    ) -> dict[str, Any]:
-        """What this slot says, in the fields of an event."""
+    def _seen(self, decided: Decided, i: int) -> dict[str, Any]:
+        """What the slot of entry `i` says, in the fields of an event."""
+        e, decisions = decided.entries, decided.decisions
         row, k = int(e.row[i]), int(e.window[i])
-        threshold = float(policies["threshold"][self.table.arrays.rows["policy"][row]])
-        at, a = self.slots.at(int(e.slot[i])), self.table.arrays
+        threshold = float(decided.policies["threshold"][self.table.arrays.rows["policy"][row]])
+        at = self.slots.at(int(e.slot[i]))
         seen = {
             "at": at,
             "ended_at": at,
@@ -128,18 +124,25 @@ class Episodes:
             "score": max(float(decisions.rarity[i]) / threshold, RULE_SCORE),
             "value": _numbers(e.value[i]),
         }
-        if k < 0 or slot_errors is None:
+        if k < 0 or decided.slot_errors is None:
             return seen | {"reconstruction_error": 0.0, "expected": None, "lower": None, "upper": None}
+        return seen | self._of_networks(decided, i, k)
+
+    def _of_networks(self, decided: Decided, i: int, k: int) -> dict[str, Any]:
+        """What the networks say of entry `i`, whose window is the `k`-th."""
+        a, scored, slot_errors = self.table.arrays, decided.scored, decided.slot_errors
+        assert slot_errors is not None
+        row, slot = int(decided.entries.row[i]), int(decided.entries.slot[i])
         middle, origin, scale = scored.expected[k], a.origin[row], a.scale[row]
-        expected, around = origin + scale * middle, scale * decisions.around[i]
-        return seen | {
+        expected, around = origin + scale * middle, scale * decided.decisions.around[i]
+        return {
             "reconstruction_error": float(scored.rms[k]),
             "expected": _numbers(expected),
             "lower": _numbers(expected - around),
             "upper": _numbers(expected + around),
-            "contributions": self._contributions(int(e.slot[i]), slot_errors[k]),
-            "variables": self._variables(decisions.surprise[i]),
-            "networks": tuple({"network": name, "share": share} for name, share in networks(k, int(e.slot[i]))),
+            "contributions": self._contributions(slot, slot_errors[k]),
+            "variables": self._variables(decided.decisions.surprise[i]),
+            "networks": tuple({"network": name, "share": share} for name, share in decided.networks(k, slot)),
         }
 
     def _contributions(self, slot: int, errors: npt.NDArray[np.float32]) -> tuple[dict[str, Any], ...]:

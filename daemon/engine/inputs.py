@@ -62,6 +62,16 @@ class Batch:
             rejected=self.rejected if start == 0 else {},
         )
 
+    def only(self, kept: npt.NDArray[np.bool_]) -> Batch:
+        """The readings where `kept`, shape (N,), is True."""
+        return replace(
+            self,
+            codes=self.codes[kept],
+            at_ms=self.at_ms[kept],
+            fold_s=self.fold_s[kept],
+            values=self.values[kept],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:

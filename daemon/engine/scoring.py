@@ -13,7 +13,7 @@ from daemon.detection import calibrating
 from daemon.detection.deciding import Decisions, Learned, Scored, decide
 from daemon.detection.parameters import Parameters
 from daemon.detection.policies import policies
-from daemon.engine.episodes import Episodes
+from daemon.engine.episodes import Decided, Episodes
 from daemon.engine.events import Event
 from daemon.engine.placing import Entries
 from daemon.engine.series import SeriesTable
@@ -92,7 +92,7 @@ class Scoring:
         def networks(k: int, slot: int) -> list[tuple[str, float]]:
             return self.learner.serving.networks(e.x[k : k + 1], e.observed[k : k + 1], slot)
 
-        return self.episodes.take(e, count, out, columns, errors, self.policies, networks), unscored
+        return self.episodes.take(Decided(e, count, out, columns, errors, self.policies, networks)), unscored
 
     def _score(self, e: Entries, count: int, windows: int) -> tuple[Any, npt.NDArray[np.int64]]:
         """Scores of the chunk's windows (None when there are none), and the local hour of each."""

@@ -13,7 +13,7 @@ from daemon.detection.parameters import Parts, parameters
 from daemon.detection.policies import policy_of
 from daemon.engine import placing
 from daemon.engine.aggregating import MODES, Combined, combine, finish
-from daemon.engine.arrivals import Arrivals
+from daemon.engine.arrivals import Arrivals, Arrived
 from daemon.engine.counters import Counters
 from daemon.engine.episodes import Episodes
 from daemon.engine.events import Event
@@ -79,15 +79,15 @@ class Stream:
         if len(batch) and batch.values.shape[1] != self.table.width:
             self.counters.reject("width", len(batch))
             return []
-        slots = self.slots.slots(batch.at_ms)
-        codes, folds, values = batch.codes, batch.fold_s, batch.values
-        if self.settings.clock == "wall":
-            ahead = batch.at_ms > batch.received_at_ms + self.settings.future * 1000
-            if ahead.any():
-                self.counters.reject("future", int(ahead.sum()))
-                keep = ~ahead
-                slots, codes, folds, values = slots[keep], codes[keep], folds[keep], values[keep]
-        return self._run(batch.labels, codes, slots, folds, values)
+        return self._run(self._without_future(batch))
+
+    def _without_future(self, batch: Batch) -> Batch:
+        """The readings that are not stamped too far ahead of the wall clock, where the stream goes by it."""
+        if self.settings.clock != "wall":
+            return batch
+        ahead = batch.at_ms > batch.received_at_ms + self.settings.future * 1000
+        self.counters.reject("future", int(ahead.sum()))
+        return batch.only(~ahead) if ahead.any() else batch
 
     def tick(self, now_ms: int) -> list[Event]:
         """Let the wall clock notice silence; streams under `clock: event` do not."""
@@ -105,17 +105,11 @@ class Stream:
 
     # -- readings ------------------------------------------------------------------------------------------------
 
-    def _run(
-        self,
-        labels: list[str],
-        codes: npt.NDArray[np.int32],
-        slots: npt.NDArray[np.int64],
-        folds: npt.NDArray[np.int32],
-        values: npt.NDArray[np.float64],
-    ) -> list[Event]:
+    def _run(self, batch: Batch) -> list[Event]:
         """Readings in order, cut before each one that closes a slot where something is due."""
         events: list[Event] = []
-        shift = (folds // self.settings.interval).astype(np.int64)
+        labels, codes, slots = batch.labels, batch.codes, self.slots.slots(batch.at_ms)
+        shift = (batch.fold_s // self.settings.interval).astype(np.int64)
         rows = self.table.lookup(labels)
         start = 0
         while start < len(slots):
@@ -130,7 +124,7 @@ class Stream:
             for at in range(start, stop, self.arrivals.size):
                 cut = slice(at, min(at + self.arrivals.size, stop))
                 self._admit(labels, codes[cut], rows)
-                events += self._take(rows[codes[cut]], slots[cut], shift[cut], values[cut])
+                events += self._take(Arrived(rows[codes[cut]], slots[cut], shift[cut], batch.values[cut]))
             start = stop
         return events
 
@@ -167,37 +161,24 @@ class Stream:
             if row != NO_SERIES:
                 self.table.arrays.rows["policy"][row] = policy_of(self.settings.alerts, labels[code])
 
-    def _take(
-        self,
-        rows: npt.NDArray[np.int32],
-        slots: npt.NDArray[np.int64],
-        shift: npt.NDArray[np.int64],
-        values: npt.NDArray[np.float64],
-    ) -> list[Event]:
+    def _take(self, readings: Arrived) -> list[Event]:
         """A chunk of readings none of which closes a due slot."""
-        known = rows != NO_SERIES
+        known = readings.row != NO_SERIES
         if not known.all():
             self.counters.reject("series_limit", int((~known).sum()))
-            rows, slots, shift, values = rows[known], slots[known], shift[known], values[known]
-        if not len(rows):
+            readings = readings.part(known)
+        if not len(readings.row):
             return []
-        self.schedule.begin(int(slots[0]))
-        if not self.mode:
-            events = self._place(rows, slots, shift, values.copy())
-            self.schedule.greatest = max(self.schedule.greatest, int(self.arrivals.clock[placing.GREATEST_SLOT]))
-            return events
-        return self._combine(rows, slots, shift, values)
+        self.schedule.begin(int(readings.slot[0]))
+        if self.mode:
+            return self._combine(readings)
+        events = self._place(readings._replace(value=readings.value.copy()))
+        self.schedule.greatest = max(self.schedule.greatest, int(self.arrivals.clock[placing.GREATEST_SLOT]))
+        return events
 
-    def _place(
-        self,
-        rows: npt.NDArray[np.int32],
-        slots: npt.NDArray[np.int64],
-        shift: npt.NDArray[np.int64],
-        values: npt.NDArray[np.float64],
-        finished: npt.NDArray[np.bool_] | None = None,
-    ) -> list[Event]:
-        """Place, score and decide on a chunk; `values` may be changed, `finished` readings are counted already."""
-        placed = self.arrivals.place(rows, slots, shift, values)
+    def _place(self, readings: Arrived, finished: npt.NDArray[np.bool_] | None = None) -> list[Event]:
+        """Place, score and decide on a chunk; its values may be changed, `finished` ones are counted already."""
+        placed = self.arrivals.place(readings)
         self.counters.place(placed.verdicts if finished is None else placed.verdicts[~finished])
         said, unscored = self.scoring.take(placed.entries, placed.filled, placed.windows)
         self.counters.unscored += unscored
@@ -207,26 +188,20 @@ class Stream:
 
     # -- aggregation ---------------------------------------------------------------------------------------------
 
-    def _combine(
-        self,
-        rows: npt.NDArray[np.int32],
-        slots: npt.NDArray[np.int64],
-        shift: npt.NDArray[np.int64],
-        values: npt.NDArray[np.float64],
-    ) -> list[Event]:
+    def _combine(self, readings: Arrived) -> list[Event]:
         """Collect a chunk's readings into slots, and pass on those that can no longer change."""
         table, schedule = self.table, self.schedule
-        out = Combined.room(len(rows) + table.used, table.width)
+        out = Combined.room(len(readings.row) + table.used, table.width)
         count, taken, schedule.greatest = combine(
             table.arrays,
             table.used,
             self.mode,
             self.settings.lateness,
             schedule.greatest,
-            rows,
-            slots,
-            shift,
-            values,
+            readings.row,
+            readings.slot,
+            readings.shift,
+            readings.value,
             out,
         )
         self.counters.accepted += taken
@@ -240,11 +215,11 @@ class Stream:
         return self._place_combined(out, finish(self.table.arrays, self.table.used, self.mode, closed, out, 0))
 
     def _place_combined(self, out: Combined, count: int) -> list[Event]:
+        readings = Arrived(out.row, out.slot, np.zeros(len(out.slot), np.int64), out.value)
         events: list[Event] = []
         for start in range(0, count, self.arrivals.size):
             cut = slice(start, min(start + self.arrivals.size, count))
-            shift = np.zeros(cut.stop - cut.start, np.int64)
-            events += self._place(out.row[cut], out.slot[cut], shift, out.value[cut], out.finished[cut])
+            events += self._place(readings.part(cut), out.finished[cut])
         return events
 
     # -- state ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import errno
 import select
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from adapters.base import Chunk, Notice, Position, unnoticed
 from adapters.listener_connection import Connection, Deadlines
 from adapters.listener_endpoint import CLOSINGS, REFUSALS, Endpoint, shown
 from adapters.listener_limits import Patience, Seats
+from adapters.listening import Listening
 
 BUFFER_BYTES = 16 << 20
 """Bytes of unfinished lines over all connections; beyond it only those with little of them are read."""
@@ -22,7 +22,7 @@ _ACCEPTS = 64
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
-class Listener:
+class Listener(Listening):
     """Lines of many peers; each connection is a place, `NAME:KIND#NUMBER`, numbered since the start.
 
     A position is `{"offset": bytes, "lines": lines}`, counted since the connection began, dropped lines included.
@@ -53,18 +53,16 @@ class Listener:
         notice: Notice = unnoticed,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = name
+        super().__init__(name, notice)
         self._endpoint, self._line_bytes = endpoint, line_bytes
         self._deadlines, self._ack = deadlines or Deadlines(), ack
-        self._notice, self._monotonic = notice, monotonic
+        self._monotonic = monotonic
         self._seats, self._patience = Seats(max_connections), Patience()
         self._listening: socket.socket | None = None
         self._epoll: select.epoll | None = None
         self._connections: dict[str, Connection] = {}  # by place, the one served longest ago first
         self._unread: set[str] = set()  # places with bytes that the last poll left alone, who are not late therefore
         self._number = 0
-        self._forgotten: list[str] = []
-        self._counts: Counter[str] = Counter()
 
     @property
     def address(self) -> str:
@@ -234,9 +232,6 @@ class Listener:
             f"{self.name} {reason}", "connection refused", source=self.name, reason=reason, peer=peer, **fields
         )
 
-    def _say(self, message: str, **fields: object) -> None:
-        self._notice(f"{self.name} {message}", message, source=self.name, **fields)
-
     # The rest of a source
 
     def committed(self, positions: Mapping[str, Position]) -> None:
@@ -250,19 +245,6 @@ class Listener:
     def reload(self) -> None:
         """Read certificates again, for connections from now on; raises OSError and keeps those in force."""
         self._endpoint.reload()
-
-    def done(self) -> bool:
-        """Always False: a peer may connect at any time."""
-        return False
-
-    def backlog(self) -> frozenset[str]:
-        """Always empty, see `Live`."""
-        return frozenset()
-
-    def forgotten(self) -> list[str]:
-        """See `Source.forgotten`."""
-        told, self._forgotten = self._forgotten, []
-        return told
 
     def status(self) -> dict[str, float]:
         """`up`, bytes held, connections by state, and counts since the start."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from adapters.base import Chunk, Notice, Position, unnoticed
 from adapters.lines import Cut, LineCutter
 from adapters.listener_endpoint import shown
 from adapters.listener_tcp import Networks, bind
+from adapters.listening import Listening
 
 DATAGRAM_BYTES = 65_535
 RECEIVE_BYTES = 4 << 20
@@ -22,7 +22,7 @@ _DROPS = 8
 _EVERY_S = 0.5
 
 
-class UdpListener:
+class UdpListener(Listening):
     """Lines from anybody's datagrams; all of them are one place, `NAME:udp`.
 
     A datagram holds whole lines; the last one needs no newline. One longer than `datagram_bytes` arrives cut off: the
@@ -52,15 +52,13 @@ class UdpListener:
         notice: Notice = unnoticed,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = name
+        super().__init__(name, notice)
         self._host, self._port, self._networks = host, port, Networks(allow)
         self._cutter, self._datagram_bytes = LineCutter(line_bytes), datagram_bytes
-        self._notice, self._monotonic = notice, monotonic
+        self._monotonic = monotonic
         self._sock: socket.socket | None = None
         self._bytes = self._lines = 0
         self._asked_at = 0.0
-        self._forgotten: list[str] = []
-        self._counts: Counter[str] = Counter()
 
     @property
     def _place(self) -> str:
@@ -143,27 +141,11 @@ class UdpListener:
             self._say("datagrams dropped by the kernel, nobody read in time", dropped=drops)
         self._counts["kernel_drops"] = drops
 
-    def _say(self, message: str, **fields: object) -> None:
-        self._notice(f"{self.name} {message}", message, source=self.name, **fields)
-
     def committed(self, positions: Mapping[str, Position]) -> None:
         """Nobody is told: a datagram has no sender that waits."""
 
     def reload(self) -> None:
         """Nothing to read again."""
-
-    def done(self) -> bool:
-        """Always False: a datagram may come at any time."""
-        return False
-
-    def backlog(self) -> frozenset[str]:
-        """Always empty, see `Live`."""
-        return frozenset()
-
-    def forgotten(self) -> list[str]:
-        """Places of an earlier life."""
-        told, self._forgotten = self._forgotten, []
-        return told
 
     def status(self) -> dict[str, float]:
         """`up`, bytes held, and counts since the start."""

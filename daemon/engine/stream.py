@@ -26,6 +26,7 @@ from daemon.engine.slots import NEVER, SlotClock
 from daemon.engine.training_port import Trainer
 from daemon.learning import joining, reservoir
 from daemon.learning.learner import Learner
+from daemon.learning.subject import Subject
 
 
 class Stream:
@@ -48,9 +49,8 @@ class Stream:
         self.counters = Counters()
         self.silence = Silence(name, self.table, self.slots.at)
         self.episodes = episodes = Episodes(name, self.table, self.slots)
-        self.learner = Learner(
-            name, settings, self.table, self.reservoir, self.slots, fixed, lambda: episodes.opened, trainer
-        )
+        subject = Subject(name, self.table, self.reservoir, self.slots)
+        self.learner = Learner(subject, settings, fixed, lambda: episodes.opened, trainer)
         self.schedule = Schedule(self.table, self.learner)
         self.arrivals = Arrivals(self.table, self.silence)
         self.scoring = Scoring(settings, self.table, self.slots, fixed, self.learner, self.episodes)

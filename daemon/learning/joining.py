@@ -14,10 +14,11 @@ from daemon.detection.statistics import advance, begin
 from daemon.engine.compiled import compiled
 from daemon.engine.placing import GREATEST, LOWEST, MOST_MISSING, fill_window
 from daemon.engine.series import QUEUED, READY, WARMING, Arrays, SeriesTable
-from daemon.engine.slots import NEVER, SlotClock
+from daemon.engine.slots import NEVER
 from daemon.learning import regime
 from daemon.learning.reservoir import Reservoir, add, is_sampled
 from daemon.learning.serving import Serving
+from daemon.learning.subject import Subject
 
 LEAST_OBSERVED = 0.2  # of the warm-up's slots; below it the warm-up goes on
 LEAST_PER_SLOT = 256  # series that may join in one slot, or more where the stream is large
@@ -208,11 +209,9 @@ def join(
 class Joining:
     """Lets series join the model in service."""
 
-    def __init__(
-        self, table: SeriesTable, parameters: Parameters, kept: Reservoir, slots: SlotClock, serving: Serving
-    ) -> None:
-        self.table, self.parameters, self.reservoir = table, parameters, kept
-        self.slots, self.serving = slots, serving
+    def __init__(self, subject: Subject, parameters: Parameters, serving: Serving) -> None:
+        _, self.table, self.reservoir, self.slots = subject
+        self.parameters, self.serving = parameters, serving
 
     def join_some(self, slot: int, sample_rate: int) -> None:
         """Let the series whose turn it is join; one window in `sample_rate` goes into the reservoir."""

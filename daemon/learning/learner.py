@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
 from daemon.detection.parameters import Parameters
-from daemon.engine.series import QUEUED, READY, SeriesTable
-from daemon.engine.slots import NEVER, SlotClock
+from daemon.engine.series import QUEUED, READY
+from daemon.engine.slots import NEVER
 from daemon.engine.training_port import FailureReason, Trainer
 from daemon.learning import joining, reservoir
 from daemon.learning.drift import Drift
 from daemon.learning.promoting import Promoting, check_fit
 from daemon.learning.requests import Requests
+from daemon.learning.subject import Subject
 from models.architectures import LABELLED
 from models.bundle import Bundle
 from models.training import TrainingRequest
@@ -30,11 +31,8 @@ class Learner:
     """What is being trained, and what becomes of it.
 
     Args:
-        stream: The stream's name.
+        subject: The stream.
         settings: Its section of the configuration.
-        table: Its series.
-        kept: Windows to train on.
-        slots: From slots to instants.
         parameters: Parameters of the statistics.
         episodes: How many episodes the stream has opened.
         trainer: Runs its trainings.
@@ -53,21 +51,18 @@ class Learner:
 
     def __init__(
         self,
-        stream: str,
+        subject: Subject,
         settings: StreamSettings,
-        table: SeriesTable,
-        kept: reservoir.Reservoir,
-        slots: SlotClock,
         parameters: Parameters,
         episodes: Callable[[], int],
         trainer: Trainer,
     ) -> None:
-        self.stream, self.table, self.reservoir, self.slots = stream, table, kept, slots
-        self.trainer = trainer
-        self.drift = Drift(table.window, settings.interval)
-        self.promoting = Promoting(stream, settings, table, kept, slots, self.drift, episodes)
+        self.subject, self.trainer = subject, trainer
+        self.stream, self.table, self.reservoir, _ = subject
+        self.drift = Drift(self.table.window, settings.interval)
+        self.promoting = Promoting(subject, settings, self.drift, episodes)
         self.serving = self.promoting.serving
-        self.joining = joining.Joining(table, parameters, kept, slots, self.serving)
+        self.joining = joining.Joining(subject, parameters, self.serving)
         self.configure(settings)
         self.pending: TrainingRequest | None = None
         self.apply_at = self.trained_windows = 0
@@ -81,7 +76,7 @@ class Learner:
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings."""
         self.settings = settings
-        self.requests = Requests(self.stream, settings, self.table, self.reservoir, self.slots)
+        self.requests = Requests(self.subject, settings)
         self.promoting.configure(settings)
 
     @property

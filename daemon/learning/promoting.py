@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
-from daemon.engine.series import READY, SeriesTable
-from daemon.engine.slots import NEVER, SlotClock
-from daemon.learning import rescaling, reservoir
+from daemon.engine.series import READY
+from daemon.engine.slots import NEVER
+from daemon.learning import rescaling
 from daemon.learning.drift import Drift
 from daemon.learning.gating import Gate, Judged, Probation, RolledBack
 from daemon.learning.serving import Serving
+from daemon.learning.subject import Subject
 from models import gate
 from models.bundle import Bundle, BundleError, Scorer
 from models.training import TrainingRequest
@@ -42,11 +43,8 @@ class Promoting:
     """The model in service of one stream, and how another takes its place.
 
     Args:
-        stream: The stream's name.
+        subject: The stream.
         settings: Its section of the configuration.
-        table: Its series.
-        kept: Windows to judge by.
-        slots: From slots to instants.
         drift: Its detectors.
         episodes: How many episodes the stream has opened.
 
@@ -61,17 +59,14 @@ class Promoting:
 
     def __init__(
         self,
-        stream: str,
+        subject: Subject,
         settings: StreamSettings,
-        table: SeriesTable,
-        kept: reservoir.Reservoir,
-        slots: SlotClock,
         drift: Drift,
         episodes: Callable[[], int],
     ) -> None:
-        self.stream, self.table, self.reservoir, self.slots = stream, table, kept, slots
+        self.stream, self.table, self.reservoir, self.slots = subject
         self.drift, self._episodes = drift, episodes
-        self.serving = Serving(slots)
+        self.serving = Serving(self.slots)
         self.seen_to = NEVER
         self.probation: Probation | None = None
         self.rollbacks = 0

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
-from daemon.engine.series import QUEUED, READY, SeriesTable
-from daemon.engine.slots import SlotClock
+from daemon.engine.series import QUEUED, READY
 from daemon.learning import joining, reservoir
+from daemon.learning.subject import Subject
 from models import gate
 from models.bundle import Bundle
 from models.features import calendar
@@ -32,10 +32,9 @@ class Drawn(NamedTuple):
 class Requests:
     """Makes one stream's training requests."""
 
-    def __init__(
-        self, stream: str, settings: StreamSettings, table: SeriesTable, kept: reservoir.Reservoir, slots: SlotClock
-    ) -> None:
-        self.stream, self.settings, self.table, self.reservoir, self.slots = stream, settings, table, kept, slots
+    def __init__(self, subject: Subject, settings: StreamSettings) -> None:
+        self.settings = settings
+        self.stream, self.table, self.reservoir, self.slots = subject
 
     def fresh(self, slot: int) -> TrainingRequest | None:
         """A first training on the warm-ups of up to `FRESH_SERIES` series; None when none of them has a window."""

@@ -28,6 +28,8 @@ def describe(
     time: Annotated[str | None, typer.Option(help="Column of the time stamp.")] = None,
     value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
     series: Annotated[str | None, typer.Option(help="Column of the series label.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Between a CSV file's columns; default: a comma.")] = None,
+    decimal: Annotated[str | None, typer.Option(help="A CSV file's decimal sign: . (default) or a comma.")] = None,
     timezone: Annotated[str, typer.Option(help="Zone of stamps without one.")] = "UTC",
     html: Annotated[Path | None, typer.Option(help="Write a page with box plot and histogram here.")] = None,
     config: Annotated[Path | None, typer.Option(help="Write the suggested configuration here.")] = None,
@@ -38,19 +40,26 @@ def describe(
     from daemon.describe.describing import describe as look
     from daemon.describe.page import page
     from daemon.describe.suggesting import suggested
-    from daemon.runtime.adapting import make_file_format
+    from daemon.runtime.adapting import SUFFIXES, make_file_format
 
     with errors():
-        options = given(format_time=time, format_value=value, format_series=series, timezone=timezone)
-        if file.suffix in (".jsonl", ".ndjson"):
-            options["format.type"] = "jsonl"
+        options = given(
+            format_time=time,
+            format_value=value,
+            format_series=series,
+            format_delimiter=delimiter,
+            format_decimal=decimal,
+            timezone=timezone,
+        )
+        if (kind := SUFFIXES.get(file.suffix, "csv")) != "csv":
+            options["format.type"] = kind
         settings, name = settings_of(None, None, file.stem, options)
         stream = settings.streams[name]
         try:
             with progress(f"reading {file.name}", as_json) as step:
                 found = look(file, make_file_format(file, stream, settings.limits), step)
         except DescribingError as error:
-            fail(f"{error}; name its columns with --time, --value and --series")
+            fail(str(error))
         yaml = suggested(found, stream.format, timezone)
         if html is not None:
             html.write_text(page(found, yaml), "utf-8")
@@ -64,6 +73,8 @@ def describe(
 
 def _print(d: Description, yaml: str) -> None:
     """The description in words and tables."""
+    from daemon.describe.suggesting import interval_words
+
     missing = f"{plural(d.missing, 'slot')} in {plural(d.gaps, 'gap')}" if d.gaps else "none"
     seasons = ", ".join(f"{format_duration(s.period_s)} (autocorrelation {s.strength:.2f})" for s in d.seasons)
     typer.echo(f"{d.file}\n")
@@ -71,7 +82,7 @@ def _print(d: Description, yaml: str) -> None:
         ("readings", f"{d.rows:,}; rejected: {tally(d.rejected)}; repeated: {d.repeated:,}"),
         ("series", _series(d)),
         ("from, to", f"{instant(d.first_at)}, {instant(d.last_at)}"),
-        ("interval", f"{format_duration(d.interval_s)}, {100 * d.regular:.1f} % of the steps"),
+        ("interval", interval_words(d)),
         ("missing", missing),
         ("seasons", seasons or "none found"),
     ):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.replay.replay import LINE_BYTES, Progress, Reader, chunks
-from daemon.words import tally
+from daemon.replay.unread import unread
 
 BINS = 40
 MOST_GAPS = 10  # shown, the longest
@@ -89,7 +89,7 @@ class Description:
         long_gaps: Gaps of three slots and more.
         long_gaps_per_month: The same per series and 30 days.
         rising: Whether the values only ever rise, but for a few resets, like a counter's.
-        seasons: Of the series with the most readings, the strongest first.
+        seasons: Of the series with the most readings, the strongest first; of its increases where it is rising.
     """
 
     file: str
@@ -136,11 +136,14 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
     """
     columns = _read(path, fmt, progress)
     if not len(columns.codes):
-        raise DescribingError(f"{path}: no line is a reading, rejected: {tally(columns.rejected)}")
+        raise DescribingError(unread(path, fmt, columns.rejected))
     steps, same = np.diff(columns.at_s), np.diff(columns.codes) == 0
     positive = steps[same & (steps > 0)]
     if not len(positive):
-        raise DescribingError(f"{path}: no series has two readings at different times, so there is no interval")
+        raise DescribingError(
+            f"{path}: no series has two readings at different times, so there is no interval; give a longer history, "
+            "or name the columns with --time, --value and --series"
+        )
     interval = int(Counter(positive.tolist()).most_common(1)[0][0])
     slots = columns.at_s // interval
     jump = np.where(same, np.diff(slots), 1)
@@ -150,6 +153,7 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
     counts = np.bincount(columns.codes, minlength=len(columns.labels))
     months = max((columns.at_s[1:] - columns.at_s[:-1])[same].sum() / (30 * 86400), 1e-9)
     rises = np.diff(columns.values)[same]
+    rising = len(rises) >= 100 and bool((rises >= 0).mean() >= 0.999 and (rises > 0).mean() >= 0.2)
     return Description(
         file=str(path),
         rows=len(columns.codes),
@@ -166,27 +170,47 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
         gap_slots_q99=int(np.ceil(np.quantile(lengths, 0.99))) if len(lengths) else 0,
         long_gaps=int((lengths >= 3).sum()),
         long_gaps_per_month=float((lengths >= 3).sum() / months),
-        rising=len(rises) >= 100 and bool((rises >= 0).mean() >= 0.999 and (rises > 0).mean() >= 0.2),
+        rising=rising,
         values=statistics(columns.values),
-        seasons=_seasons(columns, slots, int(counts.argmax()), interval),
+        seasons=_seasons(columns, slots, int(counts.argmax()), interval, rising),
     )
 
 
 def _read(path: Path, fmt: Reader, progress: Progress) -> Columns:
-    codes, at, values, rejected = [], [], [], Counter[str]()
+    codes, at, folds, values, rejected = [], [], [], [], Counter[str]()
     index: dict[str, int] = {}
     for readings, bad in chunks(path, fmt, LINE_BYTES, progress):
         own = np.array([index.setdefault(label, len(index)) for label in readings.labels], np.int64)
         if len(readings):
             codes.append(own[readings.codes])
             at.append(readings.at_ms // 1000)
+            folds.append(readings.fold_s)
             values.append(readings.values[:, 0])
         rejected.update(bad)
     if not codes:
         return Columns([], np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), dict(rejected))
     code, at_s = np.concatenate(codes), np.concatenate(at)
+    _settle(code, at_s, np.concatenate(folds))
     order = np.lexsort((at_s, code))
     return Columns(list(index), code[order], at_s[order], np.concatenate(values)[order], dict(rejected))
+
+
+def _settle(code: Ints, at_s: Ints, fold_s: npt.NDArray[np.int32]) -> None:
+    """Move readings of a repeated local hour to its second pass where the first has been, as the engine does.
+
+    Args:
+        code: Series of each reading, in order of arrival, shape (N,).
+        at_s: Its instant, epoch seconds; changed in place.
+        fold_s: See `adapters.base.Readings`.
+    """
+    for series in np.unique(code[fold_s > 0]):
+        rows = np.flatnonzero(code == series)
+        greatest = np.concatenate([[-1], np.maximum.accumulate(at_s[rows])[:-1]])
+        moved = -1  # greatest of the instants that readings were moved to
+        for row, before in zip(rows[fold_s[rows] > 0], greatest[fold_s[rows] > 0], strict=True):
+            if at_s[row] <= max(before, moved):
+                at_s[row] += fold_s[row]
+                moved = int(at_s[row])
 
 
 def _gap(columns: Columns, at: int, slots: int) -> Gap:
@@ -220,9 +244,12 @@ def statistics(values: Floats) -> Values:
     )
 
 
-def _seasons(columns: Columns, slots: Ints, code: int, interval: int) -> list[Season]:
+def _seasons(columns: Columns, slots: Ints, code: int, interval: int, rising: bool) -> list[Season]:
     rows = columns.codes == code
     own, values = slots[rows], columns.values[rows]
+    if rising:
+        rise = np.diff(values)
+        own, values = own[1:], np.where(rise < 0, values[1:], rise)
     grid = np.full(min(int(own[-1] - own[0]) + 1, SEASON_SLOTS), np.nan)
     at = own - own[-1] + len(grid) - 1
     grid[at[at >= 0]] = values[at >= 0]

@@ -6,6 +6,7 @@ from html import escape
 
 from daemon.config.units import format_duration
 from daemon.describe.describing import Description, Values
+from daemon.describe.suggesting import interval_words
 from daemon.web.page_assets import STYLE
 from daemon.words import instant
 
@@ -33,7 +34,7 @@ def page(d: Description, yaml: str) -> str:
         ("series", f"{len(d.series):,}"),
         ("from", instant(d.first_at)),
         ("to", instant(d.last_at)),
-        ("interval", f"{format_duration(d.interval_s)}, {100 * d.regular:.1f} % of the steps"),
+        ("interval", interval_words(d)),
         ("missing slots", f"{d.missing:,} in {d.gaps:,} gaps"),
         ("seasons", ", ".join(f"{format_duration(s.period_s)} ({s.strength:.2f})" for s in d.seasons) or "none found"),
     ]

@@ -17,6 +17,13 @@ from daemon.runtime.adapting import PARQUET_SUFFIXES
 
 _DEFAULTS = StreamSettings(model=ModelSettings(), alerts=AlertSettings())
 _WEEKS = 14 * 86400
+REGULAR = 0.5  # share of the steps that one interval has, below which the readings keep none
+
+
+def interval_words(d: Description) -> str:
+    """The interval, and how much of one it is."""
+    share = f"{format_duration(d.interval_s)}, {100 * d.regular:.1f} % of the steps between readings"
+    return share if d.regular >= REGULAR else f"{share}: they come at irregular times"
 
 
 def suggested(d: Description, fmt: FormatSettings, timezone: str) -> str:
@@ -38,7 +45,9 @@ def suggested(d: Description, fmt: FormatSettings, timezone: str) -> str:
         stream["format"] = own
     if timezone != _DEFAULTS.timezone:
         stream["timezone"] = timezone
-    reasons = [f"interval: {100 * d.regular:.1f} % of the steps between readings are {format_duration(d.interval_s)}"]
+    reasons = [f"interval: {interval_words(d)}"]
+    if d.regular < REGULAR:
+        reasons.append("set interval to how often a series should report, and aggregate: mean")
     if parquet:
         reasons.append("sources: a daemon reads lines of text, which this file is not; say where they come from")
     stream["interval"] = format_duration(d.interval_s)

@@ -16,6 +16,7 @@ from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.inputs import Batch, Configured
 from daemon.offline.gridding import on_grid
 from daemon.replay.replay import batches, infer_interval
+from daemon.replay.unread import unread
 from daemon.runtime.adapting import make_file_format
 from daemon.store import open_reader
 from models.offline.history import History, HistoryError
@@ -44,8 +45,7 @@ def of_file(path: Path, settings: Settings, stream: str, interval_s: int | None,
     found = interval_s or infer_interval(path, fmt)
     if not any(len(batch) for batch in read):
         rejected = sum((Counter(batch.rejected) for batch in read), Counter[str]())
-        words = ", ".join(f"{n:,} {reason}" for reason, n in sorted(rejected.items())) or "none"
-        raise HistoryError(f"{path}: no reading was accepted, rejected were {words}; look at the columns' names")
+        raise HistoryError(unread(path, fmt, rejected))
     if found is None:
         raise HistoryError(f"{path}: no interval can be inferred from one reading a series; give --interval")
     return on_grid(read, own, found, str(path))

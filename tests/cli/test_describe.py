@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -148,11 +150,54 @@ def test_a_file_without_readings_is_one_clear_line(tmp_path: Path) -> None:
     code, _, error = tidegauge("describe", file)
     assert code == 1
     assert "no line is a reading" in error
-    assert "--time" in error
+    assert "it begins with 'when,level'; name its columns with --time" in error
+    for empty in ("", "timestamp,value\n"):
+        file.write_text(empty)
+        assert tidegauge("describe", file)[::2] == (1, f"tidegauge: {file}: holds no reading, at most a header\n")
     file.write_text("timestamp,value\n2026-01-01,3\n")
     code, _, error = tidegauge("describe", file)
     assert code == 1
     assert "there is no interval" in error
+
+
+def test_the_repeated_hour_of_autumn_is_two_hours(tmp_path: Path) -> None:
+    """Local stamps over the end of summer time: as many readings as slots, none repeated, none missing."""
+    file, zone, start = tmp_path / "autumn.csv", ZoneInfo("Europe/Berlin"), datetime(2024, 10, 26, tzinfo=UTC)
+    stamps = [(start + timedelta(minutes=30 * i)).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") for i in range(96)]
+    file.write_text("timestamp,value\n" + "".join(f"{at},{i}\n" for i, at in enumerate(stamps)))
+    found = described(file, "--timezone", "Europe/Berlin")
+    assert (found["rows"], found["repeated"], found["missing"], found["regular"]) == (96, 0, 0, 1.0)
+    assert found["last_at"] - found["first_at"] == 95 * 1800  # type: ignore[operator]
+
+
+def test_the_season_of_a_counter_is_that_of_its_increases(tmp_path: Path) -> None:
+    """A meter that only rises has no season of its own; what it counts has one of a day."""
+    found = described(hourly(tmp_path / "meter.csv", counter=True))
+    assert [season["period_s"] for season in found["seasons"]] == [86400]  # type: ignore[attr-defined]
+
+
+def test_irregular_readings_are_called_so(tmp_path: Path) -> None:
+    """Steps of which none is usual: the interval is said to be none, in words and in the suggestion."""
+    file, at = tmp_path / "bursts.csv", 1_767_225_600
+    lines = [f"{(at := at + 60 + i * i % 977)},{i % 5}" for i in range(400)]
+    file.write_text("timestamp,value\n" + "\n".join(lines) + "\n")
+    out = tidegauge("describe", file)[1]
+    assert out.count("they come at irregular times") == 2
+    assert "# set interval to how often a series should report, and aggregate: mean" in out
+
+
+def test_files_of_another_continent(tmp_path: Path) -> None:
+    """Semicolons and decimal commas can be named, and JSON lines may be called .json; the suggestion says both."""
+    file, config = tmp_path / "europe.csv", tmp_path / "c.yaml"
+    file.write_text("timestamp;value\n" + "".join(f"{1_767_225_600 + i * 60};{i % 7},5\n" for i in range(200)))
+    assert described(file, "--delimiter", ";", "--decimal", ",", "--config", config)["rows"] == 200
+    (stream,) = load(config).streams.values()
+    assert (stream.format.delimiter, stream.format.decimal) == (";", ",")
+    lines = tmp_path / "lines.json"
+    lines.write_text("".join(f'{{"timestamp": {1_767_225_600 + i * 60}, "value": {i % 7}}}\n' for i in range(200)))
+    assert described(lines, "--config", config)["rows"] == 200
+    (stream,) = load(config).streams.values()
+    assert stream.format.type == "jsonl"
 
 
 @settings(max_examples=30, deadline=None)

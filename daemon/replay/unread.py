@@ -1,0 +1,29 @@
+"""Why a file gave no reading, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.parquet_file import ParquetFormat
+from daemon.replay.replay import Reader
+from daemon.words import tally
+
+_SHOWN = 80  # characters of a line
+
+
+def unread(path: Path, fmt: Reader, rejected: Mapping[str, int]) -> str:
+    """One line on a file of which no line or row was accepted: what was rejected, how it begins, what to do.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not rejected:
+        return f"{path}: holds no reading, at most a header"
+    named = "name its columns with --time, --value and --series"
+    if isinstance(fmt, ParquetFormat):
+        return f"{path}: no row is a reading, rejected: {tally(dict(rejected))}; {named}"
+    with path.open("rb") as file:
+        first = file.readline(4 * _SHOWN).decode("utf-8", "replace").strip()
+    begins = "".join(c if c.isprintable() else "?" for c in first[:_SHOWN]) + ("..." if len(first) > _SHOWN else "")
+    return f"{path}: no line is a reading, rejected: {tally(dict(rejected))}; it begins with {begins!r}; {named}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from daemon.cli.choosing import settings_of
 from daemon.cli.labels import Windows, windows_of
 from daemon.config.file import load
 from daemon.showing import progress, table_console
+from daemon.words import tally
 
 if TYPE_CHECKING:
     from models.offline.history import History
@@ -84,11 +86,11 @@ def train_networks(
         try:
             devices.choose(device)
             chosen = [recipes.read(name) for name in names]
-            histories, labelled, name = _read(readings, as_json)
+            histories, labelled, name, rejected = _read(readings, as_json)
             recipes.check(chosen, task, histories)
             jobs = trainings.plan(chosen, sorted(set(seeds)), folds, out, device, name)
             results = trainings.run(jobs, histories, labelled, at_once, as_json)
-            report = of_training(jobs, results, histories, labelled)
+            report = of_training(jobs, results, histories, labelled, rejected)
             out.mkdir(parents=True, exist_ok=True)
             paths = write_report(report, out)
         except (HistoryError, CheckpointError, devices.NoDevice) as error:
@@ -120,11 +122,13 @@ def _say(report: Report, bundles: Sequence[Path], paths: Sequence[Path], as_json
     typer.echo(f"report: {paths[0]}")
 
 
-def _read(readings: Readings, quiet: bool) -> tuple[list[History], list[Windows], str]:
-    """The series, their labelled windows, and the name of the stream they are of."""
+def _read(readings: Readings, quiet: bool) -> tuple[list[History], list[Windows], str, Counter[str]]:
+    """The series, their labelled windows, the name of the stream they are of, and lines that are no readings."""
     if bool(readings.files) == (readings.journal is not None):
         fail("give either files of readings, or --journal DIR", 2)
-    return _of_files(readings, quiet) if readings.journal is None else _of_journal(readings, readings.journal, quiet)
+    if readings.journal is None:
+        return _of_files(readings, quiet)
+    return *_of_journal(readings, readings.journal, quiet), Counter()
 
 
 def _of_journal(readings: Readings, directory: Path, quiet: bool) -> tuple[list[History], list[Windows], str]:
@@ -138,7 +142,7 @@ def _of_journal(readings: Readings, directory: Path, quiet: bool) -> tuple[list[
     return found, [[] for _ in found], name
 
 
-def _of_files(readings: Readings, quiet: bool) -> tuple[list[History], list[Windows], str]:
+def _of_files(readings: Readings, quiet: bool) -> tuple[list[History], list[Windows], str, Counter[str]]:
     from daemon.offline.histories import of_file
 
     settings, name = settings_of(readings.config, readings.stream, "offline", readings.columns)
@@ -146,13 +150,17 @@ def _of_files(readings: Readings, quiet: bool) -> tuple[list[History], list[Wind
     interval_s = own.interval if readings.config is not None or "interval" in readings.columns else None
     histories: list[History] = []
     spans: list[Windows] = []
+    rejected: Counter[str] = Counter()
     with progress("reading", quiet) as step:
         for file in readings.files:
-            read = of_file(file, settings, name, interval_s, step)
+            read, bad = of_file(file, settings, name, interval_s, step)
+            if bad:
+                typer.echo(f"tidegauge: {file}: rejected {tally(bad)}; trained without them", err=True)
+            rejected.update(bad)
             windows = windows_of(readings.labels, file, own.timezone) or []
             histories += read
             spans += [windows for _ in read]
-    return histories, spans, name
+    return histories, spans, name, rejected
 
 
 def _show(table: Table) -> None:

@@ -24,8 +24,10 @@ from models.offline.history import History, HistoryError
 Progress = Callable[[int, int], None]
 
 
-def of_file(path: Path, settings: Settings, stream: str, interval_s: int | None, progress: Progress) -> list[History]:
-    """The series of one file, by label.
+def of_file(
+    path: Path, settings: Settings, stream: str, interval_s: int | None, progress: Progress
+) -> tuple[list[History], dict[str, int]]:
+    """The series of one file, by label, and the lines or rows that are no readings, by reason.
 
     Args:
         path: `.csv`, `.jsonl`, `.ndjson` or `.parquet`; any other is read in the stream's format.
@@ -43,12 +45,12 @@ def of_file(path: Path, settings: Settings, stream: str, interval_s: int | None,
     fmt = make_file_format(path, own, settings.limits)
     read = list(batches(stream, path, fmt, settings.limits.line_bytes, None, 0, progress))
     found = interval_s or infer_interval(path, fmt)
+    rejected = dict(sum((Counter(batch.rejected) for batch in read), Counter[str]()))
     if not any(len(batch) for batch in read):
-        rejected = sum((Counter(batch.rejected) for batch in read), Counter[str]())
         raise HistoryError(unread(path, fmt, rejected))
     if found is None:
         raise HistoryError(f"{path}: no interval can be inferred from one reading a series; give --interval")
-    return on_grid(read, own, found, str(path))
+    return on_grid(read, own, found, str(path)), rejected
 
 
 def of_journal(

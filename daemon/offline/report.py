@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from daemon.offline.trainings import Job, Result
-from daemon.words import plural
+from daemon.words import plural, tally
 from models.offline.history import History
 from models.report.figures import Report, Section, Table
 from models.report.trainings import Classified, Variant, class_figures, report
@@ -19,12 +19,27 @@ MOST_SCORED = 6  # variants whose errors one page shows
 
 
 def of_training(
-    jobs: Sequence[Job], results: Sequence[Result], histories: Sequence[History], labelled: Sequence[Sequence[Any]]
+    jobs: Sequence[Job],
+    results: Sequence[Result],
+    histories: Sequence[History],
+    labelled: Sequence[Sequence[Any]],
+    rejected: Mapping[str, int],
 ) -> Report:
-    """The report of all jobs of one command, which share task and readings."""
+    """The report of all jobs of one command, which share task and readings.
+
+    Args:
+        jobs: What was trained.
+        results: What each came to.
+        histories: The readings.
+        labelled: Of each, labelled windows.
+        rejected: Lines that were no readings, by reason.
+    """
     recipe = jobs[0].recipe
-    readings = sum(int(h.observed.sum()) for h in histories)
-    first = f"{plural(len(jobs), 'training')} on {readings:,} readings of {plural(len(histories), 'series')}."
+    readings, slots = sum(int(h.observed.sum()) for h in histories), sum(len(h) for h in histories)
+    first = (
+        f"{plural(len(jobs), 'training')} on {readings:,} readings of {plural(len(histories), 'series')}; "
+        f"{100 * (1 - readings / slots):.1f} % of the slots have none. Rejected lines: {tally(rejected)}."
+    )
     if recipe.task == "reconstruct":
         shares = ", ".join(f"{100 * s / sum(recipe.split):.0f} %" for s in recipe.split)
         summary = [

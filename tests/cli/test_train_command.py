@@ -73,11 +73,11 @@ def test_files_of_every_kind_hold_the_same_readings(tmp_path: Path) -> None:
     pq.write_table(pa.table({"timestamp": at, "value": values}), tmp_path / "text.parquet")
     stamps = pa.array([datetime.fromisoformat(a) for a in at], pa.timestamp("us", "UTC"))
     pq.write_table(pa.table({"timestamp": stamps, "value": values}), tmp_path / "meter.parquet")
-    whole = of_file(csv_file(tmp_path), settings, "s", None, lambda done, total: None)
+    whole, _ = of_file(csv_file(tmp_path), settings, "s", None, lambda done, total: None)
     assert len(whole) == 1
     assert whole[0].interval_s == 1800
     for name in ("meter.jsonl", "text.parquet", "meter.parquet"):
-        (found,) = of_file(tmp_path / name, settings, "s", None, lambda done, total: None)
+        (found,), _ = of_file(tmp_path / name, settings, "s", None, lambda done, total: None)
         assert found.first == whole[0].first
         assert (found.values == whole[0].values).all()
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_ends_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 and then nothing")
     for words, status, text in [
         ((tmp_path / "bad.parquet",), 1, "not a Parquet file"),
-        ((csv_file(tmp_path), "--value", "litres"), 1, "no reading was accepted"),
+        ((csv_file(tmp_path), "--value", "litres"), 1, "no line is a reading"),
         ((csv_file(tmp_path), "--recipe", "dense-7"), 2, "dense-3, dense-4"),
         ((csv_file(tmp_path), "--recipe", "context"), 2, "not for this task"),
         ((csv_file(tmp_path), "--device", "tpu"), 2, "use auto, cpu or cuda"),
@@ -97,6 +97,16 @@ def test_what_cannot_be_read_ends_in_one_line(tmp_path: Path) -> None:
         assert (code, text in output, len(output.strip().splitlines())) == (status, True, 1), output
     with pytest.raises(recipes.RecipeError, match="batch is 0"):
         recipes.parse(SMALL.replace("16}\n", "16}\n", 1).replace("batch: 16", "batch: 0").replace("EPOCHS", "1"), "r")
+
+
+def test_lines_that_are_no_readings_are_said(tmp_path: Path) -> None:
+    """A file cut off inside a line: trained on what is whole, and the lines left out are named where one looks."""
+    file, out = csv_file(tmp_path), tmp_path / "out"
+    file.write_text(file.read_text() + "2026-01-09 08:00:00,n/a\n2026-01-0")
+    code, output = run("train", "autoencoder", file, "--recipe", small(tmp_path, 1), "--out", out)
+    assert code == 0
+    assert f"tidegauge: {file}: rejected 1 bad_value, 1 malformed; trained without them" in output
+    assert "Rejected lines: 1 bad_value, 1 malformed." in (out / "report.html").read_text()
 
 
 def test_the_journal_of_a_daemon_holds_the_same_readings(tmp_path: Path) -> None:

@@ -193,10 +193,18 @@ def said(output: str) -> list[str]:
     return [line for line in output.splitlines() if not line.startswith("small:")]
 
 
+MAIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
+from daemon.cli.app import main
+main()
+"""
+
+
 def end_after_a_checkpoint(words: list[str], checkpoint: Path, by: signal.Signals) -> tuple[int, str]:
     """Exit status and what it said on standard error."""
     ended = subprocess.Popen(
-        [sys.executable, "-m", "daemon.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", MAIN, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     while not checkpoint.exists() and ended.poll() is None:
         time.sleep(0.01)
@@ -234,7 +242,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path) -> None:
 def test_ctrl_c_says_that_the_command_goes_on(tmp_path: Path) -> None:
     """One line with the directory of the checkpoints, and the exit status that shells give for an interrupt."""
     out = tmp_path / "out"
-    words = command(small(tmp_path, 60), csv_file(tmp_path), out)
+    words = command(small(tmp_path, 2000), csv_file(tmp_path), out)
     status, text = end_after_a_checkpoint(words, out / "small" / CHECKPOINT, signal.SIGINT)
     assert status == 130
     goes_on = f"tidegauge: interrupted; the same command goes on from the checkpoints in {out}"

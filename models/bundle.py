@@ -134,7 +134,8 @@ def _load(data: bytes) -> tuple[torch.jit.ScriptModule, dict[str, bytes]]:
         with _torch_jit():
             module = torch.jit.load(io.BytesIO(data), "cpu", extra)  # type: ignore[no-untyped-call]
     except Exception as error:  # of damaged bytes torch raises IndexError as well as RuntimeError
-        raise BundleError(f"not a TorchScript file: {' '.join(str(error).split())[:200]}") from error
+        first = str(error).partition(". ")[0]  # the rest is advice on torch's own files
+        raise BundleError(f"not a TorchScript file: {' '.join(first.split())[:200]}") from error
     return module, extra
 
 

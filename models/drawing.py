@@ -18,7 +18,11 @@ _STYLE = """svg{background:#fff;font-family:system-ui,sans-serif}
 .edge{fill:none;stroke:#44546a;stroke-width:1.2;marker-end:url(#arrow)}
 .frame{fill:none;stroke:#0b5cad;stroke-dasharray:4 3}
 .frame-name{font-size:11px;fill:#0b5cad;paint-order:stroke;stroke:#fff;stroke-width:4px}.tag{font-size:10px;fill:#1a7f4b}"""
-_LEGEND = "green: given; blue: has parameters, with the numbers in and out; below each name the shape of its result"
+_LEGEND = (
+    "green: given; blue: has parameters,",
+    "with the numbers in and out;",
+    "below each name the shape of its result",
+)
 _ARROW = (
     '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
     '<path d="M0 0L8 4L0 8z" fill="#44546a"/></marker></defs>'
@@ -54,7 +58,7 @@ def draw(graphs: Sequence[tuple[str, list[GraphNode]]], title: str) -> str:
     right, bottom = panels[-1].right, max(panel.bottom for panel in panels)
     parts = [
         f'<text class="name" x="{_MARGIN}" y="24" font-weight="bold">{escape(title)}</text>',
-        f'<text class="shape" x="{_MARGIN}" y="40">{_LEGEND}</text>',
+        *(f'<text class="shape" x="{_MARGIN}" y="{38 + 13 * i}">{line}</text>' for i, line in enumerate(_LEGEND)),
         *(part for panel in panels for part in panel.parts),
     ]
     if len(panels) > 1:

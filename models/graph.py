@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -193,12 +193,28 @@ def _layer(node: fx.Node, module: nn.Module) -> tuple[str, str] | None:
     """What a module does and the shape of its parameters; None for one that does nothing when it serves."""
     if type(module) in _WHOLE:
         return _WHOLE[type(module)], ""
+    words = layer_words(module)
+    if words is None:
+        return None
+    own = str(node.target).rpartition(".")[2]
+    return f"{words.kind}{'' if own.isdigit() else f' {own}'}{words.after}", words.weights
+
+
+class LayerWords(NamedTuple):
+    """A layer in words: `Linear`, `5 → 64`, `, ReLU` or nothing."""
+
+    kind: str
+    weights: str
+    after: str
+
+
+def layer_words(module: nn.Module) -> LayerWords | None:
+    """A layer that has parameters of its own; None for any other module."""
     if not isinstance(module, _LAYERS):
         return None
     kind = "Linear" if isinstance(module, (StackedLinear, nn.Linear)) else type(module).__name__
     relu = ", ReLU" if isinstance(module, StackedLinear) and module.relu else ""
-    own = str(node.target).rpartition(".")[2]
-    return f"{kind}{'' if own.isdigit() else f' {own}'}{relu}", _weights(module)
+    return LayerWords(kind, _weights(module), relu)
 
 
 def _weights(module: nn.Module) -> str:

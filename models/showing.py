@@ -13,6 +13,7 @@ from torch import nn
 from models.architectures import ARCHITECTURES, LABELLED, build
 from models.bundle import read_bundle
 from models.ensemble import Ensemble
+from models.graph import layer_words
 from models.network import CALENDAR, Network, NetworkConfig
 
 _WIDTH = {"manufacturing": 1000}  # of the reference; one variable elsewhere
@@ -22,7 +23,10 @@ _LABELLED_WINDOW = 250
 
 @dataclass(frozen=True, slots=True)
 class LayerShown:
-    """A module: name, depth, class, its output's shape for one window, and its parameters with those inside it."""
+    """A module: name, depth, what it is, its output's shape for one window, and its parameters with those inside it.
+
+    A layer with parameters says the numbers in and out and the ReLU after them; what only holds others has no output.
+    """
 
     name: str
     depth: int
@@ -80,12 +84,12 @@ def shown(architecture: str, network: Network) -> NetworkShown:
         LayerShown(
             _name(each.var_name, each.depth, names),
             each.depth - 1,
-            each.class_name,
+            kind_of(each.module),
             list(each.output_size),
             _count(each.module),
         )
         for each in found.summary_list
-        if each.depth > 0 and each.var_name != "dropout"
+        if each.depth > 0 and each.var_name != "dropout" and not each.is_recursive
     ]
     return NetworkShown(
         architecture, network.window, network.width, network.copies, len(names), _count(network), layers
@@ -95,6 +99,12 @@ def shown(architecture: str, network: Network) -> NetworkShown:
 def _name(name: str, depth: int, members: list[str]) -> str:
     """A module's name; a member of an ensemble, two levels down, has one of its own in place of its number."""
     return members[int(name)] if depth == 2 and members and name.isdigit() else name
+
+
+def kind_of(module: nn.Module) -> str:
+    """`Linear 5 → 64, ReLU` of a layer, the class of anything else."""
+    words = layer_words(module)
+    return type(module).__name__ if words is None else f"{words.kind} {words.weights}{words.after}"
 
 
 def _count(module: nn.Module) -> int:

@@ -97,8 +97,8 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.dropout(torch.relu(self.first(x)))  # (B, W, feedforward)
-        out: Tensor = self.second(hidden)  # (B, W, D)
+        hidden = self.dropout(torch.relu(self.first(x)))  # (B, T, feedforward)
+        out: Tensor = self.second(hidden)  # (B, T, D)
         return out
 
 
@@ -114,9 +114,9 @@ class EncoderLayer(nn.Module):
         self.norm_first = config.norm_first
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        """(B, W, D); `present` is False at padding, (B, W)."""
+        """(B, T, D); `present` is False at padding, (B, T)."""
         if self.norm_first:
-            h = self.norm1(x)  # (B, W, D)
+            h = self.norm1(x)  # (B, T, D)
             x = x + self.dropout(self.attention(h, h, present, None))
             fed: Tensor = x + self.dropout(self.feedforward(self.norm2(x)))
             return fed
@@ -138,9 +138,9 @@ class DecoderLayer(nn.Module):
         self.norm_first = config.norm_first
 
     def forward(self, x: Tensor, memory: Tensor, present: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, W, D); `memory` is the encoder's output, `present` as there, `mask` as in Attention."""
+        """(B, T, D); `memory` is the encoder's output, `present` as there, `mask` as in Attention."""
         if self.norm_first:
-            h = self.norm1(x)  # (B, W, D)
+            h = self.norm1(x)  # (B, T, D)
             x = x + self.dropout(self.attention(h, h, present, mask))
             x = x + self.dropout(self.memory(self.norm2(x), memory, present, None))
             fed: Tensor = x + self.dropout(self.feedforward(self.norm3(x)))

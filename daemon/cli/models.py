@@ -118,7 +118,8 @@ def models_show(
         table = Table("layer", "kind", "output", "parameters")
         for layer in found.layers:
             name_cell = "  " * layer.depth + layer.name
-            table.add_row(name_cell, layer.kind, str(layer.output), f"{layer.parameters:,}" if layer.parameters else "")
+            output = str(layer.output) if layer.output else ""
+            table.add_row(name_cell, layer.kind, output, f"{layer.parameters:,}" if layer.parameters else "")
         table_console().print(table)
         made_of = plural(found.members, "member") if found.members else plural(found.copies, "copy")
         typer.echo(

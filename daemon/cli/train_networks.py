@@ -101,7 +101,7 @@ def train_networks(
             begun = any(out.glob(f"*/{trainings.CHECKPOINT}"))
             goes_on = f"; the same command goes on from the checkpoints in {out}" if begun else ""
             fail(f"interrupted{goes_on}", INTERRUPTED)
-    bundles = [job.directory / trainings.BUNDLE for job in jobs] if task == "reconstruct" else []
+    bundles = [path for job in jobs for path in sorted(job.directory.glob("bundle*.pt"))]
     _say(report, bundles, paths, as_json)
 
 
@@ -164,11 +164,11 @@ def _of_files(readings: Readings, quiet: bool) -> tuple[list[History], list[Wind
 
 
 def _show(table: Table) -> None:
-    from models.report.figures import cell
+    from models.report.figures import cells
 
     shown = Shown(title=table.title or None, title_justify="left")
     for i, column in enumerate(table.columns):
         shown.add_column(column, justify="left" if i == 0 else "right")
-    for row in table.rows:
-        shown.add_row(*(cell(value) for value in row))
+    for row in cells(table):
+        shown.add_row(*row)
     table_console().print(shown)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.resources
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
 
 from models.offline.history import History
 from models.offline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from models.network import Network
 
 _MOST_BYTES = 1 << 16
 
@@ -83,8 +86,6 @@ def check(chosen: Sequence[Recipe], task: str, histories: Sequence[History]) -> 
     Raises:
         RecipeError: A recipe is of another task, two have one name, or a network cannot be built.
     """
-    from models.architectures import build
-
     if wrong := [r.name for r in chosen if r.task != task]:
         raise RecipeError(
             f"recipe {', '.join(wrong)} is not for this task ({task}); shipped are {', '.join(shipped())}"
@@ -93,14 +94,25 @@ def check(chosen: Sequence[Recipe], task: str, histories: Sequence[History]) -> 
     if len(set(names)) != len(names):
         name = max(names, key=names.count)
         raise RecipeError(f"two recipes are named {name}, so their results would have one directory; change a name")
-    width, interval_s = histories[0].values.shape[1], histories[0].interval_s
     for recipe in chosen:
-        classifies = recipe.task == "classify"
-        config = recipe.classifier(interval_s) if classifies else recipe.network.config(width, interval_s)
         try:
-            build(recipe.network.architecture, config)
+            network_of(recipe, histories)
         except ValueError as error:
             raise RecipeError(f"recipe {recipe.name}: network: {error}") from error
+
+
+def network_of(recipe: Recipe, histories: Sequence[History]) -> Network:
+    """A recipe's network for these readings, freshly initialised.
+
+    Raises:
+        ValueError: It cannot be built.
+    """
+    from models.architectures import build
+
+    width, interval_s = histories[0].values.shape[1], histories[0].interval_s
+    classifies = recipe.task == "classify"
+    config = recipe.classifier(interval_s) if classifies else recipe.network.config(width, interval_s)
+    return build(recipe.network.architecture, config)
 
 
 def to_yaml(recipe: Recipe) -> str:

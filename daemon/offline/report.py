@@ -15,6 +15,7 @@ from models.report.trainings import Classified, Variant, class_figures, report
 
 MOST_DECISIONS = 12  # variants whose matrices and curves one page shows
 MOST_COLUMNS = 5  # of means side by side, as many as a page's width holds
+MOST_DEPTH = 3  # of layers within layers, a Transformer's attention is one
 MOST_SCORED = 6  # variants whose errors one page shows
 
 
@@ -71,6 +72,7 @@ def of_training(
     if lead:
         summary.append("Curves of decisions and errors are those of each variant's first training.")
     scored = [s for r in shown[:MOST_SCORED] for s in r.scored]
+    extra.append(Section("Layers", _layers(jobs, histories), _LAYERS))
     return report(f"Training: {names}", summary, variants, decisions[:MOST_DECISIONS], scored, extra, lead)
 
 
@@ -88,6 +90,33 @@ _INJECTED = (
 )
 
 
+_LAYERS = (
+    "Below each name its parameters, those of what is inside it included; `tidegauge models show` draws the graph."
+)
+
+
+def _layers(jobs: Sequence[Job], histories: Sequence[History]) -> list[Table]:
+    """What each variant's network consists of, down to whole layers of a Transformer."""
+    from daemon.offline.recipes import network_of
+    from models.showing import shown
+
+    tables = []
+    for recipe in {job.recipe.name: job.recipe for job in jobs}.values():
+        found = shown(recipe.network.architecture, network_of(recipe, histories))
+        rows = [
+            [
+                "\u2003" * layer.depth + layer.name,
+                layer.kind,
+                " × ".join(map(str, layer.output)),
+                layer.parameters or "",
+            ]
+            for layer in found.layers
+            if layer.depth <= MOST_DEPTH
+        ]
+        tables.append(Table(recipe.name, ("layer", "kind", "output of a window", "parameters"), rows))
+    return tables
+
+
 def _by_kind(results: Sequence[Result], key: str) -> Table:
     kinds = list(dict.fromkeys(kind for r in results for kind in r.variant.data[key]))
     kinds.sort(key=lambda kind: (kind not in ("all", "normal"), kind))
@@ -101,9 +130,9 @@ def _by_kind(results: Sequence[Result], key: str) -> Table:
     return Table("", ("variant", *(kind.replace("_", " ") for kind in kinds)), rows)
 
 
-def _known_mean(values: Sequence[float | None]) -> float | None:
+def _known_mean(values: Sequence[float | None]) -> str | None:
     known = [value for value in values if value is not None]
-    return round(float(np.mean(known)), 3) if known else None
+    return f"{np.mean(known):.3f}" if known else None
 
 
 def _series(results: Sequence[Result]) -> Table:

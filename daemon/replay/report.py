@@ -12,7 +12,7 @@ import numpy as np
 from daemon.engine.events import Event
 from daemon.replay.tracing import Trace as Traced
 from daemon.words import REASON_WORDS, instant, plural
-from models.report.figures import Figure, Report, Section, Table, Trace, instants
+from models.report.figures import Figure, Report, Section, Table, Trace, instants, within
 
 MOST_EVENTS = 200  # in the table; the JSON has all
 
@@ -47,9 +47,8 @@ def of_replay(
             f"{summary['windows_found']} of {summary['windows']} labelled windows were found; "
             f"outside them {plural(summary['false_episodes'], 'false episode')}."
         )
-    spans = [(instants(np.array([a]))[0], instants(np.array([b]))[0]) for a, b in windows]
     sections = [
-        Section(t.label, _figures(t, i, [e for e in events if e.series == t.label], spans, threshold))
+        Section(t.label, _figures(t, i, [e for e in events if e.series == t.label], windows, threshold))
         for i, t in enumerate(traces)
     ]
     sections.append(Section("Events", [_events(events)]))
@@ -58,9 +57,10 @@ def of_replay(
 
 
 def _figures(
-    t: Traced, index: int, events: Sequence[Event], spans: Sequence[tuple[Any, Any]], threshold: float
+    t: Traced, index: int, events: Sequence[Event], windows: Sequence[tuple[float, float]], threshold: float
 ) -> list[Figure]:
     at = instants(t.at)
+    spans = [(instants(np.array([a]))[0], instants(np.array([b]))[0]) for a, b in within(windows, t.at)]
     marks = np.isin(t.at, [e.started_at for e in events])
     said = Trace("an event begins", at[marks], t.value[marks], "points")
     scored = ~np.isnan(t.expected)

@@ -114,6 +114,12 @@ class Report:
         return [part for section in self.sections for part in section.parts if not isinstance(part, Table)]
 
 
+def within(spans: Sequence[tuple[float, float]], at: Numbers) -> list[tuple[float, float]]:
+    """The spans that the instants `at`, rising and not empty, reach into, cut off where those begin and end."""
+    first, last = float(at[0]), float(at[-1])
+    return [(max(a, first), min(b, last)) for a, b in spans if b >= first and a <= last]
+
+
 def instants(epoch_s: Numbers) -> Numbers:
     """Epoch seconds as instants an axis understands."""
     return np.asarray(epoch_s, np.int64).astype("datetime64[s]")
@@ -155,9 +161,21 @@ def cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         if abs(value) >= 100:
-            return f"{value:,.1f}"
+            return f"{value:,.1f}".removesuffix(".0")
         return f"{value:.4g}" if abs(value) < 1e-3 else f"{value:.4f}".rstrip("0").rstrip(".")
     return str(value)
+
+
+def cells(table: Table) -> list[list[str]]:
+    """A table's rows as text; the numbers of a column have one number of decimals, as many as one of them needs."""
+    rows = [[cell(value) for value in row] for row in table.rows]
+    for place in range(len(table.columns)):
+        numbers = [i for i, row in enumerate(table.rows) if isinstance(row[place], float) and "e" not in rows[i][place]]
+        most = max((len(rows[i][place].partition(".")[2]) for i in numbers), default=0)
+        for i in numbers:
+            if rows[i][place] != "-":
+                rows[i][place] = f"{table.rows[i][place]:,.{most}f}"
+    return rows
 
 
 def day(epoch_s: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from models.report.figures import Figure, Matrix, Report, Section, Table, Trace, cell, thinned
+from models.report.figures import Figure, Matrix, Report, Section, Table, Trace, cells, thinned
 
 COLOURS = ("#1f5fa8", "#d1495b", "#2e8b57", "#e09f3e", "#6a4c93", "#00838f", "#8d6e63", "#546e7a")
 BAND = "rgba(31, 95, 168, 0.18)"
@@ -58,15 +58,14 @@ def _part(part: Table | Figure | Matrix, anchor: str) -> str:
     data = (
         orjson.dumps(drawn, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode().replace("</", "<\\/")
     )
-    call = "Plotly.newPlot(id, d.data, d.layout, {responsive: true, displaylogo: false})"
+    buttons = "innerWidth > 700 && 'hover'"  # on a narrow page they would lie on the legend
+    call = f"Plotly.newPlot(id, d.data, d.layout, {{responsive: true, displaylogo: false, displayModeBar: {buttons}}})"
     return f"{head}<div class='plot' id='{anchor}'></div><script>{{const id='{anchor}', d={data};{call}}}</script>"
 
 
 def _table(table: Table) -> str:
     head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell(value))}</td>" for value in row) + "</tr>" for row in table.rows
-    )
+    rows = "".join("<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>" for row in cells(table))
     return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 

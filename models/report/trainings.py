@@ -12,7 +12,7 @@ import numpy.typing as npt
 from models.offline.alarms import QUANTILE, Alarms
 from models.offline.fitting import Progress
 from models.offline.measures import Judgement, curves, judge
-from models.report.figures import Figure, Matrix, Report, Section, Table, Trace, instants
+from models.report.figures import Figure, Matrix, Report, Section, Table, Trace, instants, within
 
 Floats = npt.NDArray[np.float64]
 CLASSES = ("normal", "anomalous")
@@ -145,9 +145,21 @@ def training_table(variants: Sequence[Variant]) -> Table:
 def figure_table(variants: Sequence[Variant]) -> Table:
     """What each variant reached on the test part."""
     columns = list(dict.fromkeys(key for v in variants for key in v.figures))
-    return Table(
-        "Test part", ("variant", *columns), [[v.name, *(v.figures.get(key) for key in columns)] for v in variants]
-    )
+    rows = [[v.name, *(v.figures.get(key) for key in columns)] for v in variants]
+    meant = "; ".join(f"{key}: {_MEANINGS[key]}" for key in columns if key in _MEANINGS)
+    return Table("Test part", ("variant", *columns), rows, f"{meant[:1].upper()}{meant[1:]}." if meant else "")
+
+
+_MEANINGS = {
+    "injected AUC": "how well the error tells injected anomalies from none",
+    "windows found": "labelled windows that an episode above the threshold overlaps (event recall)",
+    "false episodes": "those that overlap none",
+    "found in budget": "at the best threshold with at most one false episode a month, chosen in hindsight",
+    "delay, slots": "median from a found window's start to its first alarm",
+    "VUS-PR": "volume under the precision-recall surface, with buffers of up to a day",
+    "test alarms": "readings above the threshold",
+    "precision": "like recall and F1 reading by reading at the threshold, or of the anomalous class",
+}
 
 
 def variant_data(v: Variant) -> dict[str, Any]:
@@ -188,7 +200,7 @@ def _over_epochs(variants: Sequence[Variant], what: str, title: str, y_title: st
                 run[: len(values)] = [np.nan if y is None else y for y in values]
             traces.append(Trace(f"{name}, {part}", np.arange(1, longest + 1), _mean_of_runs(runs)))
     note = "Of training: the mean over the epoch's batches, with dropout at work, so it may lie above validation."
-    if len(variants) > len(groups):
+    if sum(bool(v.progress.epochs) for v in variants) > len(groups):
         note += " A line is the mean of a variant's trainings that had not ended by then."
     positive = what == "loss" and all(e.validation_loss > 0 for v in variants for e in v.progress.epochs)
     return Figure(what, title, "epoch", y_title, traces, note, log_y=positive)
@@ -228,7 +240,8 @@ def _matrix(judged: Judgement) -> list[list[int]]:
 
 def error_figures(scored: Scored, index: int) -> list[Figure]:
     """Distribution of the error, error over time, and the readings with what was found."""
-    spans = [(instants(np.array([a]))[0], instants(np.array([b]))[0]) for a, b in scored.labelled]
+    inside = within(scored.labelled, scored.at)
+    spans = [(instants(np.array([a]))[0], instants(np.array([b]))[0]) for a, b in inside]
     level = {"threshold": scored.threshold}
     greatest = max((float(np.quantile(e, 0.999)) for e in scored.part_error.values() if len(e)), default=1.0)
     edges = np.linspace(0, max(greatest, scored.threshold) * 1.1, _BINS + 1)
@@ -240,8 +253,8 @@ def error_figures(scored: Scored, index: int) -> list[Figure]:
     top = max(float(bar.y.max()) for bar in bars)
     mark = Trace("threshold", np.array([scored.threshold] * 2), np.array([0.0, top]))
     note = (
-        f"The threshold is the {100 * QUANTILE:g} % quantile of the validation errors, labelled windows left out. "
-        "The last bar holds all beyond."
+        f"The threshold, {scored.threshold:.4g}, is the {100 * QUANTILE:g} % quantile of the validation errors, "
+        "labelled windows left out. The last bar holds all beyond."
     )
     share = "share of the part's readings"
     found = [Figure(f"errors-{index}", "Distribution of the error", "error", share, [*bars, mark], note)]

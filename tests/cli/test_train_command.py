@@ -177,6 +177,9 @@ def test_a_comparison_ends_with_bundles_and_one_report(tmp_path: Path) -> None:
     names = [f"{name} seed {seed}" for name in ("small", "other") for seed in (0, 1)]
     assert [v["name"] for v in report["variants"]] == names
     assert 0 < page.index("Over seeds and folds</h2>") < page.index("Summary</h2>")
+    assert "windows found: labelled windows that an episode above the threshold overlaps" in page
+    layers = page[page.index("Layers</h2>") :]
+    assert layers.count("<h3>") >= 1 and "Linear 64 → 32, ReLU" in layers
     assert sorted(path.name for path in out.glob("*confusion*")) == ["report-confusion-0.png", "report-confusion-1.png"]
     assert report["variants"][0]["windows found"] in ("0/1", "1/1")
     for image in ("loss", "roc", "precision-recall", "confusion-0", "time-0", "errors-0", "series-1"):

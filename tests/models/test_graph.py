@@ -36,6 +36,22 @@ def test_a_network_is_shown(architecture: str, tmp_path: Path) -> None:
     assert ET.parse(tmp_path / "out.svg").getroot().tag.endswith("svg")
 
 
+def test_layers_say_what_they_do() -> None:
+    """The numbers in and out and the ReLU of each layer, as the reference lists them; a module is listed once."""
+    kinds = [layer["kind"] for layer in json.loads(tidegauge("dense-3", "--json")[1])["layers"]]
+    assert kinds == [
+        "ModuleList",
+        "Linear 5 → 64, ReLU",
+        "Linear 64 → 32, ReLU",
+        "Linear 32 → 2",
+        "Linear 2 → 32, ReLU",
+        "Linear 32 → 64, ReLU",
+        "Linear 64 → 5",
+    ]
+    names = [layer["name"] for layer in json.loads(tidegauge("lstm", "--json")[1])["layers"]]
+    assert names == ["slots", "members", "0", "encoder", "decoder"]
+
+
 def test_a_bundle_s_file_is_shown(tmp_path: Path) -> None:
     """A file is read and its own shapes are shown; in words the sum stands below the table."""
     write_bundle(tmp_path / "a.pt", bundle())

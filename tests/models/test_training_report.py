@@ -7,6 +7,7 @@ import pytest
 
 from daemon.offline.report import _mean
 from models.offline.fitting import Epoch, Progress
+from models.report.figures import Table, cells, within
 from models.report.trainings import Variant, learning, report
 
 
@@ -32,6 +33,25 @@ def test_a_single_training_says_nothing_of_means() -> None:
     made = report("t", [], [variant("a", [2.0], "a")], [], [])
     (figure,) = [part for part in made.figures() if part.key == "loss"]
     assert "mean of a variant's" not in figure.note
+
+
+def test_a_rule_without_a_training_is_no_second_one() -> None:
+    """A baseline beside one training does not make its curve a mean."""
+    (figure,) = learning([variant("a", [2.0], "a"), Variant("z-score rule", 0, None, Progress(), {})])
+    assert "mean of a variant's" not in figure.note
+
+
+def test_a_column_s_numbers_have_one_number_of_decimals() -> None:
+    """As many as one of them needs; whole numbers, words and what is missing stay as they are."""
+    table = Table(
+        "", ("name", "auc", "slots", "count"), [["a", 0.5, 115.0, 1], ["b", 0.5125, None, 2000], ["c", 1.0, 3.5, 3]]
+    )
+    assert cells(table) == [["a", "0.5000", "115.0", "1"], ["b", "0.5125", "-", "2,000"], ["c", "1.0000", "3.5", "3"]]
+
+
+def test_spans_end_with_the_readings() -> None:
+    """Labelled windows beside the readings are not shown, those that reach out of them are cut off."""
+    assert within([(0, 5), (8, 12), (18, 30), (40, 50)], np.array([10, 15, 20])) == [(10, 12), (18, 20)]
 
 
 def test_means_have_the_digits_that_their_deviation_allows() -> None:

@@ -97,6 +97,7 @@ def main() -> None:
         benching,
         describing,
         inspecting,
+        labelling,
         models,
         replaying,
         running,

@@ -1,9 +1,10 @@
-"""Which stream a command is about, and the settings it runs under."""
+"""Which stream and which instants a command is about, and the settings it runs under."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,14 @@ def settings_of(
         return of_options(name, options), name
     name = choose_stream(load(config), stream)
     return load(config, {f"streams.{name}.{key}": value for key, value in options.items()}), name
+
+
+def epoch(text: str | None) -> int | None:
+    """Epoch seconds of an ISO 8601 instant; without a zone it is UTC."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{text!r} is no instant; write one such as 2026-03-01 or 2026-03-01T12:30+01:00", 2)
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import urllib.request
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ import orjson
 import typer
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
+from daemon.cli.choosing import epoch
 from daemon.config.addresses import join_address
 from daemon.config.file import effective, load
 from daemon.config.settings import Settings
@@ -58,17 +58,6 @@ def init(
         fail(f"{path} exists; name another file, or replace it with --force")
 
 
-def _epoch(text: str | None) -> int | None:
-    """Epoch seconds of an ISO 8601 instant; without a zone it is UTC."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        fail(f"{text!r} is no instant; write one such as 2026-03-01 or 2026-03-01T12:30+01:00", 2)
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
-
-
 @events_app.command("list")
 def events_list(
     config: Config = None,
@@ -85,7 +74,7 @@ def events_list(
     from daemon.store import open_reader
 
     with errors():
-        since_s, until_s = _epoch(since), _epoch(until)
+        since_s, until_s = epoch(since), epoch(until)
         directory = state or load(find_config(config)).state_dir
         with open_reader(directory) as reader:
             found = [
@@ -103,7 +92,7 @@ def events_list(
             typer.echo(orjson.dumps([event.to_json() for event in found]).decode())
             return
         for event in found:
-            typer.echo(event_line(event))
+            typer.echo(f"{event.id[:8]}  {event_line(event)}")
         if not found:
             typer.echo("no events", err=True)
 

@@ -9,14 +9,16 @@ import orjson
 import typer
 from rich.table import Table
 
+from daemon.cli.acting import act
 from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
 from daemon.cli.choosing import choose_stream
 from daemon.config.file import load
-from daemon.showing import progress, table_console
+from daemon.showing import table_console
 from daemon.words import instant, plural
 
 if TYPE_CHECKING:
-    from daemon.store import ModelRecord, Store
+    from daemon.runtime.durable import DurableEngine
+    from daemon.store import ModelRecord
 
 models_app = typer.Typer(no_args_is_help=True, help="Models, what became of trainings, and going back to one.")
 app.add_typer(models_app, name="models")
@@ -176,48 +178,28 @@ def models_rollback(config: Config = None, stream: Stream = None, as_json: Json 
 
 
 def _serve(config: Path | None, stream: str | None, as_json: bool, version: int | None) -> None:
-    """Change the model in service: by the daemon that runs, or on the state of one that is stopped."""
-    from daemon.store import Store, StoreLocked, open_reader
-
+    """Change the model in service."""
     with errors():
         settings = load(find_config(config))
-        name = choose_stream(settings, stream)
-        open_reader(settings.state_dir).close()  # opening for writing would make a state where there is none
-        try:
-            store = Store.open(settings.state_dir)
-        except StoreLocked as error:
-            found = _ask_daemon(settings.state_dir, name, version, error.pid)
-        else:
-            with store:
-                found = _serve_here(store, name, version, as_json)
+        found = serve(settings.state_dir, choose_stream(settings, stream), version, as_json)
     if as_json:
         typer.echo(orjson.dumps(found).decode())
     else:
-        typer.echo(f"{name}: version {found['version']} serves from the next reading on")
+        typer.echo(served_line(found))
 
 
-def _ask_daemon(directory: Path, stream: str, version: int | None, holder: int | None) -> dict[str, Any]:
-    """Have the process that holds the state do it."""
-    from daemon.web.control_client import NoDaemonError, RefusedError, command
+def serve(directory: Path, stream: str, version: int | None, quiet: bool) -> dict[str, Any]:
+    """Have a version serve, None for the one before; stream, version and digest of what does then."""
 
-    try:
-        return command(directory, "/models/serve", stream=stream, version=version)
-    except RefusedError as error:
-        fail(str(error))
-    except NoDaemonError:
-        who = "another process" if holder is None else f"process {holder}"
-        fail(f"{directory}: {who} has the state and takes no commands; wait until the daemon is ready, or stop it")
+    def here(durable: DurableEngine) -> dict[str, Any]:
+        from daemon.service.pipeline import wall_ms
+
+        record = durable.serve(stream, version, wall_ms())
+        return {"stream": stream, "version": record.version, "digest": record.digest}
+
+    return act(directory, "/models/serve", {"stream": stream, "version": version}, here, quiet)
 
 
-def _serve_here(store: Store, stream: str, version: int | None, quiet: bool) -> dict[str, Any]:
-    """Recover, do it through the journal, and write a checkpoint."""
-    from daemon.runtime.durable import DurableEngine
-    from daemon.runtime.trainer import InlineTrainer
-    from daemon.service.pipeline import wall_ms
-
-    durable = DurableEngine(store, InlineTrainer())
-    with progress("recovering", quiet) as step:
-        durable.recover(step)
-    record = durable.serve(stream, version, wall_ms())
-    durable.checkpoint()
-    return {"stream": stream, "version": record.version, "digest": record.digest}
+def served_line(found: dict[str, Any]) -> str:
+    """What came of it, for people."""
+    return f"{found['stream']}: version {found['version']} serves from the next reading on"

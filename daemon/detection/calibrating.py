@@ -148,6 +148,14 @@ def measure(r: Rates, slot: int, opened: bool) -> None:
         r.measured[at, 2] += 1 if opened else 0
 
 
+def take_back(r: Rates, slot: int, episodes: int) -> None:
+    """Count so many episodes of a slot's month no longer, if it is kept: they were true."""
+    number = int(slot // r.month)
+    at = number % MONTHS
+    if r.measured[at, 0] == number:
+        r.measured[at, 2] = max(0, r.measured[at, 2] - episodes)
+
+
 def measured_rate(r: Rates) -> float | None:
     """New episodes per series and month over the months kept; None before the first judged reading."""
     kept = r.measured[r.measured[:, 0] > r.measured[:, 0].max() - MONTHS]

@@ -18,6 +18,7 @@ from daemon.detection.outlier import is_outlier
 from daemon.detection.parameters import Parameters
 from daemon.detection.rules import FLATLINE, LIMIT, MODEL, NOVELTY, broken_rules
 from daemon.detection.statistics import advance
+from daemon.detection.threshold import threshold
 from daemon.engine.compiled import compiled
 from daemon.engine.placing import Entries
 from daemon.engine.series import READY, Arrays
@@ -25,7 +26,7 @@ from daemon.engine.slots import NEVER
 from daemon.learning import regime, rescaling
 from daemon.learning.drift import Errors, collect
 from daemon.learning.regime import Adoption
-from daemon.learning.reservoir import Reservoir, add, is_sampled, release, set_apart
+from daemon.learning.reservoir import Reservoir, add, called_fault, is_sampled, release, set_apart
 
 BOUNDS = 4.0  # usual errors between the expected value and its bounds
 RULE_SCORE = 1.001  # a rule's score: one alert on "score > 1" sees every anomaly
@@ -138,6 +139,7 @@ def _judge(
     hours: Any,
     to: Learned,
     reasons: int,
+    least: float,
     out: Decisions,
 ) -> tuple[float, int, int, bool]:
     """Decide on entry `i`, which has a window, by the networks' errors; `rank`, `rarity`, bounds are written to `out`.
@@ -147,6 +149,7 @@ def _judge(
         policy: The series' record.
         i: The entry.
         reasons: Bits of the rules it breaks.
+        least: Rarity from which it is anomalous.
         out: Written.
 
     Returns:
@@ -160,7 +163,7 @@ def _judge(
     rank, rarity, error = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], around, surprise)
     out.rank[i], out.rarity[i] = rank, rarity
     back = regime.is_back(s.regime, error, s.episode != 0) and to.adoption.after > 0
-    fault = regime.RARE if rarity >= policy.threshold else regime.BACK if back else 0
+    fault = regime.RARE if rarity >= least else regime.BACK if back else 0
     outlier = is_outlier(s.calibration, r, error, policy.scarcity, policy.novelty)
     if fault != 0 or outlier:
         reasons |= MODEL
@@ -171,10 +174,10 @@ def _judge(
 
 
 @compiled
-def _note(s: Any, reasons: int, rank: float, rarity: float, policy: Any) -> None:
+def _note(s: Any, reasons: int, rank: float, rarity: float, least: float) -> None:
     """Write a reading's numbers to its series' record, and count its reasons."""
     s.rank, s.rarity = rank, rarity
-    s.score = max(rarity / policy.threshold, RULE_SCORE) if reasons else rarity / policy.threshold
+    s.score = max(rarity / least, RULE_SCORE) if reasons else rarity / least
     for bit in range(4):
         if reasons >> bit & 1:
             s.anomalies[bit] += 1
@@ -198,7 +201,7 @@ def _learn(s: Any, row: int, slot: int, error: float, fault: int, x: Any, observ
         First slot of the new regime that is adopted with this reading, NEVER when none is.
     """
     collect(to.errors, row, slot, error)
-    since, apart = NEVER, False
+    since, apart, fault_still = NEVER, False, slot <= s.fault_until
     if to.adoption.after > 0:
         broken = s.episode != 0 and s.reasons & (LIMIT | FLATLINE) != 0
         since = regime.follow(s.regime, slot, error, fault, s.episode != 0, broken, to.adoption)
@@ -206,10 +209,10 @@ def _learn(s: Any, row: int, slot: int, error: float, fault: int, x: Any, observ
     if since != NEVER:
         release(to.reservoir, row, since - to.adoption.day)
     if is_sampled(s.stagger, slot, to.sample_rate):
-        if apart:
-            set_apart(to.reservoir, row, x, observed, slot)
+        if apart or fault_still:
+            set_apart(to.reservoir, called_fault(row) if fault_still else row, x, observed, slot)
         else:
-            add(to.reservoir, x, observed, slot)
+            add(to.reservoir, row, x, observed, slot)
     return since
 
 
@@ -248,14 +251,15 @@ def decide(
         row, slot, k = e.row[i], e.slot[i], e.window[i]
         s = a.rows[row]
         policy = policies[s.policy]
+        least = threshold(policy.threshold, s.halved)
         reasons = broken_rules(a, r, row, e.value[i], policy, s.readings <= 1)
         out.rank[i], out.rarity[i], error, fault, known = 0.0, 0.0, 0.0, 0, False
         if k >= 0:
-            error, reasons, fault, known = _judge(a, p, r, policy, e, i, scored, hours, to, reasons, out)
+            error, reasons, fault, known = _judge(a, p, r, policy, e, i, scored, hours, to, reasons, least, out)
         elif s.status == READY:
             unscored += 1
-        _note(s, reasons, out.rank[i], out.rarity[i], policy)
-        out.code[i], out.notify[i] = follow_episode(s, slot, reasons, known, out.rarity[i], policy)
+        _note(s, reasons, out.rank[i], out.rarity[i], least)
+        out.code[i], out.notify[i] = follow_episode(s, slot, reasons, known, out.rarity[i], least, policy.refractory)
         if s.status == READY:
             measure(r, slot, reasons != 0 and not known and s.alarmed == slot)
         out.reasons[i], out.ended[i], out.regime[i] = reasons, s.ended, NEVER

@@ -26,21 +26,24 @@ def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
 
 
 @compiled
-def follow_episode(s: Any, slot: int, reasons: int, known: bool, rarity: float, policy: Any) -> tuple[int, bool]:
+def follow_episode(
+    s: Any, slot: int, reasons: int, known: bool, rarity: float, threshold: float, refractory: int
+) -> tuple[int, bool]:
     """Open, change or close the series' episode; `(code, notify)`. `known`: a remembered fault is the only reason."""
+    calm = rarity < CLOSE_BELOW * threshold
     if known:
-        return _follow_known(s, slot, reasons, rarity, policy), False
+        return _follow_known(s, slot, reasons, rarity, calm), False
     if reasons == 0:
-        return _follow_calm(s, rarity, policy), False
-    return _follow_alarm(s, slot, reasons, rarity, policy)
+        return _follow_calm(s, calm), False
+    return _follow_alarm(s, slot, reasons, rarity, refractory)
 
 
 @compiled
-def _follow_calm(s: Any, rarity: float, policy: Any) -> int:
+def _follow_calm(s: Any, calm: bool) -> int:
     """Close the series' episode after calm slots enough; the code."""
     if s.episode == 0:
         return NOTHING
-    s.quiet = s.quiet + 1 if rarity < CLOSE_BELOW * policy.threshold else 0
+    s.quiet = s.quiet + 1 if calm else 0
     if s.quiet < CLOSE_AFTER:
         return NOTHING
     s.episode, s.reasons = 0, 0
@@ -48,7 +51,7 @@ def _follow_calm(s: Any, rarity: float, policy: Any) -> int:
 
 
 @compiled
-def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -> tuple[int, bool]:
+def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, refractory: int) -> tuple[int, bool]:
     """Open or change the series' episode where a reading is anomalous for what it is; `(code, notify)`."""
     s.quiet = 0
     s.ended = slot
@@ -56,7 +59,7 @@ def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -
         code = OPENED if s.episode == 0 else CHANGED
         s.peak = rarity if s.episode == 0 else max(s.peak, rarity)
         s.episode, s.alarmed, s.reasons, s.said = ALARMED, slot, s.reasons | reasons, rarity
-        return code, _may_notify(s, slot, rarity, policy.refractory)
+        return code, _may_notify(s, slot, rarity, refractory)
     peak = rarity > s.peak
     if s.notified >= s.alarmed:
         s.notified_peak = max(s.notified_peak, rarity)
@@ -64,12 +67,12 @@ def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -
     if reasons & ~s.reasons or rarity > s.said + CLEARLY_WORSE:
         s.reasons |= reasons
         s.said = max(s.said, rarity)
-        return CHANGED, s.notified < s.alarmed and _may_notify(s, slot, rarity, policy.refractory)
+        return CHANGED, s.notified < s.alarmed and _may_notify(s, slot, rarity, refractory)
     return (PEAK if peak else NOTHING), False
 
 
 @compiled
-def _follow_known(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -> int:
+def _follow_known(s: Any, slot: int, reasons: int, rarity: float, calm: bool) -> int:
     """Open or go on with an episode of a fault that is remembered, which was said when it was new; the code.
 
     It may last for days. What is rare in itself meanwhile, after as long a calm as closes an episode, is a new alarm.
@@ -78,7 +81,7 @@ def _follow_known(s: Any, slot: int, reasons: int, rarity: float, policy: Any) -
     if s.episode == 0:
         s.episode, s.reasons, s.peak, s.quiet = KNOWN, reasons, rarity, 0
         return OPENED
-    s.quiet = s.quiet + 1 if s.episode == ALARMED and rarity < CLOSE_BELOW * policy.threshold else 0
+    s.quiet = s.quiet + 1 if s.episode == ALARMED and calm else 0
     if s.quiet == CLOSE_AFTER:
         s.episode, s.quiet = KNOWN, 0
     if rarity <= s.peak:

@@ -15,10 +15,11 @@ import numpy.typing as npt
 from daemon.config.alert_settings import AlertSettings
 from daemon.config.settings import StreamSettings
 from daemon.detection.calibrating import MONTH_S
+from daemon.detection.threshold import LEAST
 
 POLICY = np.dtype(
     [
-        ("threshold", "f8"),  # of rarity
+        ("threshold", "f8"),  # of rarity, before labels move it
         ("refractory", "i8"),  # slots
         ("side", "i8"),  # 1 only above the expected value, -1 only below it, 0 both
         ("least", "f8"),  # distance from the expected value
@@ -47,7 +48,7 @@ def novelty_share(alerts: AlertSettings) -> float:
 
 def threshold(alerts: AlertSettings, interval_s: int) -> float:
     """Rarity that a calibrated series reaches in `networks_share` episodes a month of 30.44 days."""
-    return max(-math.log10(networks_share(alerts) * interval_s / MONTH_S), 0.5)
+    return max(-math.log10(networks_share(alerts) * interval_s / MONTH_S), LEAST)
 
 
 def scarcity(alerts: AlertSettings, width: int) -> float:

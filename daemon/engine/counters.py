@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from daemon.engine import placing
+from daemon.engine.inputs import LabelKind
 
 ENGINE_REJECTIONS = ("duplicate", "too_old", "future", "series_limit", "width")
 _VERDICTS = {placing.DUPLICATE: "duplicate", placing.TOO_OLD: "too_old"}
@@ -24,6 +25,7 @@ class Counters:
     unscored: int = 0
     retired: int = 0
     retired_anomalies: list[int] = field(default_factory=lambda: [0] * 6)
+    labels: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(LabelKind), 0))
 
     def reject(self, reason: str, count: int) -> None:
         """Count readings rejected for `reason`."""

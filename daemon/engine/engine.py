@@ -18,14 +18,14 @@ from pydantic import ValidationError
 from daemon.config.changing import RefusedError, changes
 from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.events import Event
-from daemon.engine.inputs import Batch, Command, Configured, Input, Promoted, Tick
+from daemon.engine.inputs import Batch, Command, Configured, Input, Labelled, Promoted, Tick
 from daemon.engine.stream import Stream
 from daemon.engine.training_port import Trainer
 from daemon.learning.gating import Judged, RolledBack
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 9
+STATE_VERSION = 10
 
 
 class StateVersionError(ValueError):
@@ -108,6 +108,8 @@ class Engine:
                 stream = self.streams[item.stream]
                 stream.learner.adopt(Bundle.from_bytes(item.content), stream.schedule.greatest)
                 return StepResult([])
+            case Labelled():
+                return StepResult(self.streams[item.stream].label(item))
             case Command():
                 events, joined = self.streams[item.stream].end_warm_up()
                 return StepResult(events, joined)

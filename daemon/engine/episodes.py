@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from daemon.detection.deciding import RULE_SCORE, Decisions, Scored
 from daemon.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED, PEAK
+from daemon.detection.threshold import threshold_of
 from daemon.detection.variables import POWER
 from daemon.engine.events import REASONS, Event, event_id
 from daemon.engine.placing import Entries
@@ -112,7 +113,7 @@ class Episodes:
         """What the slot of entry `i` says, in the fields of an event."""
         e, decisions = decided.entries, decided.decisions
         row, k = int(e.row[i]), int(e.window[i])
-        threshold = float(decided.policies["threshold"][self.table.arrays.rows["policy"][row]])
+        least = threshold_of(self.table.arrays.rows[row], decided.policies)
         at = self.slots.at(int(e.slot[i]))
         seen = {
             "at": at,
@@ -120,8 +121,8 @@ class Episodes:
             "reasons": named(int(decisions.reasons[i])),
             "notify": bool(decisions.notify[i]),
             "rarity": float(decisions.rarity[i]),
-            "threshold": threshold,
-            "score": max(float(decisions.rarity[i]) / threshold, RULE_SCORE),
+            "threshold": least,
+            "score": max(float(decisions.rarity[i]) / least, RULE_SCORE),
             "value": _numbers(e.value[i]),
         }
         if k < 0 or decided.slot_errors is None:

@@ -7,7 +7,7 @@ parts and one blob of its arrays. The blob's layout is in docs/state.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -106,7 +106,38 @@ class Promoted:
     reason: PromotionReason = "bundle"
 
 
-Input = Configured | Batch | Tick | Command | Promoted
+LabelKind = Literal["fault", "normal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An operator's label: what a series reported in a period was a `fault`, or `normal`.
+
+    The last three follow from the recorded events, which the engine does not keep.
+
+    Attributes:
+        stream: Name of the stream.
+        series: Label of the series.
+        kind: What it was.
+        since: Start of the first slot meant, epoch seconds.
+        until: Start of the last slot meant, epoch seconds.
+        note: The operator's words.
+        halvings: How often the rate of the series' alarms by rarity is to be halved, below 0 doubled.
+        true_alarms: Episodes counted as new ones that were no false alarms; below 0 those that were after all.
+    """
+
+    stream: str
+    series: str
+    kind: LabelKind
+    since: int
+    until: int
+    note: str = ""
+    halvings: int = 0
+    true_alarms: int = 0
+    received_at_ms: int = 0
+
+
+Input = Configured | Batch | Tick | Command | Promoted | Labelled
 
 
 def encode(item: Input) -> tuple[str, bytes, bytes]:
@@ -122,6 +153,9 @@ def encode(item: Input) -> tuple[str, bytes, bytes]:
         case Promoted():
             header = {"at": item.received_at_ms, "reason": item.reason, "stream": item.stream}
             return "promoted", orjson.dumps(header), item.content
+        case Labelled():
+            head = asdict(item)
+            return "labelled", orjson.dumps({"at": head.pop("received_at_ms")} | head), b""
         case Batch():
             folded = bool(item.fold_s.any())
             head = {
@@ -152,6 +186,8 @@ def decode(kind: str, header: bytes, blob: bytes) -> Input:
         return Command(head["kind"], head["stream"], head["at"])
     if kind == "promoted":
         return Promoted(head["stream"], blob, head["at"], head.get("reason", "bundle"))
+    if kind == "labelled":
+        return Labelled(received_at_ms=head.pop("at"), **head)
     if kind != "batch":
         raise ValueError(f"journal entry of unknown kind {kind!r}")
     return _decode_batch(head, blob)

@@ -85,7 +85,7 @@ class Scoring:
             out,
         )
         if (out.regime[:count] != NEVER).any():
-            self.learner.ask()
+            self.learner.ask("regime")
         if self.observer is not None:
             self.observer(e, count, columns, out)
 

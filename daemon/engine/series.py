@@ -27,6 +27,7 @@ SERIES = np.dtype(
         ("silent", "i1"),  # 1 while a gap is open
         ("episode", "i1"),  # of `deciding`, 0 while no episode is open
         ("reasons", "u1"),  # bits of the open episode's reasons, in the order of events.REASONS
+        ("halved", "i1"),  # times that labels have halved the rate of its alarms by rarity; below 0 doubled it
         ("frozen_run", "i1"),  # 1 while the constant run began in the warm-up: a constant meter is no fault
         ("policy", "i4"),  # 0 the stream's alert settings, n the n-th exception
         ("stagger", "i4"),  # CRC-32 of the label, for whatever must not happen to all series at once
@@ -52,6 +53,7 @@ SERIES = np.dtype(
         ("scale", "f4", (2,)),  # of the errors that its statistics are in, see rescaling.Scale
         ("anomalies", "i4", (6,)),  # anomalous slots by reason, in the order of events.REASONS
         ("late", "i4"),
+        ("fault_until", "i8"),  # last slot whose window has a reading that an operator called a fault
         ("regime", REGIME),
         ("statistics", STATISTICS),
         ("calibration", CALIBRATION),
@@ -220,7 +222,7 @@ class SeriesTable:
             if name != "history":
                 array[row] = np.zeros((), array.dtype)
         record = self.arrays.rows[row]
-        for name in ("first", "last", "notified", "silent_group"):
+        for name in ("first", "last", "notified", "silent_group", "fault_until"):
             record[name] = NEVER
         record["buffer"] = -1
         self.arrays.pending_slot[row] = self.arrays.passed[row] = NEVER

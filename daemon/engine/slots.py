@@ -31,6 +31,10 @@ class SlotClock:
         """Slot of each stamp, epoch milliseconds; a stamp at the end of an interval belongs to that interval."""
         return (at_ms - self._shift_ms) // (self.interval_s * 1000)
 
+    def slot(self, at: int) -> int:
+        """Slot that begins at `at`, epoch seconds, or is in progress then."""
+        return at // self.interval_s
+
     def slot_of_now(self, now_ms: int) -> int:
         """Slot in progress at `now_ms`."""
         return now_ms // (self.interval_s * 1000)

@@ -11,20 +11,21 @@ from daemon.config.settings import StreamSettings
 from daemon.detection import calibrating
 from daemon.detection.parameters import Parts, parameters
 from daemon.detection.policies import policy_of
+from daemon.detection.threshold import threshold_of
 from daemon.engine import placing
 from daemon.engine.aggregating import MODES, Combined, combine, finish
 from daemon.engine.arrivals import Arrivals, Arrived
 from daemon.engine.counters import Counters
 from daemon.engine.episodes import Episodes
 from daemon.engine.events import Event
-from daemon.engine.inputs import Batch
+from daemon.engine.inputs import Batch, Labelled
 from daemon.engine.schedule import Schedule
 from daemon.engine.scoring import Scoring
 from daemon.engine.series import NO_SERIES, UNKNOWN, SeriesTable
 from daemon.engine.silence import Silence
 from daemon.engine.slots import NEVER, SlotClock
 from daemon.engine.training_port import Trainer
-from daemon.learning import joining, reservoir
+from daemon.learning import joining, labelling, reservoir
 from daemon.learning.learner import Learner
 from daemon.learning.subject import Subject
 
@@ -103,6 +104,30 @@ class Stream:
             return [], 0
         return self._finish_slots(greatest), self.learner.end_warm_up(greatest)
 
+    def label(self, item: Labelled) -> list[Event]:
+        """Learn from an operator's label, which `check_label` has passed; the closing of an episode called normal."""
+        self.counters.labels[item.kind] += 1
+        if item.true_alarms:
+            calibrating.take_back(self.scoring.rates, self.slots.slot(item.since), item.true_alarms)
+        row = self.table.row_of[item.series]
+        episode = self.episodes.open.get(row)
+        opened = None if episode is None else self.slots.slot(episode.started_at)
+        labelling.learn(self.table, self.reservoir, self.slots, opened, self.scoring.adoption.day, item)
+        self.learner.ask("label")
+        return [] if self.table.rows["episode"][row] else self.episodes.end(row, self.schedule.greatest)
+
+    def check_label(self, series: str, since: int, until: int) -> None:
+        """Whether a period of a series can be labelled.
+
+        Raises:
+            ValueError: There is no such series, it is in warm-up, or it has not come to the period yet.
+        """
+        labelling.check(self.table, self.slots, series, since, until)
+
+    def threshold_of(self, series: str) -> float:
+        """Rarity from which a series that there is alarms."""
+        return threshold_of(self.table.arrays.rows[self.table.row_of[series]], self.scoring.policies)
+
     # -- readings ------------------------------------------------------------------------------------------------
 
     def _run(self, batch: Batch) -> list[Event]:
@@ -134,8 +159,10 @@ class Stream:
         for slot in self.schedule.close(upto):
             joining.queue(self.table, joining.mature(self.table, slot, upto))
             self.learner.act(slot, upto)
-            for row in self.schedule.retiring(slot).tolist():
+            retiring = self.schedule.retiring(slot)
+            for row in retiring.tolist():
                 events += self._retire(row, slot)
+            reservoir.forget(self.reservoir, retiring)
         return events
 
     def _retire(self, row: int, slot: int) -> list[Event]:
@@ -144,7 +171,6 @@ class Stream:
         events = self.silence.back(row, slot) if record["silent"] else []
         events += self.episodes.end(row, slot)
         self.counters.retire(record["anomalies"])
-        reservoir.forget(self.reservoir, row)
         self.learner.drift.forget(row)
         self.table.retire(row)
         return events

@@ -164,10 +164,10 @@ def _seed(a: Arrays, row: int, p: Parameters, x: Any, newest: Any, rms: Any, hou
 
 
 @compiled
-def _sample(r: Reservoir, stagger: int, rate: int, x: Any, observed: Any, slots: Any) -> None:
+def _sample(r: Reservoir, row: int, stagger: int, rate: int, x: Any, observed: Any, slots: Any) -> None:
     for i in range(len(slots)):
         if is_sampled(stagger, slots[i], rate):
-            add(r, x[i], observed[i], slots[i])
+            add(r, row, x[i], observed[i], slots[i])
 
 
 def join(
@@ -197,7 +197,7 @@ def join(
     a = table.arrays
     record = a.rows[row]
     _seed(a, row, p, w.x, newest, rms, hours)
-    _sample(r, int(record["stagger"]), sample_rate, w.x, w.observed, w.slot)
+    _sample(r, row, int(record["stagger"]), sample_rate, w.x, w.observed, w.slot)
     x = scale(table, row)
     last, size = int(record["last"]), a.ring.shape[1]
     a.ring[row, (last - np.arange(size)) % size] = x[::-1][:size]

@@ -22,7 +22,7 @@ from models.architectures import LABELLED
 from models.bundle import Bundle
 from models.training import TrainingRequest
 
-Asked = Literal["drift", "regime"]
+Asked = Literal["drift", "regime", "label"]
 OUTCOMES = ("promoted", "rejected", "failed", "skipped")
 FAILURES: tuple[str, ...] = get_args(FailureReason)
 
@@ -43,7 +43,7 @@ class Learner:
         pending: Training under way; its result takes effect at slot `apply_at`.
         next_training: Slot of the next fine-tuning, None when none is planned.
         sample_rate: One window in so many goes into the reservoir; set where something is due, so that no cut matters.
-        asked: What asks for an early training: `drift`, an adopted `regime`, or nothing.
+        asked: What asks for an early training: `drift`, an adopted `regime`, a `label`, or nothing.
         early: Slot of the last early training.
         outcomes: Trainings by outcome.
         failures: Failed trainings by reason.
@@ -150,9 +150,9 @@ class Learner:
             self.next_training = self.early = slot
         return asked
 
-    def ask(self) -> None:
-        """A new regime was adopted: train at the next look, whatever the cooldown says."""
-        self.asked, self.early = "regime", NEVER
+    def ask(self, why: Literal["regime", "label"]) -> None:
+        """A new regime was adopted, or an operator said what to learn: train at the next look, cooldown or not."""
+        self.asked, self.early = why, NEVER
 
     # -- training ------------------------------------------------------------------------------------------------
 

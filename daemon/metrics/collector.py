@@ -169,6 +169,7 @@ def _stream_counters(f: Mapping[str, Family], s: StreamSnapshot) -> None:
     f["readings_rejected_total"].add_each("reason", s.rejected, labels)
     f["stream_anomalies_total"].add_each("reason", s.anomalies, labels)
     f["fine_tunes_total"].add_each("outcome", s.trainings, labels)
+    f["labels_total"].add_each("kind", s.labels, labels)
     f["training_failures_total"].add_each("reason", s.training_failures, labels)
 
 

@@ -86,7 +86,7 @@ def _one_stream(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows) -> 
         "anomaly_score": (series.score[rows], judged),
         "reconstruction_error": (series.error[rows], scored),
         "rarity": (series.rarity[rows], scored),
-        "threshold": (np.full(len(rows), stream.threshold), None),
+        "threshold": (series.threshold[rows], None),
         "last_reading_timestamp_seconds": (last, last > 0),
         "silent": (series.silent[rows], None),
         "warm_up_ratio": (series.warm_up[rows], None),

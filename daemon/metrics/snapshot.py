@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.detection.calibrating import measured_rate
+from daemon.detection.threshold import thresholds
 from daemon.engine.counters import ENGINE_REJECTIONS
 from daemon.engine.engine import Engine
 from daemon.engine.events import REASONS
@@ -31,6 +32,7 @@ class SeriesColumns:
         last_reading_at: Start of the last slot with a reading, epoch seconds; 0 before the first.
         silent: Whether a gap is open.
         value, expected, lower, upper: Shape (N, F).
+        threshold: In units of rarity, shape (N,).
         score, rarity, error, rank: Of the last reading, shape (N,).
         anomalies: Anomalous slots by reason, in the order of `events.REASONS`, shape (N, 6).
     """
@@ -45,6 +47,7 @@ class SeriesColumns:
     expected: npt.NDArray[np.float32]
     lower: npt.NDArray[np.float32]
     upper: npt.NDArray[np.float32]
+    threshold: npt.NDArray[np.float64]
     score: npt.NDArray[np.float32]
     rarity: npt.NDArray[np.float32]
     error: npt.NDArray[np.float32]
@@ -70,7 +73,7 @@ class StreamSnapshot:
         series_by_status: Number of series by status.
         series_limit: Series the stream may hold.
         bytes_per_series: State of one ready series.
-        threshold: In units of rarity.
+        threshold: In units of rarity, by the budget; exceptions and labels move that of a series.
         false_alarm_budget: Per series and month.
         episode_rate: New episodes per series and month, measured over the last months; None before the first reading
             that was judged.
@@ -79,6 +82,7 @@ class StreamSnapshot:
         trainings: Trainings by outcome.
         training_failures: Failed trainings by reason.
         rollbacks: Promotions taken back by themselves.
+        labels: Operators' labels by kind.
         drift_detections: Times a drift detector found that the model's error rose.
         training: Whether a training is under way.
         next_training_at: When the next is due.
@@ -109,6 +113,7 @@ class StreamSnapshot:
     trainings: dict[str, int]
     training_failures: dict[str, int]
     rollbacks: int
+    labels: dict[str, int]
     drift_detections: int
     training: bool
     next_training_at: int | None
@@ -159,6 +164,7 @@ def _stream(s: Stream, rejections: tuple[str, ...], version: int | None) -> Stre
         model=None if champion is None else _model(s, version),
         trainings=dict(s.learner.outcomes),
         training_failures=dict(s.learner.failures),
+        labels=dict(s.counters.labels),
         rollbacks=s.learner.promoting.rollbacks,
         drift_detections=s.learner.drift.detections,
         training=s.learner.pending is not None,
@@ -204,6 +210,7 @@ def _series(s: Stream) -> SeriesColumns:
         expected=a.expected[kept],
         lower=a.lower[kept],
         upper=a.upper[kept],
+        threshold=thresholds(s.scoring.policies["threshold"][rows["policy"]], rows["halved"]),
         score=rows["score"].copy(),
         rarity=rows["rarity"].copy(),
         error=rows["error"].copy(),

@@ -18,7 +18,7 @@ from daemon.config.file import effective
 from daemon.config.settings import Settings
 from daemon.engine.engine import Engine, StepResult, essential
 from daemon.engine.events import Event
-from daemon.engine.inputs import Batch, Command, Configured, Input, Promoted, PromotionReason
+from daemon.engine.inputs import Batch, Command, Configured, Input, Labelled, Promoted, PromotionReason
 from daemon.engine.training_port import Trainer
 from daemon.runtime.loading import load, start_over
 from daemon.runtime.remembering import RememberingTrainer
@@ -136,11 +136,13 @@ class DurableEngine:
         return events
 
     def _step(self, seq: int, item: Input) -> StepResult:
-        """Apply an entry of the journal, and record what that means for the models; repeating it records the same."""
+        """Apply an entry of the journal and record what it means for models and labels; again, it records the same."""
         before = champion(self.engine, item.stream) if isinstance(item, Promoted) else None
         result = self.engine.step(item)
         self.seq = seq
         self.versions.record(self.engine, seq, item, before, result)
+        if isinstance(item, Labelled):
+            self.store.record_label(seq, item)
         return result
 
     def version(self, stream: str) -> int | None:

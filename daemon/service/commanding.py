@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from daemon.runtime.labelling import Wanted, label
 from daemon.service.asking import in_pipeline
 from daemon.service.pipeline import Pipeline, wall_ms
 from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, StoreError
 from models.errors import BundleError
+
+T = TypeVar("T")
 
 PATIENCE_S = 20.0  # a client waits so long; the pipeline may be waiting for a training
 
@@ -24,7 +29,7 @@ class Commanding:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._tasks: set[asyncio.Task[ModelRecord]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def serve(self, stream: str, version: int | None) -> ModelRecord | None:
         """Put a version into service, or the promoted one before; None while the pipeline is busy: it is done later.
@@ -32,9 +37,19 @@ class Commanding:
         Raises:
             ValueError: It cannot serve; nothing changed.
         """
-        task = asyncio.create_task(
-            in_pipeline(self._pipeline, lambda p: p.durable.serve(stream, version, wall_ms()), _is_fatal)
-        )
+        return await self._do(lambda p: p.durable.serve(stream, version, wall_ms()))
+
+    async def label(self, wanted: Wanted) -> dict[str, Any] | None:
+        """Have the engine learn from a label; None while the pipeline is busy: it is done later.
+
+        Raises:
+            ValueError: It cannot be applied, or is given already; nothing changed.
+        """
+        return await self._do(lambda p: label(p.durable, wanted, wall_ms()))
+
+    async def _do(self, work: Callable[[Pipeline], T]) -> T | None:
+        """The result of a command, None while the pipeline is busy; raises ValueError where it changed nothing."""
+        task = asyncio.create_task(in_pipeline(self._pipeline, work, _is_fatal))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)

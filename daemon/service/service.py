@@ -94,8 +94,10 @@ class _Service:
             access=access,
         )
         self._door = Door(app, access, pipeline.settings.http)
+        commanding = Commanding(pipeline)
         self._control = Control(
-            Commanding(pipeline).serve,
+            commanding.serve,
+            commanding.label,
             lambda: summary.status(pipeline.picture, None if pipeline.ready else pipeline.why_not),
         )
         self._reloading = Reloading(config, pipeline, self._door, self._after_reload)

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from daemon.store import checkpoints, journal, lock, model_store, schema
+from daemon.store import checkpoints, journal, label_table, lock, model_store, schema
 from daemon.store.access import refusal
 from daemon.store.checkpoints import Checkpoints
 from daemon.store.database import COMPANIONS, DAMAGED, NAME, Database
@@ -112,6 +112,7 @@ def carry(source: Database, seq: int) -> dict[str, Any]:
     return {
         "positions": [[s, place.decode("utf-8", "surrogatepass"), json.loads(p), at] for s, place, p, at in positions],
         "sinks": [list(row) for row in source.rows("SELECT name, committed_bytes FROM sinks")],
+        "labels": [list(row) for row in label_table.rows(source, seq)],
         "models": [list(row) for row in source.rows(f"SELECT {model_store.COLUMNS} FROM models ORDER BY rowid")],
     }
 
@@ -124,4 +125,5 @@ def restore(fresh: Database, seq: int, carried: dict[str, Any]) -> None:
     ]
     fresh.many("INSERT INTO positions VALUES (?, ?, ?, ?)", places)
     fresh.many("INSERT INTO sinks VALUES (?, 0, ?)", carried["sinks"])
+    label_table.insert(fresh, [tuple(row) for row in carried.get("labels", [])])
     model_store.insert(fresh, [tuple(row) for row in carried["models"]])

@@ -12,8 +12,13 @@ from daemon.store.faults import Reached
 from daemon.store.files import TEMPORARY, sync_directory
 
 APPLICATION_ID = 0x54444741  # "TDGA"
-VERSION = 1
+VERSION = 2
 _MAGIC = b"SQLite format 3\0"
+
+_LABELS = """CREATE TABLE labels (
+    seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, series TEXT NOT NULL, kind TEXT NOT NULL, since INTEGER NOT NULL,
+    until INTEGER NOT NULL, note TEXT NOT NULL, halvings INTEGER NOT NULL, true_alarms INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL)"""
 
 _STATEMENTS = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -33,12 +38,18 @@ _STATEMENTS = (
     request_id TEXT PRIMARY KEY, stream TEXT NOT NULL, version INTEGER, status TEXT NOT NULL, digest TEXT,
     sha256 TEXT, file TEXT, manifest TEXT, reason TEXT, detail TEXT, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL,
     UNIQUE (stream, version))""",
+    _LABELS,
     "INSERT INTO meta VALUES ('floor', 0), ('base', 0)",
 )
 
-TABLES = ("meta", "journal", "positions", "events", "sinks", "models")
+TABLES = ("meta", "journal", "positions", "events", "sinks", "models", "labels")
 
-MIGRATIONS: Mapping[int, Callable[[Database], None]] = {}
+
+def _add_labels(database: Database) -> None:
+    database.rows(_LABELS)
+
+
+MIGRATIONS: Mapping[int, Callable[[Database], None]] = {1: _add_labels}
 """From a version to the next: statements inside one transaction that also sets the new version."""
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from adapters.base import Position
 from daemon.engine.events import Event
-from daemon.engine.inputs import Input
-from daemon.store import checkpoints, event_table, journal, machine, model_store, opening
+from daemon.engine.inputs import Input, Labelled
+from daemon.store import checkpoints, event_table, journal, label_table, machine, model_store, opening
 from daemon.store.checkpoints import Checkpoint, Checkpoints
 from daemon.store.database import Database
 from daemon.store.errors import StoreError
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Store(StoreView):
-    """Journal, positions, checkpoints, events and models. One process and one thread writes; `open` makes one.
+    """Journal, positions, checkpoints, events, labels and models. One process and one thread writes; `open` makes one.
 
     Attributes:
         quarantined: Databases and checkpoints set aside since `open`, for the metrics.
@@ -129,6 +129,11 @@ class Store(StoreView):
         """Add `events` in one transaction, in order; a revision that is already there stays as it is."""
         if events:
             event_table.record(self._database, events)
+
+    @patient
+    def record_label(self, seq: int, item: Labelled) -> None:
+        """Record the label that entry `seq` gave; one that is already there stays as it is."""
+        label_table.record(self._database, seq, item)
 
     @patient
     def set_sink_position(self, name: str, last_row: int, committed_bytes: int) -> None:

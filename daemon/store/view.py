@@ -9,8 +9,8 @@ from typing import Self
 
 from adapters.base import Position
 from daemon.engine.events import Event, State
-from daemon.engine.inputs import Input
-from daemon.store import check, event_table, journal, model_store, schema
+from daemon.engine.inputs import Input, Labelled
+from daemon.store import check, event_table, journal, label_table, model_store, schema
 from daemon.store.access import refusal
 from daemon.store.database import COMPANIONS, NAME, Database
 from daemon.store.errors import ModelUnknown, StoreError, StoreMissing
@@ -88,6 +88,10 @@ class StoreView:
                 a file that outlived its database is appended to, not cut.
         """
         return event_table.sink_position(self._database, name, default_bytes)
+
+    def labels(self, stream: str | None = None, series: str | None = None) -> list[Labelled]:
+        """Operators' labels of a stream and a series (of all), in the order they were given."""
+        return label_table.select(self._database, stream, series)
 
     def models(self, stream: str | None = None) -> list[ModelRecord]:
         """Records of all trainings of a stream (of all streams), oldest first."""

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from pydantic import TypeAdapter, ValidationError
 
+from daemon.runtime.labelling import Wanted
 from daemon.store import ModelRecord
 from daemon.web.answers import json_response
 from daemon.web.control_client import SOCKET, reachable
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 Serve = Callable[[str, int | None], Awaitable[ModelRecord | None]]
 """Puts a version of a stream's model into service, None for the one before; None when that is not done yet.
 Raises ValueError with the reason why not."""
+
+Label = Callable[[Wanted], Awaitable[dict[str, Any] | None]]
+"""Has the engine learn from an operator's label, and says what came of it; None and ValueError as above."""
 
 Status = Callable[[], dict[str, Any]]
 """What `/api/v1/status` answers."""
@@ -36,13 +41,15 @@ class Control:
 
     Args:
         serve: Changes the model in service.
+        label: Learns from a label.
         status: Says how the daemon is doing.
     """
 
-    def __init__(self, serve: Serve, status: Status) -> None:
-        self._serve, self._status = serve, status
+    def __init__(self, serve: Serve, label: Label, status: Status) -> None:
+        self._serve, self._label, self._status = serve, label, status
         app = web.Application(client_max_size=_BODY_BYTES)
         app.router.add_post("/models/serve", self._models_serve)
+        app.router.add_post("/label", self._learn_label)
         app.router.add_get("/status", self._say_status)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
         self._path: Path | None = None
@@ -84,9 +91,34 @@ class Control:
         except ValueError as error:
             return _answer(409, error=str(error))
         if record is None:
-            return _answer(202, error="the daemon is busy and does it next; tidegauge models list shows it when done")
+            return _busy("tidegauge models list")
         log.info("model put into service by command", extra={"stream": stream, "version": record.version})
         return _answer(200, stream=stream, version=record.version, digest=record.digest)
+
+    async def _learn_label(self, request: web.Request) -> web.Response:
+        wanted = _wanted_label(await request.text())
+        try:
+            found = await self._label(wanted)
+        except ValueError as error:
+            return _answer(409, error=str(error))
+        if found is None:
+            return _busy("tidegauge label list")
+        log.info("label given by command", extra=found)
+        return _answer(200, **found)
+
+
+def _busy(shown_by: str) -> web.Response:
+    return _answer(202, error=f"the daemon is busy and does it next; {shown_by} shows it when done")
+
+
+def _wanted_label(body: str) -> Wanted:
+    """The label that a request gives."""
+    try:
+        return TypeAdapter(Wanted).validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        where = ".".join(map(str, found["loc"]))
+        raise web.HTTPBadRequest(text=f"{where}: {found['msg']}") from None
 
 
 def _wanted(body: str) -> tuple[str, int | None]:

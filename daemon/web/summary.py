@@ -67,6 +67,7 @@ def stream_status(stream: StreamSnapshot) -> dict[str, Any]:
         "trainings": dict(stream.trainings),
         "training_failures": dict(stream.training_failures),
         "rollbacks": stream.rollbacks,
+        "labels": dict(stream.labels),
         "drift_detections": stream.drift_detections,
         "training": stream.training,
         "next_training_at": stream.next_training_at,
@@ -122,6 +123,6 @@ def _series(stream: StreamSnapshot, row: int, scored: bool) -> dict[str, Any]:
         "upper": s.upper[row].tolist() if scored else None,
         "score": score,
         "rarity": float(s.rarity[row]) if scored else None,
-        "threshold": stream.threshold,
+        "threshold": float(s.threshold[row]),
         "reconstruction_error": float(s.error[row]) if scored else None,
     }

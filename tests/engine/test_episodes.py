@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from daemon.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED, PEAK, follow_episode
-from daemon.detection.policies import POLICY
 from daemon.detection.rules import MODEL
 from daemon.engine.engine import Engine
 from daemon.engine.events import Event, event_id
@@ -99,12 +98,11 @@ def follow(rarities: list[float], refractory: int = 1000, known: range = range(0
     """
     row = np.zeros(1, SERIES)
     row["notified"] = NEVER
-    policy = np.array([(3.0, refractory, 0, 0.0, 0.0, -np.inf, np.inf, np.inf, 0.5)], POLICY)[0]
     out = []
     for slot, rarity in enumerate(rarities):
         rare = rarity >= 3.0
         back = slot in known and not rare
-        out.append(follow_episode(row[0], slot, MODEL if rare or back else 0, back, rarity, policy))
+        out.append(follow_episode(row[0], slot, MODEL if rare or back else 0, back, rarity, 3.0, refractory))
     return out
 
 

@@ -2,9 +2,28 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.learning import reservoir as module
-from daemon.learning.reservoir import APART, OLDER, RECENT, add, draw, reservoir, restore, state
+from daemon.learning.reservoir import (
+    APART,
+    OLDER,
+    RECENT,
+    Reservoir,
+    add,
+    apart,
+    draw,
+    forget,
+    put_back,
+    recent,
+    release,
+    reservoir,
+    restore,
+    set_apart,
+    state,
+    take_out,
+)
 
 
 def test_wide_windows_take_no_more_memory() -> None:
@@ -22,7 +41,7 @@ def test_a_small_sample_is_of_all_there_ever_were(monkeypatch: pytest.MonkeyPatc
     r = reservoir(8, 1, 3)
     x, observed = np.zeros((8, 1), np.float32), np.ones(8, np.bool_)
     for slot in range(3000):
-        add(r, x, observed, slot)
+        add(r, 0, x, observed, slot)
     assert len(r.slot) == RECENT + 50 + APART
     sample = r.slot[RECENT : RECENT + 50]
     assert len(set(sample.tolist())) == 50
@@ -35,3 +54,68 @@ def test_a_small_sample_is_of_all_there_ever_were(monkeypatch: pytest.MonkeyPatc
     restore(again, state(r))
     for part, saved in zip(again, r, strict=True):
         assert (part == saved).all()
+
+
+W = 8
+
+
+def filled(slots: int, episode: range = range(0)) -> Reservoir:
+    """Windows of two series, of every slot one each; those of the first one's `episode` are set apart."""
+    r = reservoir(W, 1, 3)
+    observed = np.ones(W, np.bool_)
+    for slot in range(slots):
+        for row in (0, 1):
+            x = np.full((W, 1), row, np.float32)
+            if row == 0 and slot in episode:
+                set_apart(r, row, x, observed, slot)
+            else:
+                add(r, row, x, observed, slot)
+    return r
+
+
+def learned(r: Reservoir, row: int) -> set[int]:
+    """Newest slots of a series' windows that a training may draw."""
+    index, _ = draw(r, RECENT, (0,))
+    return {int(slot) for slot, x in zip(r.slot[index], r.x[index], strict=True) if x[0, 0] == row}
+
+
+@given(st.integers(0, 60), st.integers(0, 30), st.integers(0, 50), st.integers(0, 20))
+def test_a_labelled_fault_leaves_training_and_a_correction_brings_it_back(
+    since: int, slots: int, began: int, lasted: int
+) -> None:
+    """No window that reaches the period is drawn, the gate has them, the other series keeps its own; and back again."""
+    episode = range(began, min(began + lasted, 60))
+    r, until = filled(60, episode), since + slots
+    reach = set(range(since, until + W)) & set(range(60))
+    assert take_out(r, 0, since, until) == len(reach)
+    assert learned(r, 0) == set(range(60)) - reach - set(episode)
+    assert learned(r, 1) == set(range(60))
+    assert sorted(r.slot[apart(r)].tolist()) == sorted(reach | set(episode))
+    release(r, 0, 0)  # a regime is adopted: what was called a fault stays out
+    assert learned(r, 0) == set(range(60)) - reach
+    again = reservoir(W, 1, 3)
+    restore(again, state(r))
+    put_back(again, 0, since, until)
+    assert learned(again, 0) == set(range(60))
+    assert len(apart(again)) == 0
+
+
+def test_normal_takes_an_episode_back() -> None:
+    """Windows of an episode that was normal are drawn from then on, each once, and no others."""
+    r = filled(60, range(20, 40))
+    assert put_back(r, 0, 25, 30) == len(range(25, 38))
+    assert put_back(r, 0, 25, 30) == 0
+    assert learned(r, 0) == set(range(60)) - set(range(20, 25)) - set(range(38, 40))
+    assert np.count_nonzero(r.slot[recent(r)] == 30) == 2  # one of each series
+
+
+def test_a_series_that_is_gone_leaves_its_windows_as_they_are() -> None:
+    """What was learned from is learned from, a fault stays out, and the next series of that row has neither."""
+    r = filled(60, range(50, 60))
+    take_out(r, 0, 10, 12)
+    forget(r, np.array([0]))
+    fault = set(range(10, 12 + W))
+    assert learned(r, 0) == set(range(50)) - fault
+    assert len(apart(r)) == 0
+    assert put_back(r, 0, 0, 60) == 0
+    assert learned(r, 0) == set(range(50)) - fault

@@ -20,7 +20,7 @@ def gate_of(window: int, slots: int, series: int = 1) -> tuple[Gate, reservoir.R
     x, observed = np.zeros((window, 1), np.float32), np.ones(window, np.bool_)
     for slot in range(FIRST, FIRST + slots):
         for _ in range(series):
-            reservoir.add(kept, x, observed, slot)
+            reservoir.add(kept, 0, x, observed, slot)
     return Gate(settings, window, kept, SlotClock(INTERVAL, "UTC", "start")), kept
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.store import Store
 from tests.conftest import need, need_mounting
 from tests.e2e.running import TIDEGAUGE
 
@@ -31,6 +32,7 @@ def state(tmp_path: Path) -> Path:
         tar.extractall(tmp_path, filter="data")
     with (tmp_path / "tidegauge.yaml").open("a") as file:
         file.write('http: {listen: "127.0.0.1:0"}\nlog: {format: plain}\n')
+    Store.open(tmp_path / "state").close()  # brings the database up to this version
     return tmp_path / "state"
 
 

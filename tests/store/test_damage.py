@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from daemon.engine.inputs import Labelled
 from daemon.store import Store, StoreDamaged, StoreError, StoreLocked, StoreMissing, open_reader, schema
 from daemon.store.database import Database
 from tests.store.making import REPOSITORY, batch, event
 
+LABEL = Labelled("taxi", "a", "fault", 3600, 7200, "a strike", -1, 2, 1_700_000_000_000)
+
 
 def fill(directory: Path, entries: int = 6) -> None:
-    """A directory with checkpoints of entries 2 and 4, a model and an event."""
+    """A directory with checkpoints of entries 2 and 4, a model, a label and an event."""
     with Store.open(directory) as store:
         for number in range(1, entries + 1):
             store.append([batch(number, 2000)], {"f": {"p": {"offset": number}}}, number)
@@ -28,6 +31,7 @@ def fill(directory: Path, entries: int = 6) -> None:
                 store.put_model("taxi", "r1", b"bytes", digest="d", manifest={"a": 1}, outcome="promoted")
                 store.set_sink_position("file", 1, 77)
                 store.record_events([event("e")])
+                store.record_label(number, LABEL)
 
 
 def edit(path: Path, offset: int, data: bytes) -> None:
@@ -76,6 +80,7 @@ def test_a_bad_database_is_set_aside(damage: str, tmp_path: Path, caplog: pytest
         assert store.load_checkpoint() == (4, b"state 4")
         assert store.positions("f") == {"p": {"offset": 4}}
         assert store.read_model("taxi", 1) == b"bytes"
+        assert store.labels() == [LABEL]
         assert (store.sink_position("file"), store.events()) == ((0, 77), [])
         assert list(store.entries(4)) == []
         assert store.append([batch(1)], {}, 1) == [5]
@@ -136,17 +141,18 @@ def test_damage_found_in_use_is_quarantined_at_the_next_start(tmp_path: Path) ->
 def test_an_older_database_is_migrated_and_a_copy_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Migration runs step by step, keeps everything, and leaves the file of before beside it."""
     fill(tmp_path)
+    old = schema.VERSION
     steps = {
-        1: lambda db: db.rows("ALTER TABLE sinks ADD COLUMN note TEXT"),
-        2: lambda db: db.rows("UPDATE sinks SET note = 'three'"),
+        old: lambda db: db.rows("ALTER TABLE sinks ADD COLUMN note TEXT"),
+        old + 1: lambda db: db.rows("UPDATE sinks SET note = 'three'"),
     }
-    monkeypatch.setattr(schema, "VERSION", 3)
+    monkeypatch.setattr(schema, "VERSION", old + 2)
     monkeypatch.setattr(schema, "MIGRATIONS", steps)
     with Store.open(tmp_path) as store:
         assert store._database.rows("SELECT name, note FROM sinks") == [("file", "three")]
         assert (store.quarantined, store.last_seq, store.check()) == (0, 6, [])
-    with closing(Database(tmp_path / "tidegauge.db.version-1")) as copy:
-        assert copy.value("PRAGMA user_version") == 1
+    with closing(Database(tmp_path / f"tidegauge.db.version-{old}")) as copy:
+        assert copy.value("PRAGMA user_version") == old
         assert copy.value("SELECT max(seq) FROM journal") == 6
 
 
@@ -172,7 +178,7 @@ def test_a_reader_says_what_is_missing(tmp_path: Path) -> None:
         open_reader(tmp_path)
     fill(tmp_path)
     sql("PRAGMA user_version=9")(tmp_path / "tidegauge.db")
-    with pytest.raises(StoreError, match="not a Tidegauge database of version 1"):
+    with pytest.raises(StoreError, match=f"not a Tidegauge database of version {schema.VERSION}"):
         open_reader(tmp_path)
 
 

@@ -1,14 +1,16 @@
-"""Events, sinks and models."""
+"""Events, labels, sinks and models."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.store import ModelChecksum, ModelUnknown, Store, model_store
+from daemon.engine.inputs import Labelled
+from daemon.store import ModelChecksum, ModelUnknown, Store, model_store, open_reader
 from tests.store.making import event
 
 
@@ -44,6 +46,21 @@ def test_an_event_said_again_changes_nothing(tmp_path: Path) -> None:
         store.record_events([event("a"), event("a", 0, 999), event("b")])
         store.record_events([])
         assert [(row, e.started_at) for row, e in store.events()] == [(1, 100), (2, 100)]
+
+
+def test_labels_are_kept_as_they_were_given(tmp_path: Path) -> None:
+    """In order of their entries, by stream and series; one recorded again stays as it was."""
+    first = Labelled("taxi", "a", "fault", 3600, 7200, "a strike", -1, 2, 1_700_000_000_000)
+    second = replace(first, kind="normal", halvings=1, true_alarms=-2)
+    with Store.open(tmp_path) as store:
+        store.record_label(7, first)
+        store.record_label(9, second)
+        store.record_label(7, second)
+        store.record_label(11, replace(first, series="b"))
+    with open_reader(tmp_path) as reader:
+        assert reader.labels("taxi", "a") == [first, second]
+        assert [item.series for item in reader.labels()] == ["a", "a", "b"]
+        assert reader.labels("other") == []
 
 
 def test_sink_positions(tmp_path: Path) -> None:

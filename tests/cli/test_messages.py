@@ -69,8 +69,8 @@ def test_wrong_options(command: str, line: str) -> None:
         ),
         (
             "describe tide.csv --value level",
-            "tidegauge: tide.csv: no line is a reading, rejected: 31 malformed; name its columns with --time, "
-            "--value and --series",
+            "tidegauge: tide.csv: no line is a reading, rejected: 31 malformed; it begins with "
+            "'timestamp,gauge,value'; name its columns with --time, --value and --series",
         ),
         (
             "replay tide.csv --record nowhere/events.jsonl",

@@ -69,8 +69,6 @@ def detect(file: CorpusFile, seed: int, with_baselines: bool, parts: Sequence[st
 
     import torch
 
-    from models.baselines import baselines
-
     torch.set_num_threads(1)
     labels = nab.label_rows(rows.at.astype(np.float64), file.windows)
     trainer = _Remembering()
@@ -80,14 +78,7 @@ def detect(file: CorpusFile, seed: int, with_baselines: bool, parts: Sequence[st
         less, _ = _run_engine(file, rows, seed, trainer, WITHOUT[part])
         results.append((f"without {part}", *less))
     if with_baselines:
-        slot = rows.at // interval_s
-        _, first, where = np.unique(slot, return_index=True, return_inverse=True)
-        probation = int((first < labels.probation).sum())
-        for each in baselines(seed):
-            said = each.run(rows.at[first], rows.values[first], probation)
-            opened, notified = _episodes(rows.at[first], said.anomalous)
-            alarm = np.where(notified, np.maximum(said.score, 1e-9), 0.0)
-            results.append((each.name, said.score[where], said.score[where], alarm[where], opened[where]))
+        results += _run_baselines(rows, seed, interval_s, labels.probation)
     scored, inside = slice(labels.probation, None), labels.window[labels.probation :] >= 0
     buffer = max(1, round(DAY_S / interval_s))
     return [
@@ -105,6 +96,22 @@ def detect(file: CorpusFile, seed: int, with_baselines: bool, parts: Sequence[st
         )
         for name, rank, score, alarm, opened in results
     ]
+
+
+def _run_baselines(
+    rows: Rows, seed: int, interval_s: int, probation: int
+) -> list[tuple[str, Floats, Floats, Floats, Bools]]:
+    """Name, and rank, score, alarm and opened of each row, shape (N,) each; a slot's first row stands for all of it."""
+    from models.baselines import baselines
+
+    _, first, where = np.unique(rows.at // interval_s, return_index=True, return_inverse=True)
+    found = []
+    for each in baselines(seed):
+        said = each.run(rows.at[first], rows.values[first], int((first < probation).sum()))
+        opened, notified = _episodes(rows.at[first], said.anomalous)
+        alarm = np.where(notified, np.maximum(said.score, 1e-9), 0.0)
+        found.append((each.name, said.score[where], said.score[where], alarm[where], opened[where]))
+    return found
 
 
 def _run_engine(

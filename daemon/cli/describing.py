@@ -9,7 +9,7 @@ import orjson
 import typer
 from rich.table import Table
 
-from daemon.cli.app import Json, app, errors, fail
+from daemon.cli.app import Json, Series, Time, app, errors, fail
 from daemon.cli.choosing import given, settings_of
 from daemon.config.units import format_duration
 from daemon.showing import progress, table_console
@@ -25,9 +25,9 @@ _BARS = " ▁▂▃▄▅▆▇█"
 @app.command()
 def describe(
     file: Annotated[Path, typer.Argument(help="Readings: .csv, .jsonl or .parquet; any other name is read as CSV.")],
-    time: Annotated[str | None, typer.Option(help="Column of the time stamp.")] = None,
+    time: Time = None,
     value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
-    series: Annotated[str | None, typer.Option(help="Column of the series label.")] = None,
+    series: Series = None,
     delimiter: Annotated[str | None, typer.Option(help="Between a CSV file's columns; default: a comma.")] = None,
     decimal: Annotated[str | None, typer.Option(help="A CSV file's decimal sign: . (default) or a comma.")] = None,
     timezone: Annotated[str, typer.Option(help="Zone of stamps without one.")] = "UTC",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from daemon.cli.app import Config, Json, Stream, app, errors, fail, needs
+from daemon.cli.app import Config, Json, Series, Stream, Time, Timezone, app, errors, fail, needs
 from daemon.cli.choosing import given, settings_of
 from daemon.cli.replay_file import Wanted, replay_file
 from daemon.config.settings import Settings
@@ -23,12 +23,12 @@ def replay(
     config: Config = None,
     stream: Stream = None,
     interval: Annotated[str | None, typer.Option(help="Time between readings; inferred when not given.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Zone of stamps without one.")] = None,
+    timezone: Timezone = None,
     warm_up: Annotated[str | None, typer.Option(help="History a series needs.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    time: Annotated[str | None, typer.Option(help="Column of the time stamp.")] = None,
+    time: Time = None,
     value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
-    series: Annotated[str | None, typer.Option(help="Column of the series label.")] = None,
+    series: Series = None,
     batch: Annotated[
         int | None, typer.Option(help="Readings a batch; the result does not depend on it.", min=1)
     ] = None,
@@ -66,10 +66,8 @@ def replay(
             return
         if file is None:
             fail("nothing to replay: give a FILE, or --journal DIR", 2)
-        if exact and expect is None:
-            fail("--exact goes with --expect, the events to hold these against", 2)
-        if report is not None:
-            needs("plotly", "matplotlib")
+        wanted = Wanted(labels, expect, exact, record, report, as_json)
+        _check(wanted)
         options = given(
             interval=interval,
             timezone=timezone,
@@ -84,7 +82,6 @@ def replay(
             _alone("--to", made)
             _play(file, settings, name, to, speed, ack, as_json)
         else:
-            wanted = Wanted(labels, expect, exact, record, report, as_json)
             replay_file(file, settings, name, wanted, rows=batch, state=state)
 
 
@@ -92,6 +89,14 @@ def _alone(option: str, others: dict[str, object]) -> None:
     """End with a line where an option stands beside others that it would leave unused."""
     if beside := [name for name, value in others.items() if value is not None]:
         fail(f"{option} goes without {', '.join(beside)}; give one or the other", 2)
+
+
+def _check(wanted: Wanted) -> None:
+    """End with a line where what is wanted of a replay cannot be had, before any work that would be lost."""
+    if wanted.exact and wanted.expect is None:
+        fail("--exact goes with --expect, the events to hold these against", 2)
+    if wanted.report is not None:
+        needs("plotly", "matplotlib")
 
 
 def _settings(file: Path, config: Path | None, stream: str | None, options: dict[str, Any]) -> tuple[Settings, str]:

@@ -9,7 +9,7 @@ import orjson
 import typer
 from typer.core import TyperCommand
 
-from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
+from daemon.cli.app import Config, Json, Series, Stream, Time, Timezone, app, errors, fail, find_config
 from daemon.cli.choosing import choose_stream, given
 from daemon.cli.train_networks import Readings, train_networks
 from daemon.config.file import load
@@ -51,10 +51,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes a GPU w
 Jobs = Annotated[int, typer.Option(help="Trainings at once, each on one core.", min=1)]
 Labels = Annotated[Path | None, typer.Option(help="Labelled windows (NAB's format).")]
 Interval = Annotated[str | None, typer.Option(help="Time between readings; inferred from each file when not given.")]
-Timezone = Annotated[str | None, typer.Option(help="Zone of stamps without one.")]
-Time = Annotated[str | None, typer.Option(help="Column of the time stamp.")]
 Value = Annotated[list[str] | None, typer.Option(help="Column of the value; several times for a vector.")]
-Series = Annotated[str | None, typer.Option(help="Column of the series label.")]
 
 
 @train_app.callback()

@@ -10,6 +10,7 @@ import numpy as np
 from daemon.offline.trainings import Job, Result
 from daemon.words import plural, tally
 from models.offline.history import History
+from models.offline.recipe import Recipe
 from models.report.figures import Report, Section, Table
 from models.report.trainings import Classified, Variant, class_figures, report
 
@@ -41,26 +42,8 @@ def of_training(
         f"{plural(len(jobs), 'training')} on {readings:,} readings of {plural(len(histories), 'series')}; "
         f"{100 * (1 - readings / slots):.1f} % of the slots have none. Rejected lines: {tally(rejected)}."
     )
-    if recipe.task == "reconstruct":
-        shares = ", ".join(f"{100 * s / sum(recipe.split):.0f} %" for s in recipe.split)
-        summary = [
-            first,
-            f"Training, validation and test are {shares} of the time, in this order, with one window "
-            "between them left out. The error of a reading is that of the window it ends.",
-        ]
-        extra = [Section("Injected anomalies", [_by_kind(results, "injected_auc")], _INJECTED)]
-    else:
-        e = recipe.examples
-        summary = [
-            first,
-            f"Half of the windows of {recipe.network.window} readings have one anomaly injected that reaches the "
-            f"newest reading, {e.strengths[0]:g} to {e.strengths[1]:g} spreads strong ({e.spread}), generator "
-            f"{results[0].variant.data['generator']}, seed {e.seed}. Training, validation and test share no series.",
-        ]
-        extra = [
-            Section("Right decisions by kind of anomaly", [_by_kind(results, "share_right_by_kind")]),
-            Section("Series of each part", [_series(results)]),
-        ]
+    how, extra = (_of_scorers if recipe.task == "reconstruct" else _of_classifiers)(recipe, results)
+    summary = [first, how]
     variants = [r.variant for r in results]
     shown = _first_of_each(jobs, results)
     lead = [Section("Over seeds and folds", _spread(jobs, variants))] if len(shown) < len(jobs) else []
@@ -74,6 +57,30 @@ def of_training(
     scored = [s for r in shown[:MOST_SCORED] for s in r.scored]
     extra.append(Section("Layers", _layers(jobs, histories), _LAYERS))
     return report(f"Training: {names}", summary, variants, decisions[:MOST_DECISIONS], scored, extra, lead)
+
+
+def _of_scorers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, list[Section]]:
+    """How the readings were parted, and what is said of scorers alone."""
+    shares = ", ".join(f"{100 * s / sum(recipe.split):.0f} %" for s in recipe.split)
+    how = (
+        f"Training, validation and test are {shares} of the time, in this order, with one window "
+        "between them left out. The error of a reading is that of the window it ends."
+    )
+    return how, [Section("Injected anomalies", [_by_kind(results, "injected_auc")], _INJECTED)]
+
+
+def _of_classifiers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, list[Section]]:
+    """How the windows were made and parted, and what is said of classifiers alone."""
+    e = recipe.examples
+    how = (
+        f"Half of the windows of {recipe.network.window} readings have one anomaly injected that reaches the "
+        f"newest reading, {e.strengths[0]:g} to {e.strengths[1]:g} spreads strong ({e.spread}), generator "
+        f"{results[0].variant.data['generator']}, seed {e.seed}. Training, validation and test share no series."
+    )
+    return how, [
+        Section("Right decisions by kind of anomaly", [_by_kind(results, "share_right_by_kind")]),
+        Section("Series of each part", [_series(results)]),
+    ]
 
 
 def _first_of_each(jobs: Sequence[Job], results: Sequence[Result]) -> list[Result]:

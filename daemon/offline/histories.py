@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from daemon.config.file import from_effective
 from daemon.config.settings import Settings, StreamSettings
-from daemon.engine.inputs import Batch, Configured
+from daemon.engine.inputs import Batch, Configured, Labelled
+from daemon.engine.slots import SlotClock
 from daemon.offline.gridding import on_grid
 from daemon.replay.replay import batches, infer_interval
 from daemon.replay.unread import unread
@@ -58,6 +60,8 @@ def of_journal(
 ) -> tuple[list[History], str]:
     """The series of a stream as a daemon's journal holds them; the daemon may run.
 
+    What an operator labelled a fault is a gap in them.
+
     Args:
         directory: The state directory.
         settings: The configuration; None: the one that the daemon last ran under.
@@ -81,12 +85,14 @@ def of_journal(
             elif isinstance(item, Configured):
                 config = item.config
             progress(seq, last)
+        labels = reader.labels()
     if settings is None and config is None:
         raise HistoryError(f"{directory}: its journal no longer has the configuration it began under; give --config")
     found = settings or from_effective(config or {})
     name = _chosen(found, stream)
     own = found.streams[name]
-    read = [part for part in map(partial(_taken, own), kept.get(name, [])) if len(part)]
+    said = [item for item in labels if item.stream == name]
+    read = [part for part in map(partial(_taken, own, said), kept.get(name, [])) if len(part)]
     if not read:
         there = ", ".join(sorted(kept)) or "no stream"
         raise HistoryError(f"{directory}: its journal holds no reading of stream {name}; it has readings of {there}")
@@ -103,11 +109,28 @@ def _chosen(settings: Settings, stream: str | None) -> str:
     return stream
 
 
-def _taken(settings: StreamSettings, batch: Batch) -> Batch:
-    """The readings of a journaled batch that the engine did not reject: of the stream's width, none in the future."""
+def _taken(settings: StreamSettings, labels: Sequence[Labelled], batch: Batch) -> Batch:
+    """The readings of a journaled batch that the engine did not reject, without those that were labelled a fault.
+
+    It rejects those of another width than the stream's, and those in the future.
+    """
     kept = np.full(len(batch), batch.values.shape[1] == settings.format.width)
     if settings.clock == "wall":
         kept &= batch.at_ms <= batch.received_at_ms + settings.future * 1000
+    kept &= ~_called_fault(settings, labels, batch)
     return replace(
         batch, codes=batch.codes[kept], at_ms=batch.at_ms[kept], fold_s=batch.fold_s[kept], values=batch.values[kept]
     )
+
+
+def _called_fault(settings: StreamSettings, labels: Sequence[Labelled], batch: Batch) -> npt.NDArray[np.bool_]:
+    """Which readings the last label of their slot calls a fault, shape (N,)."""
+    fault = np.zeros(len(batch), np.bool_)
+    clock = SlotClock(settings.interval, settings.timezone, settings.stamp)
+    slots = clock.slots(batch.at_ms)
+    for item in labels:
+        if item.series in batch.labels:
+            named = batch.codes == batch.labels.index(item.series)
+            named &= (slots >= clock.slot(item.since)) & (slots <= clock.slot(item.until))
+            fault[named] = item.kind == "fault"
+    return fault

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from daemon.offline.histories import of_journal
 from daemon.web.control_client import SOCKET
 from tests.e2e.running import Daemon, json_of, tide, tidegauge, until
 from tests.lifecycle.test_commands import ROWS, lines
@@ -57,7 +58,7 @@ def refused(config: Path, *words: str, status: int = 1) -> str:
 
 
 def test_labels_while_the_daemon_runs_and_after_a_kill(daemon: Daemon, config: Path) -> None:
-    """A fault by event with rollback, corrected; a missed one by period; errors change nothing; kill -9 neither."""
+    """A fault by event with rollback, corrected; a missed one by period; errors and kill -9 change nothing."""
     events = json_of("events", "list", "--config", config, cwd=config.parent)
     (event,) = [each for each in events if each["reasons"] == ["model"]]
     listed = tidegauge("events", "list", "--config", config, cwd=config.parent).stdout
@@ -78,19 +79,22 @@ def test_labels_while_the_daemon_runs_and_after_a_kill(daemon: Daemon, config: P
     assert missed["threshold"] == pytest.approx(said["threshold_before"])
     assert "there is no event 'zz'" in refused(config, "fault", "zz")
     assert "there is no series 'nobody'" in refused(config, "normal", "--series", "nobody", "--from", "2026-01-08")
-    assert daemon.metric("tidegauge_labels_total") == {
-        '{kind="fault",stream="tide"}': 2,
-        '{kind="normal",stream="tide"}': 1,
-    }
+    counted = {'{kind="fault",stream="tide"}': 2, '{kind="normal",stream="tide"}': 1}
+    until("their counts", lambda: daemon.metric("tidegauge_labels_total") == counted)
     daemon.end(signal.SIGKILL)
     with Daemon(config) as again:
         again.loaded()
-        threshold = again.metric("tidegauge_threshold")[f'{{series="{event["series"]}",stream="tide"}}']
+        key = f'{{series="{event["series"]}",stream="tide"}}'
+        threshold = until("its threshold", lambda: again.metric("tidegauge_threshold").get(key))
         assert threshold == pytest.approx(missed["threshold"])
         assert again.end() == 0
     assert [each["kind"] for each in label(config, "list")] == ["fault", "normal", "fault"]
     (stopped,) = label(config, "normal", *quiet)
     assert stopped["threshold"] > missed["threshold"]
+    label(config, "fault", event["id"])
+    (history,), _ = of_journal(config.parent / "state", None, None, lambda done, total: None)
+    gaps = history.at[~history.observed]
+    assert (gaps.min(), gaps.max()) == (event["started_at"], event["ended_at"]), "offline, only the fault is a gap"
     assert "a ship" in tidegauge("label", "list", "--config", config, cwd=config.parent).stdout
 
 

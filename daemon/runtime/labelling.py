@@ -12,6 +12,8 @@ from daemon.store import Store
 
 ALARMS = {"model", "novelty", "limit", "flatline"}
 """Reasons of episodes; a gap or an adopted regime is no alarm of a reading."""
+YEAR_10000 = 253_402_300_800  # epoch seconds
+LONGEST_NOTE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def label(durable: DurableEngine, wanted: Wanted, now_ms: int) -> dict[str, Any]
     stream = durable.engine.streams.get(wanted.stream)
     if stream is None:
         raise ValueError(f"there is no stream {wanted.stream!r}")
+    _check_bounds(wanted)
     slot, at = stream.slots.slot, stream.slots.at
     since, until = at(slot(wanted.since)), at(stream.schedule.greatest if wanted.until is None else slot(wanted.until))
     stream.check_label(wanted.series, since, until)
@@ -66,6 +69,14 @@ def label(durable: DurableEngine, wanted: Wanted, now_ms: int) -> dict[str, Any]
     durable.apply([item], {}, now_ms)
     given = asdict(wanted) | {"since": since, "until": until}
     return given | {"threshold_before": before, "threshold": stream.threshold_of(wanted.series)}
+
+
+def _check_bounds(wanted: Wanted) -> None:
+    """Whether instants and note are of a size that everything which keeps them can keep."""
+    if not all(0 <= at < YEAR_10000 for at in (wanted.since, wanted.until or 0)):
+        raise ValueError("the period lies before 1970 or after 9999")
+    if len(wanted.note) > LONGEST_NOTE or not wanted.note.isprintable():
+        raise ValueError(f"a note is one line of at most {LONGEST_NOTE} characters")
 
 
 def _counted(store: Store, item: Labelled) -> Labelled:

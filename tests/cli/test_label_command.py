@@ -81,6 +81,8 @@ def test_labels_while_the_daemon_runs_and_after_a_kill(daemon: Daemon, config: P
     assert "there is no series 'nobody'" in refused(config, "normal", "--series", "nobody", "--from", "2026-01-08")
     counted = {'{kind="fault",stream="tide"}': 2, '{kind="normal",stream="tide"}': 1}
     until("their counts", lambda: daemon.metric("tidegauge_labels_total") == counted)
+    assert "a note is one line" in refused(config, "fault", *quiet, "--note", "two\nlines")
+    assert "before 1970" in refused(config, "fault", "--series", event["series"], "--from", "1969-01-01")
     daemon.end(signal.SIGKILL)
     with Daemon(config) as again:
         again.loaded()

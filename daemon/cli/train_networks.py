@@ -168,7 +168,7 @@ def _show(table: Table) -> None:
 
     shown = Shown(title=table.title or None, title_justify="left")
     for i, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if i == 0 else "right")
+        shown.add_column(column, justify="left" if i < table.words else "right")
     for row in cells(table):
         shown.add_row(*row)
     table_console().print(shown)

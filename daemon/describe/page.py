@@ -104,12 +104,12 @@ def box_plot(v: Values) -> str:
 
 def histogram(v: Values) -> str:
     """Histogram of the values."""
-    most, high = max(v.bins), 180.0
+    most, high, top = max(v.bins), 170.0, 24.0  # bars begin below the words
     step = (_WIDTH - _LEFT - _RIGHT) / len(v.bins)
     bars = "".join(
-        f'<rect class="bar" x="{_LEFT + i * step:.1f}" y="{10 + high * (1 - n / most):.1f}" width="{step - 1:.1f}" '
+        f'<rect class="bar" x="{_LEFT + i * step:.1f}" y="{top + high * (1 - n / most):.1f}" width="{step - 1:.1f}" '
         f'height="{high * n / most:.1f}"><title>{n:,}</title></rect>'
         for i, n in enumerate(v.bins)
     )
-    most_text = f'<text x="{_WIDTH - _RIGHT}" y="20" text-anchor="end">highest bar: {most:,} values</text>'
-    return f'<svg viewBox="0 0 {_WIDTH:g} 212" role="img" aria-label="histogram">{bars}{most_text}{_ends(v, 206)}</svg>'
+    most_text = f'<text x="{_WIDTH - _RIGHT}" y="15" text-anchor="end">highest bar: {most:,} values</text>'
+    return f'<svg viewBox="0 0 {_WIDTH:g} 216" role="img" aria-label="histogram">{bars}{most_text}{_ends(v, 210)}</svg>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,8 @@ def of_training(
     if lead:
         summary.append("Curves of decisions and errors are those of each variant's first training.")
     scored = [s for r in shown[:MOST_SCORED] for s in r.scored]
-    extra.append(Section("Layers", _layers(jobs, histories), _LAYERS))
-    return report(f"Training: {names}", summary, variants, decisions[:MOST_DECISIONS], scored, extra, lead)
+    made = report(f"Training: {names}", summary, variants, decisions[:MOST_DECISIONS], scored, extra, lead)
+    return replace(made, sections=[*made.sections, Section("Layers", _layers(jobs, histories), _LAYERS)])
 
 
 def _of_scorers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, list[Section]]:
@@ -98,7 +99,8 @@ _INJECTED = (
 
 
 _LAYERS = (
-    "Below each name its parameters, those of what is inside it included; `tidegauge models show` draws the graph."
+    "Parameters are those of all copies, and include those of what is inside; the command models show lists every "
+    "layer and draws the graph."
 )
 
 
@@ -120,7 +122,7 @@ def _layers(jobs: Sequence[Job], histories: Sequence[History]) -> list[Table]:
             for layer in found.layers
             if layer.depth <= MOST_DEPTH
         ]
-        tables.append(Table(recipe.name, ("layer", "kind", "output of a window", "parameters"), rows))
+        tables.append(Table(recipe.name, ("layer", "kind", "output of a window", "parameters"), rows, words=2))
     return tables
 
 
@@ -144,12 +146,12 @@ def _known_mean(values: Sequence[float | None]) -> str | None:
 
 def _series(results: Sequence[Result]) -> Table:
     rows = [
-        [r.variant.name, part, r.variant.data["windows"][part], ", ".join(names)]
+        [r.variant.name, part, ", ".join(names), r.variant.data["windows"][part]]
         for r in results
         for part, names in r.variant.data["series"].items()
     ]
     distinct = list({tuple(row[1:]): row for row in rows}.values())
-    return Table("", ("variant", "part", "windows", "series"), distinct)
+    return Table("", ("variant", "part", "series", "windows"), distinct, words=3)
 
 
 def _spread(jobs: Sequence[Job], variants: Sequence[Variant]) -> list[Table]:

@@ -84,7 +84,7 @@ def _figures(
             levels={"threshold": threshold},
         ),
     ]
-    return [replace(figure, spans=spans, span_name="labelled window") for figure in found]
+    return [replace(figure, spans=spans, span_name="labelled window", x_range=(at[0], at[-1])) for figure in found]
 
 
 def _events(events: Sequence[Event]) -> Table:
@@ -105,4 +105,5 @@ def _events(events: Sequence[Event]) -> Table:
     note = f"The first {MOST_EVENTS} of {len(events)}." if len(events) > MOST_EVENTS else ""
     series = ("series",) if several else ()
     columns = ("from (UTC)", "to (UTC)", *series, "reasons", "value", "expected", "score", "notified")
-    return Table("", columns, rows, note or "Value, expected and score are those of the worst reading.")
+    words = columns.index("value")
+    return Table("", columns, rows, note or "Value, expected and score are those of the worst reading.", words)

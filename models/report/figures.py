@@ -50,6 +50,7 @@ class Figure:
         spans: Ranges of x that are shaded, such as labelled windows.
         span_name: What the shading means.
         log_y: Whether the y axis is logarithmic.
+        x_range: First and last x shown, so that figures of one stretch of time lie below each other; None: as drawn.
     """
 
     key: str
@@ -62,16 +63,22 @@ class Figure:
     spans: Sequence[tuple[Any, Any]] = ()
     span_name: str = ""
     log_y: bool = False
+    x_range: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table; cells are text or numbers, None is shown as a dash."""
+    """A table; cells are text or numbers, None is shown as a dash.
+
+    Attributes:
+        words: So many columns from the left hold words, the others figures.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Any]]
     note: str = ""
+    words: int = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,8 @@ def _draw(axes: Any, figure: Figure) -> None:
         axes.axhline(level, color="#d1495b", ls="--", lw=1.2, label=name)
     axes.set_xlabel(figure.x_title)
     axes.set_ylabel(figure.y_title)
+    if figure.x_range is not None:
+        axes.set_xlim(*figure.x_range)
     if figure.log_y:
         axes.set_yscale("log")
     axes.grid(color="#e6ebef")

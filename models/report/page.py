@@ -23,7 +23,7 @@ nav a { margin-right: 1rem; } a { color: #1f5fa8; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .4rem 0; }
 th, td { padding: .25rem .5rem; border-bottom: 1px solid #dde3e8; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { border-bottom: 2px solid #9aa7b2; }
+.w { text-align: left; } th { border-bottom: 2px solid #9aa7b2; }
 .note { color: #52616e; margin: .1rem 0 .5rem; } .plot { height: 420px; }
 """
 
@@ -64,8 +64,12 @@ def _part(part: Table | Figure | Matrix, anchor: str) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
-    rows = "".join("<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>" for row in cells(table))
+    left = [" class='w'" if place < table.words else "" for place in range(len(table.columns))]
+    head = "".join(f"<th{w}>{html.escape(column)}</th>" for column, w in zip(table.columns, left, strict=True))
+    rows = "".join(
+        "<tr>" + "".join(f"<td{w}>{html.escape(text)}</td>" for text, w in zip(row, left, strict=True)) + "</tr>"
+        for row in cells(table)
+    )
     return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 
@@ -92,6 +96,8 @@ def _figure(figure: Figure) -> dict[str, Any]:
         colour += not each.quiet and each.kind != "band"
     layout = _layout(figure.x_title, figure.y_title, figure.log_y)
     layout["barmode"] = "overlay"
+    if figure.x_range is not None:
+        layout["xaxis"]["range"] = [_plain(end) for end in figure.x_range]
     layout["shapes"] = [
         {"type": "rect", "xref": "x", "yref": "paper", "x0": _plain(a), "x1": _plain(b), "y0": 0, "y1": 1,
          "fillcolor": SPAN, "line": {"width": 0}, "layer": "below"}

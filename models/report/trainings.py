@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -261,7 +261,8 @@ def error_figures(scored: Scored, index: int) -> list[Figure]:
     over = [_broken(part, scored.part_at[part], e) for part, e in scored.part_error.items()]
     found.append(Figure(f"time-{index}", "Error over time", "", "error", over, "", level, spans, "labelled window"))
     found.append(_readings(scored, spans, index))
-    return found
+    ends = instants(scored.at[[0, -1]])
+    return [found[0], *(replace(figure, x_range=(ends[0], ends[1])) for figure in found[1:])]
 
 
 def _broken(name: str, at: npt.NDArray[np.int64], error: Floats) -> Trace:

@@ -80,6 +80,7 @@ def train_networks(
         from daemon.offline.report import of_training
         from models.offline import devices
         from models.offline.checkpoints import CheckpointError
+        from models.offline.fitting import TrainingError
         from models.offline.history import HistoryError
         from models.report.writing import write_report
 
@@ -93,7 +94,7 @@ def train_networks(
             report = of_training(jobs, results, histories, labelled, rejected)
             out.mkdir(parents=True, exist_ok=True)
             paths = write_report(report, out)
-        except (HistoryError, CheckpointError, devices.NoDevice) as error:
+        except (HistoryError, CheckpointError, TrainingError, devices.NoDevice) as error:
             fail(str(error))
         except recipes.RecipeError as error:
             fail(str(error), 2)

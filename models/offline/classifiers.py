@@ -14,7 +14,7 @@ from models.architectures import build
 from models.bundle import Bundle, one_thread
 from models.offline import rules
 from models.offline.examples import examples, fresh_examples
-from models.offline.fitting import Part, Progress, Say, fit
+from models.offline.fitting import Part, Progress, Say, check_learned, fit
 from models.offline.history import History, HistoryError, digest
 from models.offline.lessons import Classification, Examples, Fresh
 from models.offline.manifests import Taught, manifest
@@ -115,6 +115,7 @@ def train_classifier(
 
     Raises:
         CheckpointError, OSError: See `fit`.
+        TrainingError: It diverged at once.
         ValueError: The recipe's network cannot be built.
     """
     one_thread()
@@ -123,6 +124,7 @@ def train_classifier(
     split = ",".join(str(len(stuff.parts[name].x)) for name in PARTS)
     fingerprint = recipe.fingerprint(seed, digest(histories) + split, device.type)
     progress = fit(model, lesson, recipe.training, seed, checkpoint, fingerprint, say)
+    check_learned(progress, recipe.name, recipe.training)
     probability = {name: lesson.probability(model, name) for name in PARTS}
     return Classifier(
         {name: p.detach().cpu().numpy().copy() for name, p in model.named_parameters()},

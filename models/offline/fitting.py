@@ -76,6 +76,10 @@ class Progress:
         return self.epochs[self.best - 1].validation_loss if self.best else math.inf
 
 
+class TrainingError(ValueError):
+    """A training that came to nothing; the message says why and what to do."""
+
+
 class Lesson(Protocol):
     """What is learned: batches of a part's windows, their loss, and how well they are known."""
 
@@ -279,6 +283,19 @@ class _Run:
             index, key = name.split("/")
             state.setdefault(int(index), {})[key] = torch.from_numpy(array)
         self.optimiser.load_state_dict({**whole, "state": state})
+
+
+def check_learned(progress: Progress, name: str, recipe: TrainingRecipe) -> None:
+    """See that a training has a best pass, whose weights can be kept.
+
+    Raises:
+        TrainingError: Its loss was no finite number from the first pass on.
+    """
+    if not progress.best:
+        raise TrainingError(
+            f"recipe {name}: the loss is no number from the first epoch on; training.rate is {recipe.rate:g}, lower it"
+            + ("" if recipe.clip else " or set training.clip")
+        )
 
 
 def rate_at(recipe: TrainingRecipe, step: int, total: int) -> float:

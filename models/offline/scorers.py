@@ -14,7 +14,7 @@ from models.architectures import build
 from models.bundle import Bundle, Scorer, one_thread
 from models.gate_windows import GateSample, injected, separation
 from models.injection import KINDS
-from models.offline.fitting import Part, Progress, Say, fit
+from models.offline.fitting import Part, Progress, Say, check_learned, fit
 from models.offline.history import History, HistoryError, digest
 from models.offline.lessons import Reconstruction
 from models.offline.manifests import Taught, manifest
@@ -105,6 +105,7 @@ def train_scorer(
     Raises:
         HistoryError: See `prepare`.
         CheckpointError, OSError: See `fit`.
+        TrainingError: It diverged at once.
         ValueError: The recipe's network cannot be built for these readings.
     """
     one_thread()
@@ -114,6 +115,7 @@ def train_scorer(
     lesson = Reconstruction(prepared.windows, config.copies, device)
     fingerprint = recipe.fingerprint(seed, digest(histories), device.type)
     progress = fit(model, lesson, recipe.training, seed, checkpoint, fingerprint, say)
+    check_learned(progress, recipe.name, recipe.training)
     with torch.no_grad():
         losses = {name: lesson.measure(model, name)[0] for name in PARTS}
     weights = {name: p.detach().cpu().numpy().copy() for name, p in model.named_parameters()}

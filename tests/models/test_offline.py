@@ -21,7 +21,7 @@ from models.offline.alarms import meet, threshold_of
 from models.offline.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from models.offline.classifiers import baselines, bundles, material, train_classifier
 from models.offline.examples import examples
-from models.offline.fitting import fit, rate_at
+from models.offline.fitting import TrainingError, fit, rate_at
 from models.offline.history import History, HistoryError
 from models.offline.lessons import Reconstruction
 from models.offline.measures import curves, judge
@@ -190,6 +190,12 @@ def test_a_loss_that_is_gone_ends_the_training() -> None:
     progress = fit(model, Broken(prepare([history()], asked).windows, 2, CPU), asked.training, 0)
     assert progress.ended == "diverged"
     assert progress.best == 0
+
+
+def test_a_training_that_never_had_a_loss_is_one_clear_line() -> None:
+    """A rate far too great: the recipe and its rate are named; there is no bundle of weights that are no numbers."""
+    with pytest.raises(TrainingError, match=r"the loss is no number from the first epoch on; training.rate is 1e\+30"):
+        train_scorer([history()], recipe(rate=1e30), 0, CPU)
 
 
 def test_a_checkpoint_of_another_training_or_damaged_is_refused(tmp_path: Path) -> None:

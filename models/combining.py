@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.architectures import LABELLED
-from models.bundle import Bundle, Floats, Scorer
+from models.bundle import Bundle, Floats
 from models.ensemble import ENSEMBLE, Member, members_of, members_option
 from models.manifest import Manifest
+from models.scorer import Scorer
 
 _SAME = ("width", "interval_s", "daily", "weekly")
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import BundleError, Scorer
+from models.bundle import BundleError
 from models.gate_windows import GateSample, injected, separation, summed, trimmed
 from models.injection import KINDS
+from models.scorer import Scorer
 
 LEAST_FAULTS = 8  # windows of episodes that a network finds; fewer say nothing
 FOUND = 0.9  # quantile of the clean errors above which a window is found

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.bundle import Scorer
 from models.features import calendar
 from models.injection import KINDS, inject, spread
+from models.scorer import Scorer
 
 STRENGTH = 3.0  # spreads
 PLACES = 4  # lengths of an anomaly, from an eighth to half a window

@@ -14,8 +14,9 @@ import torch
 
 from models.architectures import build
 from models.archive import pack, unpack
-from models.bundle import Bundle, Manifest, one_thread
+from models.bundle import Bundle, Manifest
 from models.network import CALENDAR, Network, NetworkConfig, Option, options
+from models.scorer import one_thread
 
 MAX_STEPS = 4000  # optimiser steps of a fresh training, whatever the number of windows
 _EPOCHS = 40

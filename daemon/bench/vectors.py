@@ -28,12 +28,13 @@ from daemon.replay.replay import replay
 from daemon.replay.tracing import Trace, Tracer
 from daemon.runtime.trainer import InlineTrainer
 from daemon.store import open_reader
-from models.bundle import Scorer, write_bundle
+from models.bundle import write_bundle
 from models.gate_windows import separation
 from models.generating import DRIVEN, FAULTS, Fault, break_vector, driven
 from models.offline.history import History
 from models.offline.recipe import Recipe
 from models.offline.scorers import PARTS, errors, prepare, train_scorer
+from models.scorer import Scorer
 
 WIDTH, LOADS, INTERVAL_S = 1000, 8, 60
 FAULT_EVERY, FAULT_SLOTS = 40, 5

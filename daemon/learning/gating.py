@@ -19,9 +19,10 @@ from daemon.engine.placing import GREATEST, LOWEST
 from daemon.engine.slots import SlotClock
 from daemon.learning import reservoir
 from models import gate
-from models.bundle import Bundle, Scorer
+from models.bundle import Bundle
 from models.gate import GateRule, Verdict
 from models.gate_windows import GateSample, clean_error
+from models.scorer import Scorer
 
 LEAST_GROUPS = 2  # of the stretches among which one is held back: a long window's must not all be too old
 

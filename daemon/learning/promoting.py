@@ -17,7 +17,8 @@ from daemon.learning.gating import Gate, Judged, Probation, RolledBack
 from daemon.learning.serving import Serving
 from daemon.learning.subject import Subject
 from models import gate
-from models.bundle import Bundle, BundleError, Scorer
+from models.bundle import Bundle, BundleError
+from models.scorer import Scorer
 from models.training import TrainingRequest
 
 

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.engine.compiled import compiled
-from models.bundle import Scorer
 from models.gate import LEAST_WINDOWS
 from models.gate_windows import GateSample, errors, trimmed
+from models.scorer import Scorer
 
 Record = Any
 MOST = 100.0  # a ratio beyond it says that one of the networks knows nothing of the series

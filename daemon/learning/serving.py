@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from daemon.engine.slots import SlotClock
 from daemon.learning import rescaling
-from models.bundle import Bundle, Scorer, Scores
+from models.bundle import Bundle
 from models.combining import Contributions
 from models.features import calendar
+from models.scorer import Scorer, Scores
 
 
 @dataclass

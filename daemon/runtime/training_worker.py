@@ -15,7 +15,8 @@ from multiprocessing.connection import Connection
 from typing import get_args
 
 from daemon.engine.training_port import FailureReason, Outcome, TrainingFailed
-from models.bundle import Bundle, one_thread
+from models.bundle import Bundle
+from models.scorer import one_thread
 from models.training import TrainingDiverged, TrainingRequest, train
 
 READY, STARTED, BUNDLE, FAILED = b"R", b"S", b"B", b"F"

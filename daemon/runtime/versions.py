@@ -15,7 +15,8 @@ from daemon.engine.engine import Engine, StepResult
 from daemon.engine.inputs import Input, Promoted, PromotionReason
 from daemon.learning.promoting import check_fit
 from daemon.store import ModelUnknown, Store
-from models.bundle import Bundle, BundleError, Scorer, read_bundle
+from models.bundle import Bundle, BundleError, read_bundle
+from models.scorer import Scorer
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from models.architectures import build
-from models.bundle import Bundle, one_thread
+from models.bundle import Bundle
 from models.offline import rules
 from models.offline.examples import examples, fresh_examples
 from models.offline.fitting import Part, Progress, Say, check_learned, fit
@@ -20,6 +20,7 @@ from models.offline.lessons import Classification, Examples, Fresh
 from models.offline.manifests import Taught, manifest
 from models.offline.recipe import Recipe
 from models.offline.splitting import fold_series, split_series
+from models.scorer import one_thread
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 Labelled = Sequence[Sequence[tuple[float, float]]]

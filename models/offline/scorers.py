@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from models.architectures import build
-from models.bundle import Bundle, Scorer, one_thread
+from models.bundle import Bundle
 from models.gate_windows import GateSample, injected, separation
 from models.injection import KINDS
 from models.offline.fitting import Part, Progress, Say, check_learned, fit
@@ -21,6 +21,7 @@ from models.offline.manifests import Taught, manifest
 from models.offline.recipe import Recipe
 from models.offline.splitting import Parts, split_time
 from models.offline.windows import GREATEST, LOWEST, Scale, Windows, cut, ranges_of, scale_of, span_of
+from models.scorer import Scorer, one_thread
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 INJECTED = 128  # test windows that anomalies are injected into

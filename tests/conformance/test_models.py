@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.architectures import ARCHITECTURES, LABELLED, build
-from models.bundle import Bundle, Scorer, read_bundle, scripted, write_bundle
+from models.bundle import Bundle, read_bundle, scripted, write_bundle
 from models.ensemble import ENSEMBLE, Member, members_option
 from models.features import calendar
 from models.manifest import Manifest
 from models.network import Network, NetworkConfig, options
+from models.scorer import Scorer
 from models.tasks import TransformerClassifier
 from models.training import TrainingRequest, train
 

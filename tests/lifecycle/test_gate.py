@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from models import gate
-from models.bundle import Bundle, BundleError, Scorer
+from models.bundle import Bundle, BundleError
 from models.gate import GateRule, held_back, judge
 from models.gate_windows import GateSample, injected, separation
 from models.injection import KINDS
+from models.scorer import Scorer
 from models.training import TrainingRequest, train
 
 RULE = GateRule(worse_error=0.10, worse_detection=0.03)

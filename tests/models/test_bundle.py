@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from models.archive import pack, unpack
-from models.bundle import Bundle, BundleError, Scorer, read_bundle, write_bundle
+from models.bundle import Bundle, BundleError, read_bundle, write_bundle
+from models.scorer import Scorer
 from tests.models.samples import bundle
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from models.architectures import build
-from models.bundle import Scorer
 from models.injection import KINDS
 from models.network import NetworkConfig
 from models.offline import rules
@@ -29,6 +28,7 @@ from models.offline.recipe import ExampleRecipe, Recipe, TrainingRecipe
 from models.offline.scorers import prepare, train_scorer
 from models.offline.splitting import fold_series, split_series, split_time
 from models.offline.windows import cut, scale_of
+from models.scorer import Scorer
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.architectures import build
-from models.bundle import BundleError, Scorer, Scores
+from models.bundle import BundleError
+from models.scorer import Scorer, Scores
 from tests.models.samples import bundle
 
 ROWS = 1400

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import models.training
-from models.bundle import Scorer
+from models.scorer import Scorer
 from models.training import TrainingDiverged, TrainingRequest, train
 from tests.models.samples import bundle, request, tuning
 

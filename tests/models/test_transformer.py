@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from models.architectures import build
-from models.bundle import Bundle, Scorer
+from models.bundle import Bundle
 from models.embedding import BinEmbedding, sines
 from models.features import calendar
 from models.network import NetworkConfig, calendar_of_slots, options, read_options
+from models.scorer import Scorer
 from models.tasks import ANOMALOUS, TransformerClassifier, own_scale
 from models.transformer import DecoderLayer, EncoderLayer, Transformer, TransformerConfig
 from tests.conformance.test_models import manifest

@@ -165,11 +165,32 @@ def _of_files(readings: Readings, quiet: bool) -> tuple[list[History], list[Wind
 
 
 def _show(table: Table) -> None:
+    """Print a table; one that is wider than the terminal as several, its first column in each."""
     from models.report.figures import cells
 
-    shown = Shown(title=table.title or None, title_justify="left")
-    for i, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if i < table.words else "right")
-    for row in cells(table):
-        shown.add_row(*row)
-    table_console().print(shown)
+    console, rows = table_console(), cells(table)
+    widths = [
+        max(len(text) for text in (head, *(row[i] for row in rows))) + 3  # two blanks and a line
+        for i, head in enumerate(table.columns)
+    ]
+    for number, columns in enumerate(fitting(widths, console.width - 1)):
+        shown = Shown(title=table.title if number == 0 and table.title else None, title_justify="left")
+        for i in columns:
+            shown.add_column(table.columns[i], justify="left" if i < table.words else "right")
+        for row in rows:
+            shown.add_row(*(row[i] for i in columns))
+        console.print(shown)
+
+
+def fitting(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Columns of each part of a table, the first column in all of them, so that a part is not wider than `room`.
+
+    >>> fitting([10, 8, 8, 8], 30)
+    [[0, 1, 2], [0, 3]]
+    """
+    parts: list[list[int]] = [[0]]
+    for i in range(1, len(widths)):
+        if len(parts[-1]) > 1 and sum(widths[j] for j in parts[-1]) + widths[i] > room:
+            parts.append([0])
+        parts[-1].append(i)
+    return parts

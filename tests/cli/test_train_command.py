@@ -15,10 +15,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from daemon.cli import describing, replaying, training  # noqa: F401 - each adds its commands
 from daemon.cli.app import app
+from daemon.cli.train_networks import fitting
 from daemon.config.file import from_effective
 from daemon.offline import recipes
 from daemon.offline.histories import of_file
@@ -97,6 +100,15 @@ def test_what_cannot_be_read_ends_in_one_line(tmp_path: Path) -> None:
         assert (code, text in output, len(output.strip().splitlines())) == (status, True, 1), output
     with pytest.raises(recipes.RecipeError, match="batch is 0"):
         recipes.parse(SMALL.replace("16}\n", "16}\n", 1).replace("batch: 16", "batch: 0").replace("EPOCHS", "1"), "r")
+
+
+@given(widths=st.lists(st.integers(4, 30), min_size=1, max_size=20), room=st.integers(60, 200))
+@settings(deadline=None)
+def test_a_table_wider_than_the_terminal_is_printed_in_parts(widths: list[int], room: int) -> None:
+    """Every part fits and begins with the first column; the others come once each, in order."""
+    parts = fitting(widths, room)
+    assert [i for part in parts for i in part[1:]] == list(range(1, len(widths)))
+    assert all(part[0] == 0 and sum(widths[i] for i in part) <= room for part in parts)
 
 
 def test_lines_that_are_no_readings_are_said(tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ from pydantic import field_validator, model_validator
 
 from daemon.config.addresses import HINT, split_address
 from daemon.config.alert_settings import AlertSettings
+from daemon.config.holidays import Holiday
 from daemon.config.model_settings import ModelSettings
 from daemon.config.sections import ConflictError, Section, live, new_state
 from daemon.config.source_settings import SourceSettings
 from daemon.config.units import Duration, Size, format_duration
+
+WEEKLY_S = 14 * 86400  # warm-up that shows each time of week twice
 
 
 class FormatSettings(Section):
@@ -121,6 +124,11 @@ class StreamSettings(Section):
     format: FormatSettings = live(FormatSettings(), "How a line is read.")
     interval: Duration = new_state(1800, "Time between two readings of a series; one slot.", ge=1, le=7 * 86400)
     timezone: str = new_state("UTC", "Zone of stamps without one, and of the time of day the model sees (IANA name).")
+    holidays: list[Holiday] | None = live(
+        None,
+        "Days that count as Sundays in the time of week the model sees: countries (`US`, `DE-BY`) and dates; none: no "
+        "day.",
+    )
     stamp: Literal["start", "end"] = new_state("start", "Whether a stamp marks the start or the end of its interval.")
     kind: Literal["gauge", "counter"] = new_state(
         "gauge", "`counter`: only the increase since the last reading counts."
@@ -179,6 +187,12 @@ class StreamSettings(Section):
         if self.lateness >= window:
             raise ConflictError(
                 "lateness", f"is {self.lateness} slots, but the window has {window}; set lateness below window"
+            )
+        if self.holidays and self.model.bundle is None and not (self.model.calendar and self.warm_up >= WEEKLY_S):
+            raise ConflictError(
+                "holidays",
+                f"is set, but the model sees the time of week only with model.calendar: true and a warm_up of "
+                f"{format_duration(WEEKLY_S)} or more; set them, or remove holidays",
             )
         silent = self.gap_after * interval
         if self.retire_after <= silent:

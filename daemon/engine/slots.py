@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -9,6 +10,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from daemon.config.holidays import Holidays
+
+SUNDAY = 6  # days after Monday
 NEVER = -(1 << 40)  # the slot of what has not happened yet
 
 
@@ -19,12 +23,20 @@ class SlotClock:
         interval_s: Length of a slot in seconds.
         timezone: IANA name; what "time of day" means.
         stamp: Whether a stamp marks the start or the end of its interval.
+        holidays: Days that count as Sundays, as `Holidays` takes them; None: no day.
     """
 
-    def __init__(self, interval_s: int, timezone: str, stamp: Literal["start", "end"]) -> None:
+    def __init__(
+        self, interval_s: int, timezone: str, stamp: Literal["start", "end"], holidays: Sequence[str] | None = None
+    ) -> None:
         self.interval_s = interval_s
         self._zone = ZoneInfo(timezone)
         self._shift_ms = 1 if stamp == "end" else 0
+        self.set_holidays(holidays)
+
+    def set_holidays(self, holidays: Sequence[str] | None) -> None:
+        """From now on, have these days count as Sundays."""
+        self._holidays = Holidays(holidays or ())
         self._offsets: dict[int, int] = {}
 
     def slots(self, at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -44,7 +56,10 @@ class SlotClock:
         return slot * self.interval_s
 
     def local_s(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Start of each slot as seconds since the epoch on the local clock, shape as given."""
+        """Start of each slot as seconds since the epoch on the local clock, shape as given.
+
+        On a holiday it is the same time of that week's Sunday, so that the time of week is a Sunday's.
+        """
         start_s = slots * self.interval_s
         quarters, inverse = np.unique(start_s // 900, return_inverse=True)
         offsets = np.array([self._offset(int(q)) for q in quarters], np.int64)
@@ -55,11 +70,15 @@ class SlotClock:
         return self.local_s(slots) % 86400 // 3600
 
     def _offset(self, quarter: int) -> int:
-        """Seconds local time is ahead of UTC in a quarter of an hour; zones change on quarters only."""
+        """Seconds that `local_s` is ahead of UTC in a quarter of an hour; zones change on quarters only."""
         known = self._offsets.get(quarter)
         if known is None:
             if len(self._offsets) > 100_000:
                 self._offsets.clear()
-            offset = datetime.fromtimestamp(quarter * 900, UTC).astimezone(self._zone).utcoffset()
-            known = self._offsets[quarter] = int(offset.total_seconds()) if offset is not None else 0
+            local = datetime.fromtimestamp(quarter * 900, UTC).astimezone(self._zone)
+            offset, days = local.utcoffset(), 0
+            if local.date() in self._holidays:
+                days = SUNDAY - local.weekday()
+            known = 86400 * days + (int(offset.total_seconds()) if offset is not None else 0)
+            self._offsets[quarter] = known
         return known

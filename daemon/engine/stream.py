@@ -44,7 +44,7 @@ class Stream:
         model, width, p = settings.model, settings.format.width, settings.warm_up_slots
         self.table = SeriesTable(settings.max_series, model.window, width, p, model.scaling == "range")
         self.reservoir = reservoir.reservoir(model.window, width, settings.seed)
-        self.slots = SlotClock(settings.interval, settings.timezone, settings.stamp)
+        self.slots = SlotClock(settings.interval, settings.timezone, settings.stamp, settings.holidays)
         units = model.statistics.model_dump(exclude={"calibration"})
         fixed = parameters(p, settings.interval, Parts(**units))
         self.counters = Counters()
@@ -61,6 +61,7 @@ class Stream:
         """Take over new settings; those that need a new state must be as they were."""
         replan = settings.model.retrain_every != self.learner.settings.model.retrain_every
         self.settings, self.mode = settings, MODES[settings.aggregate]
+        self.slots.set_holidays(settings.holidays)
         self.learner.configure(settings)
         self.schedule.configure(settings)
         self.arrivals.configure(settings)

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon.config.settings import StreamSettings
+from daemon.config.settings import WEEKLY_S, StreamSettings
 from daemon.engine.series import QUEUED, READY
 from daemon.learning import joining, reservoir
 from daemon.learning.subject import Subject
@@ -109,7 +109,7 @@ class Requests:
             "copies": model.copies,
             "options": {},
             "daily": model.calendar and span_s >= 2 * 86400,
-            "weekly": model.calendar and span_s >= 14 * 86400,
+            "weekly": model.calendar and span_s >= WEEKLY_S,
         }
 
 

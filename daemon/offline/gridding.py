@@ -43,7 +43,7 @@ def on_grid(read: Sequence[Batch], settings: StreamSettings, interval_s: int, wh
     Raises:
         HistoryError: A series spans too many slots.
     """
-    clock = SlotClock(interval_s, settings.timezone, settings.stamp)
+    clock = SlotClock(interval_s, settings.timezone, settings.stamp, settings.holidays)
     found = []
     for series in _by_series(read, clock):
         slots, values = aggregated(_settled(series, settings.aggregate), series.values, settings.aggregate)

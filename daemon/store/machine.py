@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("tidegauge", "numpy", "numba", "torch", "river")
+_PACKAGES = ("tidegauge", "numpy", "numba", "torch", "river", "holidays")
 
 
 def versions() -> dict[str, str]:

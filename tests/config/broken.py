@@ -173,6 +173,21 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
         STREAM + "    timezone: Europe/Bonn\n",
         ':6: streams.taxi.timezone is "Europe/Bonn", not a known time zone; use an IANA name such as Europe/Berlin',
     ),
+    "an unknown country": (
+        STREAM + "    holidays: [US, XX]\n",
+        ':6: streams.taxi.holidays[1] is "XX", not a country or a date; '
+        "write an ISO code such as DE or DE-BY, or a day such as 2026-12-24",
+    ),
+    "a day that is none": (
+        STREAM + "    holidays: [2026-02-30]\n",
+        ':6: streams.taxi.holidays[0] is "2026-02-30", not a country or a date; '
+        "write an ISO code such as DE or DE-BY, or a day such as 2026-12-24",
+    ),
+    "holidays without a time of week": (
+        STREAM + "    holidays: [US]\n    warm_up: 7d\n",
+        ":6: streams.taxi.holidays is set, but the model sees the time of week only with model.calendar: true and a "
+        "warm_up of 14d or more; set them, or remove holidays",
+    ),
     "a port alone": (
         STREAM + 'http:\n  listen: ":9898"\n',
         ':7: http.listen is ":9898", not an address and a port; write 127.0.0.1:9898, 0.0.0.0:9898 or [::1]:9898',

@@ -27,6 +27,26 @@ def test_a_stamp_marks_the_start_or_the_end(stamp: str, wanted: list[str]) -> No
     assert [datetime.fromtimestamp(at, UTC).strftime("%H:%M") for at in found] == wanted
 
 
+def test_a_holiday_is_a_sunday() -> None:
+    """Local time of day stays, the day of week is a Sunday's: by country, part of it and date."""
+    clock = SlotClock(1800, "Europe/Berlin", "start", ["DE-BY", "2024-12-24"])
+
+    def local(text: str) -> tuple[int, str]:
+        second = int(clock.local_s(np.array([slot(clock, text)]))[0])
+        at = datetime.fromtimestamp(second, UTC)
+        return at.weekday(), at.strftime("%H:%M")
+
+    assert local("2024-05-29T10:00:00") == (2, "12:00")
+    assert local("2024-05-30T10:00:00") == (6, "12:00")  # a Thursday, a holiday in Bavaria
+    assert local("2024-05-30T21:30:00") == (6, "23:30")
+    assert local("2024-05-30T22:00:00") == (4, "00:00")  # the next day there
+    assert local("2024-12-24T08:00:00") == (6, "09:00")
+    assert local("2024-10-06T08:00:00") == (6, "10:00")
+    clock.set_holidays(["DE"])
+    assert local("2024-05-30T10:00:00") == (3, "12:00")
+    assert local("2024-12-25T10:00:00") == (6, "11:00")
+
+
 def test_the_slot_in_progress() -> None:
     """Now belongs to the slot that has begun and not ended."""
     clock = SlotClock(1800, "UTC", "end")

@@ -161,7 +161,10 @@ def latest(events: Sequence[Event]) -> list[Event]:
 
 
 def _summary(report: Report, events: Sequence[Event], windows: Windows | None) -> dict[str, Any]:
-    """The figures of a replay; with labels how many windows were found, by events of reason model or novelty."""
+    """The figures of a replay; with labels how many windows were found, by events of reason model or novelty.
+
+    Labelled windows before the first reading and after the last one do not count.
+    """
     figures = {
         "readings": report.readings,
         "rejected": report.rejected,
@@ -175,8 +178,9 @@ def _summary(report: Report, events: Sequence[Event], windows: Windows | None) -
     from models.evaluation import match_events
 
     spans = [(e.started_at, e.ended_at) for e in events if {"model", "novelty"} & set(e.reasons)]
-    match = match_events(windows, spans)
-    scored = {"windows": len(windows), "windows_found": match.windows_found, "false_episodes": match.false_episodes}
+    inside = [(start, end) for start, end in windows if start <= report.last_at and end >= report.first_at]
+    match = match_events(inside, spans)
+    scored = {"windows": len(inside), "windows_found": match.windows_found, "false_episodes": match.false_episodes}
     return figures | scored
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ class Report:
     Attributes:
         readings: Readings accepted.
         offered: Readings that the file held, accepted or not.
+        first_at, last_at: Earliest and latest stamp of these, epoch seconds; nothing lies between before the first.
         rejected: Lines and readings rejected, by reason.
         seconds: Wall time.
         events: Every revision, in order.
@@ -53,6 +55,8 @@ class Report:
 
     readings: int = 0
     offered: int = 0
+    first_at: float = math.inf
+    last_at: float = -math.inf
     rejected: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     events: list[Event] = field(default_factory=list)
@@ -157,7 +161,7 @@ def replay(
     on_engine(engine)
     before = engine.streams[stream].counters.accepted
     for batch in batches(stream, path, fmt, settings.limits.line_bytes, rows, now_ms, progress):
-        report.offered += len(batch)
+        _take_in(report, batch)
         for event in apply(batch):
             report.events.append(event)
             on_event(event)
@@ -185,6 +189,14 @@ def _engine(
         if each.model.bundle is not None:
             engine.step(promotion(name, each.model.bundle))
     return engine, lambda item: engine.step(item).events
+
+
+def _take_in(report: Report, batch: Batch) -> None:
+    """Count what the file held."""
+    report.offered += len(batch)
+    if len(batch):
+        report.first_at = min(report.first_at, int(batch.at_ms.min()) / 1000)
+        report.last_at = max(report.last_at, int(batch.at_ms.max()) / 1000)
 
 
 def _warnings(report: Report, stream: StreamSettings) -> list[str]:

@@ -37,6 +37,15 @@ def test_taxi(seed: int, tmp_path: Path, shared_data: Path) -> None:
         assert (again["state_sha256"], again["events"]) == (found["state_sha256"], found["events"])
 
 
+def test_windows_of_another_time_do_not_count(tmp_path: Path) -> None:
+    """Of a part of a labelled file, only the windows that have a reading are asked for."""
+    file = readings(tmp_path / "tide.csv")
+    stamps = [line.split(",")[0] for line in file.read_text().splitlines()[1:]]
+    spans = [["1999-01-01 00:00:00", "1999-01-02 00:00:00"], [stamps[-5], stamps[-1]], ["2999-01-01", "2999-01-02"]]
+    (tmp_path / "labels.json").write_text(json.dumps({"any/tide.csv": spans}))
+    assert json_of("replay", file, "--warm-up", "7d", "--labels", "labels.json", cwd=tmp_path)["windows"] == 1
+
+
 def test_seeds_differ(tmp_path: Path) -> None:
     """Another seed is another state."""
     file = readings(tmp_path / "tide.csv")

@@ -27,7 +27,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Inputs = Literal["value", "context"]
+Inputs = Literal["value", "context", "residual"]
 DAYS = 7
 COLUMNS = 13
 
@@ -112,11 +112,11 @@ def _equal(x: Tensor) -> Tensor:
     return _shrunk((at - begun).to(x.dtype).log1p())
 
 
-class Context(nn.Module):
-    """`columns` of a window's newest slots, of one variable.
+class DaysBefore(nn.Module):
+    """The readings at the same time of each of seven days before a window's newest slots.
 
     Args:
-        window: Slots of the window (W): the classified ones (T) after those of seven days.
+        window: Slots of the window (W): the newest ones (T) after those of seven days.
         interval_s: Seconds between two slots.
 
     Raises:
@@ -130,12 +130,48 @@ class Context(nn.Module):
         if self.newest < 1:
             raise ValueError(
                 f"a window of {window} slots has no room for a reading after the {DAYS * self.day} of seven days; "
-                f"a context needs both"
+                f"it needs both"
             )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., W) gives (..., T, D)."""
+        first, end = self.days * self.day, x.shape[-1]  # of the T newest slots
+        days = [x[..., first - d * self.day : end - d * self.day] for d in range(1, self.days + 1)]  # D of (..., T)
+        return torch.stack(days, -1)
+
+
+class Context(nn.Module):
+    """`columns` of a window's newest slots, of one variable; arguments and errors are those of `DaysBefore`."""
+
+    def __init__(self, window: int, interval_s: int) -> None:
+        super().__init__()
+        self.before = DaysBefore(window, interval_s)
+        self.newest = self.before.newest
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """(B, W, 1) and (B, W), False at gaps, give (B, T, 13)."""
         known = x.squeeze(-1).masked_fill(~observed, float("nan"))  # (B, W)
-        first, end = self.days * self.day, known.shape[1]  # of the T newest slots
-        days = [known[:, first - d * self.day : end - d * self.day] for d in range(1, self.days + 1)]  # D of (B, T)
-        return columns(known[:, first:], torch.stack(days, -1))
+        return columns(known[:, known.shape[1] - self.newest :], self.before(known))
+
+
+class Usual(nn.Module):
+    """What is usual at the time of a window's newest slots; arguments and errors are those of `DaysBefore`."""
+
+    def __init__(self, window: int, interval_s: int) -> None:
+        super().__init__()
+        self.before = DaysBefore(window, interval_s)
+        self.newest = self.before.newest
+
+    def forward(self, x: Tensor, observed: Tensor) -> Tensor:
+        """The (lower) median of the seven days before, 0 where none of them is known.
+
+        Args:
+            x: Windows, shape (..., W, F).
+            observed: False where a slot is a gap, shape (..., W), bool.
+
+        Returns:
+            Shape (..., T, F).
+        """
+        known = x.masked_fill(~observed.unsqueeze(-1), float("nan"))  # (..., W, F)
+        days = self.before(known.transpose(-2, -1))  # (..., F, T, D)
+        return _known(_median(days).squeeze(-1)).transpose(-2, -1).contiguous()

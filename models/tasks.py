@@ -1,6 +1,7 @@
 """The Transformer's two tasks as architectures: guessing hidden slots, and telling anomalous windows from normal ones.
 
-Shapes: B windows, W slots, T of them classified, F variables, C columns of a slot, K copies, L is K or 1, N classes.
+Shapes: B windows, W slots, T of them classified or guessed, F variables, C columns of a slot, K copies, L is K
+or 1, N classes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import hide
-from models.context import COLUMNS, Context
+from models.context import COLUMNS, Context, Usual
 from models.network import Network, NetworkConfig, read_options
 from models.transformer import Transformer, TransformerConfig
 
@@ -38,41 +39,58 @@ def _largest(config: TransformerConfig, network: NetworkConfig) -> int:
 
 
 class TransformerReconstructor(Network):
-    """K copies of a Transformer that guess the newest `masked` slots of a window and repeat the others."""
+    """K copies of a Transformer that guess the newest `masked` slots of a window and repeat the others.
+
+    With `inputs: residual` they see, and guess, what is left of the T newest slots beside what is usual at their time;
+    else T is W.
+    """
 
     def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
         layers = read_options(RECONSTRUCTING, config.options)
-        if layers.inputs != "value":
-            raise ValueError(f"inputs is {layers.inputs}, but a reconstruction sees values only; leave it out")
-        super().__init__(config, _largest(layers, config))
+        if layers.inputs == "context":
+            raise ValueError("inputs is context, but a reconstruction sees values or their residuals; set one of them")
+        usual = Usual(config.window, config.interval_s) if layers.inputs == "residual" else None
+        own = config if usual is None else replace(config, window=usual.newest)
+        if config.masked >= own.window:
+            raise ValueError(f"masked is {config.masked}, but beside seven days the window has {own.window} slots only")
+        super().__init__(config, _largest(layers, own))
+        self.usual, self.newest = usual, own.window
         self.masked, self.scaled = config.masked, layers.scaled
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.members = nn.ModuleList(Transformer(layers, config, config.width) for _ in range(config.copies))
+            self.members = nn.ModuleList(Transformer(layers, own, config.width) for _ in range(config.copies))
 
     def target(self, x: Tensor, calendar: Tensor) -> Tensor:
-        """The window."""
-        return x
+        """The newest slots."""
+        return x[..., self.window - self.newest :, :]
 
     def reconstruct(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
-        """The window as each copy would have it."""
-        shown = torch.arange(self.window, device=x.device) < self.window - self.masked  # (W,)
-        visible = observed & shown  # (L, B, W)
+        """The newest slots as each copy would have them."""
+        newest = x[..., self.window - self.newest :, :].contiguous()  # (L, B, T, F)
+        if self.usual is None:
+            return self.fill_in(newest, observed, calendar)
+        usual: Tensor = self.usual(x, observed)  # (L, B, T, F)
+        return self.fill_in(newest - usual, observed, calendar) + usual
+
+    def fill_in(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
+        """What the copies see, and what they would have in its place: (L, B, T, F) gives (K, B, T, F)."""
+        shown = torch.arange(self.newest, device=x.device) < self.newest - self.masked  # (T,)
+        visible = observed[..., self.window - self.newest :] & shown  # (L, B, T)
         if not self.scaled:
-            return self.guess(x, visible, calendar)  # (K, B, W, F)
+            return self.guess(x, visible, calendar)
         mean, spread = own_scale(x, visible)  # (L, B, 1, F)
-        return self.guess((x - mean) / spread, visible, calendar) * spread + mean  # (K, B, W, F)
+        return self.guess((x - mean) / spread, visible, calendar) * spread + mean
 
     def guess(self, x: Tensor, visible: Tensor, calendar: Tensor) -> Tensor:
-        """Each copy's output, shape (K, B, W, F)."""
-        x = x.expand(self.copies, -1, -1, -1)  # (K, B, W, F)
+        """Each copy's output, shape (K, B, T, F)."""
+        x = x.expand(self.copies, -1, -1, -1)  # (K, B, T, F)
         visible, calendar = visible.expand(self.copies, -1, -1), calendar.expand(self.copies, -1, -1)  # (K, B, ...)
         return torch.stack([member(x[k], visible[k], calendar[k]) for k, member in enumerate(self.members)])
 
     def weigh(self, target: Tensor) -> Tensor:
         """A hidden slot weighs 4 times a visible one."""
-        weight = torch.ones(self.window, 1, device=target.device)  # (W, 1)
-        weight[self.window - self.masked :] = 4.0
+        weight = torch.ones(self.newest, 1, device=target.device)  # (T, 1)
+        weight[self.newest - self.masked :] = 4.0
         return weight / weight.mean()
 
 
@@ -87,6 +105,8 @@ class TransformerClassifier(Network):
 
     def __init__(self, config: NetworkConfig, seed: int = 0) -> None:
         layers = read_options(TransformerConfig(), config.options)
+        if layers.inputs == "residual":
+            raise ValueError("inputs is residual, but a classifier sees values or their context; set one of them")
         context = Context(config.window, config.interval_s) if layers.inputs == "context" else None
         if context is not None and config.width != 1:
             raise ValueError(f"readings of {config.width} variables have no context; set inputs: value")

@@ -52,7 +52,8 @@ class TransformerConfig:
         norm_first: Whether a sublayer's input is normalised instead of its output.
         causal: Whether a position of the decoder sees none after it.
         inputs: Of a classifier, `value`: the reading alone; `context`: the thirteen columns of `models.context`, of the
-            newest slots after those of seven days.
+            newest slots after those of seven days; of a reconstruction, `value` or `residual`: what is left of a
+            reading beside the (lower) median of the seven days before, which the window holds too.
         pooling: `mean`: a class's score is the mean of all observed positions'; `max`: the greatest of them;
             `last`: the newest slot's.
     """

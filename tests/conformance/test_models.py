@@ -27,10 +27,10 @@ WIDTH = {"manufacturing": 12}
 TINY = {"dim": 16, "feedforward": 16, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.1}
 """Transformer's options that train in a second."""
 
-CONTEXT = "transformer-classifier with context"
-"""The one that computes what it sees of a window: daily readings, so that a week and more are in it."""
+CONTEXT, RESIDUALS = "transformer-classifier with context", "transformer with residuals"
+"""Those that compute what they see of a window: daily readings, so that a week and more are in it."""
 
-ALL = [*ARCHITECTURES, ENSEMBLE, CONTEXT]
+ALL = [*ARCHITECTURES, ENSEMBLE, CONTEXT, RESIDUALS]
 BY_LABELS = {*LABELLED, CONTEXT}
 every = pytest.mark.parametrize("architecture", ALL)
 trainable = pytest.mark.parametrize("architecture", [a for a in ALL if a not in BY_LABELS])
@@ -38,7 +38,12 @@ trainable = pytest.mark.parametrize("architecture", [a for a in ALL if a not in 
 
 def built(architecture: str, config: NetworkConfig, seed: int = 0) -> Network:
     """A network of these shapes."""
-    return build(architecture.removesuffix(" with context"), config, seed)
+    return build(name_of(architecture), config, seed)
+
+
+def name_of(architecture: str) -> str:
+    """Its name, without what it sees."""
+    return architecture.partition(" with ")[0]
 
 
 def config(architecture: str) -> NetworkConfig:
@@ -49,6 +54,9 @@ def config(architecture: str) -> NetworkConfig:
         return NetworkConfig(WINDOW, 1, 2, 1, INTERVAL_S, options({"members": members}))
     if architecture == CONTEXT:
         own = TINY | {"inputs": "context", "embedding": "patches", "patch": 3, "kernel": 3, "pooling": "last"}
+        return NetworkConfig(WINDOW, 1, 2, 1, 86_400, options(own))
+    if architecture == RESIDUALS:
+        own = TINY | {"inputs": "residual", "embedding": "patches", "patch": 3, "kernel": 3}
         return NetworkConfig(WINDOW, 1, 2, 1, 86_400, options(own))
     own = TINY if architecture.startswith("transformer") else {}
     return NetworkConfig(WINDOW, WIDTH.get(architecture, 1), 2, 1 if own else 2, INTERVAL_S, options(own))
@@ -77,7 +85,7 @@ def request(architecture: str) -> TrainingRequest:
         slot=ROWS,
         seed=1,
         kind="fresh",
-        architecture=architecture,
+        architecture=name_of(architecture),
         window=c.window,
         width=c.width,
         masked=c.masked,
@@ -123,7 +131,7 @@ def trained(architecture: str) -> Bundle:
 def manifest(architecture: str, c: NetworkConfig) -> Manifest:
     """A manifest of this network."""
     return Manifest(
-        architecture=architecture.removesuffix(" with context"),
+        architecture=name_of(architecture),
         window=c.window,
         width=c.width,
         masked=c.masked,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.architectures import build
-from models.context import COLUMNS, DAYS, Context, columns, past_slots
+from models.context import COLUMNS, DAYS, Context, Usual, columns, past_slots
 from models.network import NetworkConfig, options
 
 LEVEL, BESIDE_YESTERDAY, BESIDE_USUAL, ROW, KNOWN, BESIDE_LAST_WEEK, WEEK_KNOWN = 2, 4, 5, 7, 10, 11, 12  # columns
@@ -76,13 +76,30 @@ def test_a_window_is_cut_into_its_newest_readings_and_the_days_before() -> None:
     np.testing.assert_allclose(single.numpy(), found.numpy(), atol=1e-4)
 
 
+def test_what_is_usual_is_the_median_of_seven_days() -> None:
+    """By time of day and variable, of the days that are known; 0 where none is."""
+    usual = Usual(7 * 4 + 6, 21_600)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 34, 2)).astype(np.float32)
+    observed = rng.random((3, 34)) < 0.8
+    observed[0, 1::4] = False  # one time of day is never known
+    found = usual(torch.from_numpy(x), torch.from_numpy(observed)).numpy()
+    assert found.shape == (3, 6, 2)
+    for row in range(3):
+        for t in range(6):
+            days = [28 + t - 4 * d for d in range(1, 8) if observed[row, 28 + t - 4 * d]]
+            ordered = np.sort(x[row, days], axis=0)
+            wanted = ordered[(len(days) - 1) // 2] if days else np.zeros(2)
+            np.testing.assert_array_equal(found[row, t], wanted)
+
+
 def test_a_network_with_context_needs_room_for_it() -> None:
     """Seven days and no reading, several variables, or a reconstruction: the message says what does not fit."""
     given = options({"inputs": "context"})
     for architecture, shape, message in [
         ("transformer-classifier", NetworkConfig(336, 1, 4, 1, 1800, given), "no room for a reading after the 336"),
         ("transformer-classifier", NetworkConfig(400, 2, 4, 1, 1800, given), "2 variables have no context"),
-        ("transformer", NetworkConfig(400, 1, 4, 1, 1800, given), "a reconstruction sees values only"),
+        ("transformer", NetworkConfig(400, 1, 4, 1, 1800, given), "a reconstruction sees values or their residuals"),
     ]:
         with pytest.raises(ValueError, match=message):
             build(architecture, shape)

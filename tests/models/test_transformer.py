@@ -138,6 +138,22 @@ def test_the_newest_slots_are_hidden() -> None:
         assert not torch.equal(net(x, observed, at)[0], net(changed, observed, at)[0])
 
 
+def test_residuals_are_guessed_beside_what_is_usual() -> None:
+    """A level that all days have does not matter to the errors, and what is expected follows it."""
+    config = replace(SMALL, embedding="linear", inputs="residual").network(7 + 12, masked=3, interval_s=86_400)
+    net = build("transformer", config, seed=1).eval()
+    x, at = normal(0, 4, 19, 1), normal(1, 4, 4)
+    observed = torch.ones(4, 19, dtype=torch.bool)
+    with torch.no_grad():
+        expected, newest, rms, slot_error = net(x, observed, at)
+        raised = net(x + 2, observed, at)
+    torch.testing.assert_close(raised[0], expected + 2, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(raised[1], newest, rtol=1e-3, atol=1e-5)
+    assert slot_error.shape == (4, 19)
+    assert not slot_error[:, :7].any()
+    assert (rms > 0).all()
+
+
 def test_surprise_is_minus_log_p_of_normal() -> None:
     """A classifier's scores follow from its logits; a window's is the mean of its observed slots' ones."""
     net = build("transformer-classifier", SMALL.network(window=12), seed=1).eval()

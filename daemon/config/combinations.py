@@ -1,4 +1,4 @@
-"""Combinations across sections that cannot work: files that are not there, two readers of one file or address."""
+"""Combinations across sections that cannot work: what is missing or has no effect, two readers of a file or address."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.config.document import Where, dotted
-from daemon.config.settings import FormatSettings, Settings
+from daemon.config.settings import WEEKLY_S, FormatSettings, Settings
 from daemon.config.source_settings import SourceSettings, TlsSettings
+from daemon.config.units import format_duration
 
 _OTHERS: dict[str, tuple[str, str]] = {
     "stdin": ("", "standard input"),
@@ -32,6 +33,13 @@ def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]
             yield (
                 where,
                 f"{dotted(where)} is {bundle}, but there is no such file; name a bundle (.pt) or remove the key",
+            )
+        if stream.holidays and not bundle and not (stream.model.calendar and stream.warm_up >= WEEKLY_S):
+            where = (*root, "holidays")
+            yield (
+                where,
+                f"{dotted(where)} is set, but the model sees the time of week only with model.calendar: true and a "
+                f"warm_up of {format_duration(WEEKLY_S)} or more; set them, or remove the key",
             )
         for index, source in enumerate(stream.sources):
             yield from readers.clashes((*root, "sources", index), source)

@@ -188,12 +188,6 @@ class StreamSettings(Section):
             raise ConflictError(
                 "lateness", f"is {self.lateness} slots, but the window has {window}; set lateness below window"
             )
-        if self.holidays and self.model.bundle is None and not (self.model.calendar and self.warm_up >= WEEKLY_S):
-            raise ConflictError(
-                "holidays",
-                f"is set, but the model sees the time of week only with model.calendar: true and a warm_up of "
-                f"{format_duration(WEEKLY_S)} or more; set them, or remove holidays",
-            )
         silent = self.gap_after * interval
         if self.retire_after <= silent:
             raise ConflictError(

@@ -186,7 +186,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "holidays without a time of week": (
         STREAM + "    holidays: [US]\n    warm_up: 7d\n",
         ":6: streams.taxi.holidays is set, but the model sees the time of week only with model.calendar: true and a "
-        "warm_up of 14d or more; set them, or remove holidays",
+        "warm_up of 14d or more; set them, or remove the key",
     ),
     "a port alone": (
         STREAM + 'http:\n  listen: ":9898"\n',

@@ -29,6 +29,7 @@ LIVE: dict[str, Any] = {
     "future": 60,
     "gap_after": 9,
     "retire_after": 86400,
+    "holidays": ["DE", "2000-01-03"],
     "model.masked": 1,
     "model.calendar": False,
     "model.copies": 2,

@@ -25,7 +25,7 @@ from daemon.learning.gating import Judged, RolledBack
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 10
+STATE_VERSION = 11
 
 
 class StateVersionError(ValueError):

@@ -25,7 +25,8 @@ from daemon.engine.series import NO_SERIES, UNKNOWN, SeriesTable
 from daemon.engine.silence import Silence
 from daemon.engine.slots import NEVER, SlotClock
 from daemon.engine.training_port import Trainer
-from daemon.learning import joining, labelling, reservoir
+from daemon.learning import joining, reservoir
+from daemon.learning.labelling import Labels
 from daemon.learning.learner import Learner
 from daemon.learning.subject import Subject
 
@@ -55,6 +56,7 @@ class Stream:
         self.schedule = Schedule(self.table, self.learner)
         self.arrivals = Arrivals(self.table, self.silence)
         self.scoring = Scoring(settings, self.table, self.slots, fixed, self.learner, self.episodes)
+        self.labels = Labels(self.table, self.reservoir, self.slots)
         self.configure(settings)
 
     def configure(self, settings: StreamSettings) -> None:
@@ -113,17 +115,13 @@ class Stream:
         row = self.table.row_of[item.series]
         episode = self.episodes.open.get(row)
         opened = None if episode is None else self.slots.slot(episode.started_at)
-        labelling.learn(self.table, self.reservoir, self.slots, opened, self.scoring.adoption.day, item)
+        self.labels.learn(item, opened, self.scoring.adoption.day)
         self.learner.ask("label")
         return [] if self.table.rows["episode"][row] else self.episodes.end(row, self.schedule.greatest)
 
     def check_label(self, series: str, since: int, until: int) -> None:
-        """Whether a period of a series can be labelled.
-
-        Raises:
-            ValueError: There is no such series, it is in warm-up, or it has not come to the period yet.
-        """
-        labelling.check(self.table, self.slots, series, since, until)
+        """Whether a period of a series can be labelled; raises as `Labels.check`."""
+        self.labels.check(series, since, until)
 
     def threshold_of(self, series: str) -> float:
         """Rarity from which a series that there is alarms."""
@@ -164,6 +162,7 @@ class Stream:
             for row in retiring.tolist():
                 events += self._retire(row, slot)
             reservoir.forget(self.reservoir, retiring)
+            self.labels.forget(retiring)
         return events
 
     def _retire(self, row: int, slot: int) -> list[Event]:
@@ -260,6 +259,7 @@ class Stream:
             "learner": learner_meta,
             "silence": self.silence.state(),
             "episodes": self.episodes.state(),
+            "labels": self.labels.state(),
             "counters": vars(self.counters),
             "closed": self.schedule.closed,
             "greatest": self.schedule.greatest,
@@ -283,6 +283,7 @@ class Stream:
         self.arrivals.clock[:] = arrays["clock"]
         self.silence.restore(meta["silence"])
         self.episodes.restore(meta["episodes"])
+        self.labels.restore(meta["labels"])
         self.counters = Counters(**meta["counters"])
         self.schedule.closed, self.schedule.greatest = meta["closed"], meta["greatest"]
         self.schedule.next_retiring = meta["next_retiring"]

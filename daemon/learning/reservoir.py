@@ -7,6 +7,7 @@ and no regime takes it back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,10 @@ APART = 1024
 FREE = -1  # no series: it is gone, or there is no window
 GONE = -(1 << 31)  # taken out, and the series is gone
 DRAWN = 4096  # of the older windows, in one training
+
+
+Period = tuple[int, int]
+"""First and last slot."""
 
 
 class Reservoir(NamedTuple):
@@ -129,13 +134,12 @@ def forget(r: Reservoir, rows: npt.NDArray[np.int64]) -> None:
     r.row[called] = np.where(_is_learned(r), GONE, FREE)[called]
 
 
-def take_out(r: Reservoir, row: int, since: int, until: int) -> int:
-    """Take the windows of a series with a slot from `since` to `until` out of training; how many there were.
+def take_out(r: Reservoir, row: int, period: Period) -> int:
+    """Take the windows of a series that have a slot of the period out of training; how many there were.
 
     They are set apart, where the gate judges by them, and stay so when a regime is adopted.
     """
-    named = _reaching(r, since, until)
-    out = np.flatnonzero(named & (r.row == row))
+    out = np.flatnonzero(_reaching(r, period) & (r.row == row))
     learned = out[out < RECENT + _sampled(r)]
     r.row[out] = called_fault(row)
     _, first = np.unique(r.slot[learned], return_index=True)  # most are both in the ring and in the sample
@@ -144,23 +148,33 @@ def take_out(r: Reservoir, row: int, since: int, until: int) -> int:
     return len(np.unique(r.slot[out]))
 
 
-def put_back(r: Reservoir, row: int, since: int, until: int) -> int:
-    """Have training use the windows of a series with a slot from `since` to `until`, all of them; how many are new."""
-    named = _reaching(r, since, until)
-    r.row[named & (r.row == called_fault(row)) & _is_learned(r)] = row
-    learned = set(r.slot[named & (r.row == row) & _is_learned(r)].tolist())
+def put_back(r: Reservoir, row: int, period: Period, faults: Sequence[Period]) -> int:
+    """Have training use the windows of a series that have a slot of the period, and none of what is still a fault.
+
+    Windows taken out that have no slot of a fault any more are used again, too.
+
+    Returns:
+        How many are new.
+    """
+    faulty = np.zeros(len(r.slot), np.bool_)
+    for fault in faults:
+        faulty |= _reaching(r, fault)
+    called = r.row == called_fault(row)
+    r.row[called & ~faulty & _is_learned(r)] = row
+    wanted = (called | ((r.row == row) & _reaching(r, period))) & ~faulty
+    learned = set(r.slot[(r.row == row) & _is_learned(r)].tolist())
     found = 0
-    for at in apart(r)[named[apart(r)]].tolist():
-        if r.row[at] in (row, called_fault(row)):
-            r.row[at] = FREE
-            if int(r.slot[at]) not in learned:
-                add(r, row, r.x[at].copy(), r.observed[at].copy(), int(r.slot[at]))
-                found += 1
+    for at in apart(r)[wanted[apart(r)]].tolist():
+        r.row[at] = FREE
+        if int(r.slot[at]) not in learned:
+            add(r, row, r.x[at].copy(), r.observed[at].copy(), int(r.slot[at]))
+            found += 1
     return found
 
 
-def _reaching(r: Reservoir, since: int, until: int) -> npt.NDArray[np.bool_]:
-    """Which windows have a slot from `since` to `until`, shape (N,)."""
+def _reaching(r: Reservoir, period: Period) -> npt.NDArray[np.bool_]:
+    """Which windows have a slot of the period, shape (N,)."""
+    since, until = period
     reaching: npt.NDArray[np.bool_] = (r.slot >= since) & (r.slot - r.x.shape[1] < until)
     return reaching
 

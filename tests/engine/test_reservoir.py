@@ -87,7 +87,7 @@ def test_a_labelled_fault_leaves_training_and_a_correction_brings_it_back(
     episode = range(began, min(began + lasted, 60))
     r, until = filled(60, episode), since + slots
     reach = set(range(since, until + W)) & set(range(60))
-    assert take_out(r, 0, since, until) == len(reach)
+    assert take_out(r, 0, (since, until)) == len(reach)
     assert learned(r, 0) == set(range(60)) - reach - set(episode)
     assert learned(r, 1) == set(range(60))
     assert sorted(r.slot[apart(r)].tolist()) == sorted(reach | set(episode))
@@ -95,7 +95,7 @@ def test_a_labelled_fault_leaves_training_and_a_correction_brings_it_back(
     assert learned(r, 0) == set(range(60)) - reach
     again = reservoir(W, 1, 3)
     restore(again, state(r))
-    put_back(again, 0, since, until)
+    put_back(again, 0, (since, until), [])
     assert learned(again, 0) == set(range(60))
     assert len(apart(again)) == 0
 
@@ -103,19 +103,28 @@ def test_a_labelled_fault_leaves_training_and_a_correction_brings_it_back(
 def test_normal_takes_an_episode_back() -> None:
     """Windows of an episode that was normal are drawn from then on, each once, and no others."""
     r = filled(60, range(20, 40))
-    assert put_back(r, 0, 25, 30) == len(range(25, 38))
-    assert put_back(r, 0, 25, 30) == 0
+    assert put_back(r, 0, (25, 30), []) == len(range(25, 38))
+    assert put_back(r, 0, (25, 30), []) == 0
     assert learned(r, 0) == set(range(60)) - set(range(20, 25)) - set(range(38, 40))
     assert np.count_nonzero(r.slot[recent(r)] == 30) == 2  # one of each series
+
+
+def test_what_is_still_a_fault_stays_out() -> None:
+    """A period beside a fault is called normal: windows that have a slot of both are not trained on."""
+    r = filled(60)
+    take_out(r, 0, (20, 24))
+    take_out(r, 0, (40, 41))
+    put_back(r, 0, (10, 59), [(20, 24)])
+    assert learned(r, 0) == set(range(60)) - set(range(20, 24 + W))
 
 
 def test_a_series_that_is_gone_leaves_its_windows_as_they_are() -> None:
     """What was learned from is learned from, a fault stays out, and the next series of that row has neither."""
     r = filled(60, range(50, 60))
-    take_out(r, 0, 10, 12)
+    take_out(r, 0, (10, 12))
     forget(r, np.array([0]))
     fault = set(range(10, 12 + W))
     assert learned(r, 0) == set(range(50)) - fault
     assert len(apart(r)) == 0
-    assert put_back(r, 0, 0, 60) == 0
+    assert put_back(r, 0, (0, 60), []) == 0
     assert learned(r, 0) == set(range(50)) - fault

@@ -69,6 +69,23 @@ def test_a_fault_that_goes_on_until_later_stays_out() -> None:
     assert reaching(made, 320, 330) > 30
 
 
+def test_only_what_is_called_normal_comes_back() -> None:
+    """Of a fault's period its end is called normal, and so is what comes after: its beginning stays out."""
+    made = engine(PureTrainer(), **TUNED)
+    feed(made, noise(range(240)))
+    made.step(labelled("fault", 200, 210))
+    made.step(labelled("normal", 206, 239))
+    assert the(made).labels.faults == {0: [(FIRST + 200, FIRST + 205)]}
+    assert reaching(made, 200, 205) == 0
+    assert reaching(made, 230, 239) > 10
+    made.step(labelled("normal", 190, 220))
+    assert the(made).labels.faults == {}
+    assert reaching(made, 200, 205) > 10
+    made.step(labelled("fault", 200, 210))
+    made.step(labelled("normal", 204, 205))
+    assert the(made).labels.faults == {0: [(FIRST + 200, FIRST + 203), (FIRST + 206, FIRST + 210)]}
+
+
 def test_an_adopted_regime_takes_no_labelled_fault_back() -> None:
     """A shift whose beginning was called a fault: what follows is adopted, that beginning is not."""
     made = engine(PureTrainer(), **(TUNED | {"drift": {"adopt_after": 96 * INTERVAL}}))

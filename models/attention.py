@@ -16,7 +16,10 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from models.network import unused_outputs
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,21 @@ def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None = None) -> tu
         The weighted sum of the values, shape (..., T, e), and the weights, shape (..., T, S). A query that may look at
         nothing gets zeros.
     """
-    scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)  # (..., T, S), the smaller factor scaled
+    scores = _products(q / math.sqrt(q.shape[-1]), k)  # (..., T, S), the smaller factor scaled
     if visible is None or bool(visible.all()):  # the same bits as below, and half of the memory moved
         weights = scores.softmax(-1)  # (..., T, S)
     else:
         weights = hide(scores, visible).softmax(-1) * visible  # a query that may look at nothing gets zeros
     return weights @ v, weights
+
+
+def _products(q: Tensor, k: Tensor) -> Tensor:
+    """q k^T; see `unused_outputs` for the keys that are added and cut off again."""
+    keys = k.shape[-2]
+    unused = unused_outputs(keys)
+    if not unused:
+        return q @ k.transpose(-2, -1)
+    return (q @ F.pad(k, (0, 0, 0, unused)).transpose(-2, -1))[..., :keys].contiguous()
 
 
 def hide(scores: Tensor, visible: Tensor) -> Tensor:

@@ -56,8 +56,7 @@ def config(architecture: str) -> NetworkConfig:
         own = TINY | {"inputs": "context", "embedding": "patches", "patch": 3, "kernel": 3, "pooling": "last"}
         return NetworkConfig(WINDOW, 1, 2, 1, 86_400, options(own))
     if architecture == RESIDUALS:
-        own = TINY | {"inputs": "residual", "embedding": "patches", "patch": 3, "kernel": 3}
-        return NetworkConfig(WINDOW, 1, 2, 1, 86_400, options(own))
+        return NetworkConfig(WINDOW, 1, 2, 1, 86_400, options(TINY | {"inputs": "residual"}))
     own = TINY if architecture.startswith("transformer") else {}
     return NetworkConfig(WINDOW, WIDTH.get(architecture, 1), 2, 1 if own else 2, INTERVAL_S, options(own))
 

@@ -109,6 +109,15 @@ def test_every_variant_serves(architecture: str, changed: dict[str, object]) -> 
     assert scorer.manifest.network == config
 
 
+@pytest.mark.parametrize("window", range(8, 18))
+def test_every_short_window_serves(window: int) -> None:
+    """The self-test holds whatever the number of positions that a position looks at."""
+    config = replace(SMALL, embedding="linear").network(window=window, masked=2)
+    net = build("transformer", config, seed=2)
+    weights = {name: p.detach().numpy().copy() for name, p in net.named_parameters()}
+    assert Scorer(Bundle(manifest("transformer", config), weights, {})).manifest.window == window
+
+
 def test_a_long_window_serves_in_small_batches() -> None:
     """A window of 250 slots is padded to 32 or 8 rows, and the self-test holds there."""
     layers = replace(SMALL, encoder_layers=1, decoder_layers=0)

@@ -51,7 +51,7 @@ class TransformerReconstructor(Network):
             raise ValueError("inputs is context, but a reconstruction sees values or their residuals; set one of them")
         usual = Usual(config.window, config.interval_s) if layers.inputs == "residual" else None
         own = config if usual is None else replace(config, window=usual.newest)
-        if config.masked >= own.window:
+        if usual is not None and config.masked >= own.window:
             raise ValueError(f"masked is {config.masked}, but beside seven days the window has {own.window} slots only")
         super().__init__(config, _largest(layers, own))
         self.usual, self.newest = usual, own.window

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from daemon.engine.events import Event
     from daemon.runtime.durable import DurableEngine
     from daemon.runtime.labelling import Wanted
+    from daemon.store import ModelRecord
 
 label_app = typer.Typer(
     no_args_is_help=True, help="Say what was a fault and what was normal: it moves training and thresholds."
@@ -57,8 +59,10 @@ def label_fault(
         given = _given(settings, events, series, since, until, stream)
         found = [_label(settings, "fault", note, as_json, each) for each in given]
         if roll_back:
-            found[-1]["serving"] = _roll_back(settings, found, as_json)
-        _say(found, as_json)
+            for name in sorted({each["stream"] for each in found}):
+                found.append(_roll_back(settings, name, [each for each in found if each["stream"] == name], as_json))
+        if as_json:
+            typer.echo(orjson.dumps(found).decode())
 
 
 @label_app.command("normal")
@@ -76,7 +80,9 @@ def label_normal(
     with errors():
         settings = load(find_config(config))
         given = _given(settings, events, series, since, until, stream)
-        _say([_label(settings, "normal", note, as_json, each) for each in given], as_json)
+        found = [_label(settings, "normal", note, as_json, each) for each in given]
+        if as_json:
+            typer.echo(orjson.dumps(found).decode())
 
 
 @label_app.command("list")
@@ -87,7 +93,7 @@ def label_list(
     series: Annotated[str | None, typer.Option(help="Only this series.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List labels in the order they were given; of the same period the last one holds."""
+    """List labels in the order they were given; of those that begin at the same slot the last one holds."""
     from daemon.store import open_reader
 
     with errors():
@@ -155,11 +161,17 @@ def _period_of(event: Event) -> dict[str, Any]:
 def _label(
     settings: Settings, kind: Literal["fault", "normal"], note: str, quiet: bool, period: dict[str, Any]
 ) -> dict[str, Any]:
-    """Have the engine learn from one label."""
+    """Have the engine learn from one label, and say so."""
     from daemon.runtime.labelling import Wanted
 
     wanted = Wanted(kind=kind, note=note, **period)
-    return act(settings.state_dir, "/label", asdict(wanted), lambda durable: _label_here(durable, wanted), quiet)
+    found = act(settings.state_dir, "/label", asdict(wanted), lambda durable: _label_here(durable, wanted), quiet)
+    if not quiet:
+        before, now = found["threshold_before"], found["threshold"]
+        alarms = f"alarms from rarity {now:.2f} on" + ("" if now == before else f", {before:.2f} before")
+        times = f"{instant(found['since'])} to {instant(found['until'])}"
+        typer.echo(f"{found['stream']}/{found['series']}, {times}: {found['kind']}; {alarms}")
+    return found
 
 
 def _label_here(durable: DurableEngine, wanted: Wanted) -> dict[str, Any]:
@@ -169,28 +181,24 @@ def _label_here(durable: DurableEngine, wanted: Wanted) -> dict[str, Any]:
     return label(durable, wanted, wall_ms())
 
 
-def _roll_back(settings: Settings, labelled: list[dict[str, Any]], quiet: bool) -> dict[str, Any]:
+def _roll_back(settings: Settings, stream: str, labelled: list[dict[str, Any]], quiet: bool) -> dict[str, Any]:
     """Have the model serve that knew nothing of the faults: the last promoted one trained before all of them."""
     from daemon.store import open_reader
 
-    stream, since = labelled[0]["stream"], min(each["since"] for each in labelled)
+    since = min(each["since"] for each in labelled)
     with open_reader(settings.state_dir) as reader:
         records = reader.models(stream)
     kept = [r for r in records if r.file is not None and r.status in ("promoted", "rolled_back")]
-    before = [r.version for r in kept if r.manifest.get("trained_to", since) < since]
+    before = [r.version for r in kept if _trained_to(r) < since]
     if not before:
         fail(f"labelled; but {stream} has no model left that was trained before {instant(since)}; see model.keep")
-    return serve(settings.state_dir, stream, before[-1], quiet)
+    found = serve(settings.state_dir, stream, before[-1], quiet)
+    if not quiet:
+        typer.echo(served_line(found))
+    return found
 
 
-def _say(found: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        typer.echo(orjson.dumps(found).decode())
-        return
-    for each in found:
-        before, now = each["threshold_before"], each["threshold"]
-        alarms = f"alarms from rarity {now:.2f} on" + ("" if now == before else f", {before:.2f} before")
-        period = f"{instant(each['since'])} to {instant(each['until'])}"
-        typer.echo(f"{each['stream']}/{each['series']}, {period}: {each['kind']}; {alarms}")
-        if "serving" in each:
-            typer.echo(served_line(each["serving"]))
+def _trained_to(record: ModelRecord) -> float:
+    """Newest instant that a model was trained on; infinite where its manifest does not say."""
+    newest = record.manifest.get("trained_to")
+    return math.inf if newest is None else float(newest)

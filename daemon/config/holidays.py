@@ -39,13 +39,13 @@ def _is_date(name: str) -> bool:
 
 
 def _country(name: str) -> HolidayBase:
-    from holidays import country_holidays  # 0.1 s that most configurations do not need
+    from holidays import country_holidays, list_supported_countries  # 0.1 s that most configurations do not need
 
-    country, _, part = name.partition("-")
-    try:
-        return country_holidays(country, subdiv=part or None)
-    except NotImplementedError:
-        raise ValueError("not a country whose holidays are known") from None
+    country, hyphen, part = name.partition("-")
+    parts = list_supported_countries(include_aliases=False).get(country)
+    if parts is None or (hyphen and part not in parts):
+        raise ValueError("not a country, or a part of one, whose holidays are known")
+    return country_holidays(country, subdiv=part or None)
 
 
 def _known(name: str) -> str:

@@ -20,9 +20,9 @@ def threshold(by_budget: float, halved: int) -> float:
 
     Args:
         by_budget: Rarity that the series' budget asks for.
-        halved: How many times its rate of alarms was halved, below 0 doubled.
+        halved: How many times labels halved its rate of alarms, below 0 doubled; no more than `MOST_HALVED` count.
     """
-    return max(by_budget + HALVING * halved, LEAST)
+    return max(by_budget + HALVING * min(max(halved, -MOST_HALVED), MOST_HALVED), LEAST)
 
 
 def threshold_of(s: Any, policies: npt.NDArray[Any]) -> float:
@@ -32,4 +32,5 @@ def threshold_of(s: Any, policies: npt.NDArray[Any]) -> float:
 
 def thresholds(by_budget: npt.NDArray[np.float64], halved: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """The same for many series, shape (N,)."""
-    return np.maximum(by_budget + HALVING * halved, LEAST)
+    moved: npt.NDArray[np.float64] = by_budget + HALVING * np.clip(halved, -MOST_HALVED, MOST_HALVED)
+    return np.maximum(moved, LEAST)

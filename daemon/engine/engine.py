@@ -25,7 +25,7 @@ from daemon.learning.gating import Judged, RolledBack
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 11
+STATE_VERSION = 12
 
 
 class StateVersionError(ValueError):

@@ -104,7 +104,7 @@ class Episodes:
         )
 
     def end(self, row: int, slot: int) -> list[Event]:
-        """The closing of a series' open episode, if it has one, because the series is forgotten."""
+        """The closing of a series' open episode, if it has one, because the series is forgotten or it was normal."""
         if row not in self.open:
             return []
         return [self._close(row, slot, int(self.table.arrays.rows["ended"][row]))]

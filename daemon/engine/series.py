@@ -27,7 +27,7 @@ SERIES = np.dtype(
         ("silent", "i1"),  # 1 while a gap is open
         ("episode", "i1"),  # of `deciding`, 0 while no episode is open
         ("reasons", "u1"),  # bits of the open episode's reasons, in the order of events.REASONS
-        ("halved", "i1"),  # times that labels have halved the rate of its alarms by rarity; below 0 doubled it
+        ("halved", "i2"),  # times that labels have halved the rate of its alarms by rarity; below 0 doubled it
         ("frozen_run", "i1"),  # 1 while the constant run began in the warm-up: a constant meter is no fault
         ("policy", "i4"),  # 0 the stream's alert settings, n the n-th exception
         ("stagger", "i4"),  # CRC-32 of the label, for whatever must not happen to all series at once

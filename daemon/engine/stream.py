@@ -108,14 +108,19 @@ class Stream:
         return self._finish_slots(greatest), self.learner.end_warm_up(greatest)
 
     def label(self, item: Labelled) -> list[Event]:
-        """Learn from an operator's label, which `check_label` has passed; the closing of an episode called normal."""
+        """Learn from an operator's label, which `check_label` has passed; the closing of an episode called normal.
+
+        A state that is rebuilt from a part of its journal may not know the series: there the label says nothing.
+        """
+        row = self.table.row_of.get(item.series)
+        if row is None:
+            return []
         self.counters.labels[item.kind] += 1
         if item.true_alarms:
             calibrating.take_back(self.scoring.rates, self.slots.slot(item.since), item.true_alarms)
-        row = self.table.row_of[item.series]
         episode = self.episodes.open.get(row)
         opened = None if episode is None else self.slots.slot(episode.started_at)
-        self.labels.learn(item, opened, self.scoring.adoption.day)
+        self.labels.learn(item, row, opened, self.scoring.adoption.day)
         self.learner.ask("label")
         return [] if self.table.rows["episode"][row] else self.episodes.end(row, self.schedule.greatest)
 

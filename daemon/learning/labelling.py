@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.detection.threshold import MOST_HALVED
 from daemon.engine.inputs import Labelled
 from daemon.engine.series import READY, STATUS, SeriesTable
 from daemon.engine.slots import NEVER, SlotClock
 from daemon.learning import reservoir
 from daemon.learning.reservoir import Period, Reservoir
 
+MOST_COUNTED = 30_000  # halvings, or doublings, more than there are
 MOST_FAULTS = 256  # periods of a series; of more, the oldest are no longer told from what is normal
 
 
@@ -57,28 +57,31 @@ class Labels:
             )
         if self.slots.slot(until) < self.slots.slot(since):
             raise ValueError("the period ends before it begins")
+        if self.slots.slot(until) < s["first"]:
+            raise ValueError(f"{series} had no reading in that period yet; label what it has reported")
         if self.slots.slot(since) > s["last"]:
             raise ValueError(f"{series} has no reading from that period on yet; label what it has reported")
 
-    def learn(self, item: Labelled, opened: int | None, day: int) -> None:
+    def learn(self, item: Labelled, row: int, opened: int | None, day: int) -> None:
         """Learn from a label that `check` has passed.
 
         Args:
             item: The label.
+            row: The series' row.
             opened: First slot of the series' open episode, None where none is.
             day: Slots from before a regime began whose windows are adopted with it.
         """
-        row = self.table.row_of[item.series]
         s = self.table.arrays.rows[row]
-        s["halved"] = min(max(s["halved"] + item.halvings, -MOST_HALVED), MOST_HALVED)
+        s["halved"] = min(max(s["halved"] + item.halvings, -MOST_COUNTED), MOST_COUNTED)
         period = self.slots.slot(item.since), self.slots.slot(item.until)
         faults = self.faults.get(row, [])
         if item.kind == "fault":
-            faults = [*faults, period][-MOST_FAULTS:]
+            faults = [*faults, period]
             reservoir.take_out(self.reservoir, row, period)
         else:
             faults = [left for fault in faults for left in _without(fault, period)]
             reservoir.put_back(self.reservoir, row, _adopted(s, period, opened, day), faults)
+        faults = faults[-MOST_FAULTS:]
         self.faults = {each: kept for each, kept in (self.faults | {row: faults}).items() if kept}
         newest = max((until for _, until in faults), default=NEVER)
         s["fault_until"] = NEVER if newest == NEVER else newest + self.table.window - 1
@@ -114,7 +117,7 @@ def _adopted(s: Any, period: Period, opened: int | None, day: int) -> Period:
         s["regime"]["fault"] = 0.0
     departed = int(s["regime"]["since"])
     begun = opened if departed == NEVER else departed
-    if begun is None or begun > until or s["last"] < since:
+    if begun is None or begun > until or until < s["last"]:
         return period
     r = s["regime"]
     r["usual"], r["off"], r["since"], r["fault"] = r["lately"], 0.0, NEVER, 0.0

@@ -152,7 +152,8 @@ class Learner:
 
     def ask(self, why: Literal["regime", "label"]) -> None:
         """A new regime was adopted, or an operator said what to learn: train at the next look, cooldown or not."""
-        self.asked, self.early = why, NEVER
+        self.asked = "regime" if self.asked == "regime" else why  # which may ask for a training anew
+        self.early = NEVER
 
     # -- training ------------------------------------------------------------------------------------------------
 

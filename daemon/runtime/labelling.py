@@ -40,7 +40,7 @@ class Wanted:
 def label(durable: DurableEngine, wanted: Wanted, now_ms: int) -> dict[str, Any]:
     """Have the engine learn from a label, through the journal.
 
-    A label of the same period, to the slot, takes the place of the one before.
+    A label that begins at the same slot takes the place of the one before.
 
     Args:
         durable: The engine with its memory.
@@ -81,24 +81,21 @@ def _check_bounds(wanted: Wanted) -> None:
 
 def _counted(store: Store, item: Labelled) -> Labelled:
     """The label with what follows from the events of its period, and from the labels it takes the place of."""
-    earlier = [each for each in store.labels(item.stream, item.series) if _period(each) == _period(item)]
-    if earlier and earlier[-1].kind == item.kind:
+    earlier = [each for each in store.labels(item.stream, item.series) if each.since == item.since]
+    if earlier and (earlier[-1].kind, earlier[-1].until) == (item.kind, item.until):
         raise ValueError(f"{item.series} is labelled {item.kind} for this period already")
     found = store.events(stream=item.stream, series=item.series, since=item.since, until=item.until + 1)
-    alarms = [event for _, event in found if ALARMS & {*event.reasons}]
+    events = [event for _, event in found]
+    true = sum(bool(ALARMS & {*event.reasons}) for event in events) if item.kind == "fault" else 0
     return replace(
         item,
-        halvings=_halvings(item, alarms) - sum(each.halvings for each in earlier),
-        true_alarms=(len(alarms) if item.kind == "fault" else 0) - sum(each.true_alarms for each in earlier),
+        halvings=_halvings(item, events) - sum(each.halvings for each in earlier),
+        true_alarms=true - sum(each.true_alarms for each in earlier),
     )
 
 
-def _period(item: Labelled) -> tuple[int, int]:
-    return item.since, item.until
-
-
-def _halvings(item: Labelled, alarms: list[Event]) -> int:
-    """A false alarm by rarity halves the rate of such alarms, a fault that raised none doubles it."""
+def _halvings(item: Labelled, events: list[Event]) -> int:
+    """A false alarm by rarity halves the rate of such alarms, a fault of which nothing was said doubles it."""
     if item.kind == "fault":
-        return 0 if alarms else -1
-    return int(any("model" in event.reasons and event.rarity >= event.threshold for event in alarms))
+        return 0 if events else -1
+    return int(any("model" in event.reasons and event.rarity >= event.threshold for event in events))

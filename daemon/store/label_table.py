@@ -26,7 +26,11 @@ def rows(database: Database, through: int | None = None) -> list[Row]:
     return database.rows(f"SELECT {COLUMNS} FROM labels WHERE seq <= ? ORDER BY seq", [most or 0])
 
 
-def select(database: Database, stream: str | None, series: str | None) -> list[Labelled]:
-    """Labels of a stream and of a series, of all where None is given, in the order they were given."""
-    found = [Labelled(*row[1:]) for row in rows(database)]
-    return [item for item in found if stream in (None, item.stream) and series in (None, item.series)]
+def select(database: Database, after: int, stream: str | None, series: str | None) -> list[Labelled]:
+    """Labels of the entries after one, of a stream and a series (of all where None is given), as they were given."""
+    chosen = [(text, value) for text, value in (("stream = ?", stream), ("series = ?", series)) if value is not None]
+    where = " AND ".join(["seq > ?", *(text for text, _ in chosen)])
+    found = database.rows(
+        f"SELECT {COLUMNS} FROM labels WHERE {where} ORDER BY seq", [after, *(value for _, value in chosen)]
+    )
+    return [Labelled(*row[1:]) for row in found]

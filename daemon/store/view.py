@@ -90,8 +90,8 @@ class StoreView:
         return event_table.sink_position(self._database, name, default_bytes)
 
     def labels(self, stream: str | None = None, series: str | None = None) -> list[Labelled]:
-        """Operators' labels of a stream and a series (of all), in the order they were given."""
-        return label_table.select(self._database, stream, series)
+        """Operators' labels of a stream and a series (of all) that the state knows of, in the order they were given."""
+        return label_table.select(self._database, journal.bounds(self._database)[1], stream, series)
 
     def models(self, stream: str | None = None) -> list[ModelRecord]:
         """Records of all trainings of a stream (of all streams), oldest first."""

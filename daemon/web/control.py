@@ -32,7 +32,7 @@ Label = Callable[[Wanted], Awaitable[dict[str, Any] | None]]
 Status = Callable[[], dict[str, Any]]
 """What `/api/v1/status` answers."""
 
-_BODY_BYTES = 4096
+_BODY_BYTES = 16_384
 _QUEUE = 8
 
 

@@ -63,12 +63,12 @@ def test_labels_while_the_daemon_runs_and_after_a_kill(daemon: Daemon, config: P
     (event,) = [each for each in events if each["reasons"] == ["model"]]
     listed = tidegauge("events", "list", "--config", config, cwd=config.parent).stdout
     assert f"{event['id'][:8]}  2026-01-1" in listed
-    (said,) = label(config, "fault", event["id"][:8], "--roll-back", "--note", "a ship")
+    said, back = label(config, "fault", event["id"][:8], "--roll-back", "--note", "a ship")
     assert (said["series"], said["since"], said["kind"]) == (event["series"], event["started_at"], "fault")
     assert said["threshold"] == said["threshold_before"] == pytest.approx(event["threshold"])
     models = json_of("models", "list", "--config", config, cwd=config.parent)
     (serving,) = [each for each in models if each["serving"]]
-    assert serving["version"] == said["serving"]["version"]
+    assert serving["version"] == back["version"]
     assert serving["manifest"]["trained_to"] < event["started_at"]
     assert "labelled fault for this period already" in refused(config, "fault", event["id"])
     (said,) = label(config, "normal", event["id"])

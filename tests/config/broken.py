@@ -178,6 +178,16 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
         ':6: streams.taxi.holidays[1] is "XX", not a country or a date; '
         "write an ISO code such as DE or DE-BY, or a day such as 2026-12-24",
     ),
+    "a name that is no country's": (
+        STREAM + "    holidays: [HolidayBase]\n",
+        ':6: streams.taxi.holidays[0] is "HolidayBase", not a country or a date; '
+        "write an ISO code such as DE or DE-BY, or a day such as 2026-12-24",
+    ),
+    "an unknown part of a country": (
+        STREAM + "    holidays: [DE-]\n",
+        ':6: streams.taxi.holidays[0] is "DE-", not a country or a date; '
+        "write an ISO code such as DE or DE-BY, or a day such as 2026-12-24",
+    ),
     "a day that is none": (
         STREAM + "    holidays: [2026-02-30]\n",
         ':6: streams.taxi.holidays[0] is "2026-02-30", not a country or a date; '

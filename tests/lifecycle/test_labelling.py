@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,9 @@ from daemon.engine.engine import Engine
 from daemon.engine.events import Event
 from daemon.engine.inputs import LabelKind, Labelled, decode, encode
 from daemon.learning import reservoir
+from daemon.runtime.labelling import _halvings
 from tests.engine.making import FIRST, INTERVAL, PureTrainer, engine, feed, noise, row_of, the
+from tests.store.making import event
 
 TUNED = {
     "warm_up": 96 * INTERVAL,
@@ -131,6 +135,36 @@ def test_labels_move_the_threshold_within_bounds() -> None:
     assert opened.score == pytest.approx(max(opened.rarity / opened.threshold, 1.001))
 
 
+def test_more_labels_than_count_are_taken_back_one_by_one() -> None:
+    """Five faults missed move it as three do; when all five are taken back nothing is left of them."""
+    made = engine(PureTrainer(), **TUNED)
+    feed(made, noise(range(200)))
+    by_budget = the(made).threshold_of("a")
+    for slot in range(5):
+        made.step(labelled("fault", 150 + 3 * slot, 151 + 3 * slot, halvings=-1))
+    for slot in range(5):
+        made.step(labelled("normal", 150 + 3 * slot, 151 + 3 * slot, halvings=1))
+    assert the(made).threshold_of("a") == by_budget
+
+
+def test_a_label_of_an_unknown_series_says_nothing() -> None:
+    """A state rebuilt from a part of its journal may meet one: it goes on."""
+    made = engine(PureTrainer(), **TUNED)
+    before = made.dump()
+    assert made.step(labelled("fault", 150, 151, halvings=-1, true_alarms=1)).events == []
+    assert made.dump() == before
+
+
+def test_a_part_called_normal_adopts_nothing() -> None:
+    """Only the beginning of what lasts is called normal: the episode goes on, and the rest is not trained on."""
+    made = engine(PureTrainer(), **TUNED)
+    feed(made, shifted(range(250), 200))
+    assert made.step(labelled("normal", 200, 205)).events == []
+    assert row_of(made, "a")["episode"]
+    assert reaching(made, 230, 249) < 40
+    assert the(made).episodes.open != {}
+
+
 def test_the_threshold_decides() -> None:
     """A reading between the budget's threshold and the one that labels made is an alarm, or is none."""
     rarities = {}
@@ -178,6 +212,7 @@ def test_the_state_comes_back_with_its_labels() -> None:
     ("series", "since", "until", "why"),
     [
         ("b", 100, 110, "there is no series 'b'"),
+        ("a", -50, -40, "had no reading in that period yet"),
         ("a", 110, 100, "ends before it begins"),
         ("a", 300, 310, "has no reading from that period on yet"),
         ("new", 190, 200, "new is warming, nothing has been learned from it"),
@@ -189,3 +224,14 @@ def test_what_cannot_be_labelled_is_refused(series: str, since: int, until: int,
     feed(made, [*noise(range(200)), ("new", 199, 1.0)])
     with pytest.raises(ValueError, match=why):
         the(made).check_label(series, at(since), at(until))
+
+
+def test_what_was_said_of_a_fault_moves_no_threshold() -> None:
+    """A gap that is called a fault was said; a false alarm below the threshold, by a rule, was not raised by rarity."""
+    fault, normal = labelled("fault", 100, 110), labelled("normal", 100, 110)
+    gap = replace(event("g"), reasons=("gap",))
+    assert _halvings(fault, []) == -1
+    assert _halvings(fault, [gap]) == 0
+    assert _halvings(normal, [gap]) == 0
+    assert _halvings(normal, [replace(event("r"), reasons=("model",), rarity=2.0, threshold=3.0)]) == 0
+    assert _halvings(normal, [replace(event("a"), reasons=("model",), rarity=3.5, threshold=3.0)]) == 1

@@ -57,12 +57,7 @@ def label_fault(
     with errors():
         settings = load(find_config(config))
         given = _given(settings, events, series, since, until, stream)
-        found = [_label(settings, "fault", note, as_json, each) for each in given]
-        if roll_back:
-            for name in sorted({each["stream"] for each in found}):
-                found.append(_roll_back(settings, name, [each for each in found if each["stream"] == name], as_json))
-        if as_json:
-            typer.echo(orjson.dumps(found).decode())
+        _label_all(settings, "fault", note, given, roll_back, as_json)
 
 
 @label_app.command("normal")
@@ -80,9 +75,7 @@ def label_normal(
     with errors():
         settings = load(find_config(config))
         given = _given(settings, events, series, since, until, stream)
-        found = [_label(settings, "normal", note, as_json, each) for each in given]
-        if as_json:
-            typer.echo(orjson.dumps(found).decode())
+        _label_all(settings, "normal", note, given, False, as_json)
 
 
 @label_app.command("list")
@@ -158,6 +151,24 @@ def _period_of(event: Event) -> dict[str, Any]:
     return {"stream": event.stream, "series": event.series, "since": event.started_at, "until": until}
 
 
+def _label_all(
+    settings: Settings,
+    kind: Literal["fault", "normal"],
+    note: str,
+    given: list[dict[str, Any]],
+    roll_back: bool,
+    as_json: bool,
+) -> None:
+    """Have the engine learn from each label, then have older models serve where that is wanted."""
+    labelled = [_label(settings, kind, note, as_json, each) for each in given]
+    since: dict[str, int] = {}
+    for each in labelled:
+        since[each["stream"]] = min(each["since"], since.get(each["stream"], each["since"]))
+    serving = [_roll_back(settings, stream, at, as_json) for stream, at in sorted(since.items())] if roll_back else []
+    if as_json:
+        typer.echo(orjson.dumps(labelled + serving).decode())
+
+
 def _label(
     settings: Settings, kind: Literal["fault", "normal"], note: str, quiet: bool, period: dict[str, Any]
 ) -> dict[str, Any]:
@@ -181,11 +192,10 @@ def _label_here(durable: DurableEngine, wanted: Wanted) -> dict[str, Any]:
     return label(durable, wanted, wall_ms())
 
 
-def _roll_back(settings: Settings, stream: str, labelled: list[dict[str, Any]], quiet: bool) -> dict[str, Any]:
-    """Have the model serve that knew nothing of the faults: the last promoted one trained before all of them."""
+def _roll_back(settings: Settings, stream: str, since: int, quiet: bool) -> dict[str, Any]:
+    """Have the model serve that knew nothing of the faults from `since` on: the last promoted one trained before."""
     from daemon.store import open_reader
 
-    since = min(each["since"] for each in labelled)
     with open_reader(settings.state_dir) as reader:
         records = reader.models(stream)
     kept = [r for r in records if r.file is not None and r.status in ("promoted", "rolled_back")]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.replay.expectations import read_events
+from daemon.web.control_client import SOCKET
 
 TIDEGAUGE = Path(sys.executable).with_name("tidegauge")
 START_S = 240.0  # the first daemon after a change compiles, on a machine that may be busy
@@ -343,3 +344,13 @@ def _sockets(pid: int) -> Iterator[str]:
             name = os.readlink(link)  # noqa: PTH115 - a socket's name is no path
             if name.startswith("socket:["):
                 yield name[8:-1]
+
+
+@contextlib.contextmanager
+def commanded(config: Path, rows: int) -> Iterator[Daemon]:
+    """A daemon that has read so many rows and takes commands."""
+    with Daemon(config) as started:
+        started.loaded()
+        until("all readings", lambda: started.has_read(rows))
+        until("its control socket", (config.parent / "state" / SOCKET).exists)
+        yield started

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from daemon.web.control_client import SOCKET, RefusedError, command
-from tests.e2e.running import Daemon, json_of, tide, tidegauge, until
+from tests.e2e.running import Daemon, commanded, json_of, tide, tidegauge, until
 
 ROWS = 420
 CONFIGURATION = tide(masked=2, retrain_every=50, gate={"enabled": False}) | {"log": {"format": "plain"}}
@@ -39,10 +39,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 def daemon(config: Path) -> Iterator[Daemon]:
     """It runs, and has read everything."""
-    with Daemon(config) as started:
-        started.loaded()
-        until("all readings", lambda: started.has_read(ROWS))
-        until("its control socket", (config.parent / "state" / SOCKET).exists)
+    with commanded(config, ROWS) as started:
         yield started
 
 

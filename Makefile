@@ -40,14 +40,14 @@ check: $(DEV) ## Format, lint, types, import contracts, documentation, wheel
 
 docs: $(RUNTIME) ## Write the generated parts of the documentation again
 	$(VENV)/bin/python -m daemon.config.sample docs/configuration.md
-	$(VENV)/bin/python -m daemon.metrics.table docs/metrics.md
+	$(VENV)/bin/python -m daemon.metrics.catalogue docs/metrics.md
 
 bench: $(RUNTIME) ## Measure readings per second on this machine
 	$(VENV)/bin/tidegauge bench throughput
 
 fuzz: $(DEV) ## Feed formats bytes of every kind, and rotate files in any order: make fuzz FUZZ_EXAMPLES=100000
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/bin/python -m pytest --timeout 0 tests/adapters/test_fuzz.py \
-		tests/adapters/test_tail_any_order.py
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(VENV)/bin/python -m pytest --timeout 0 tests/adapters/formats/test_fuzz.py \
+		tests/adapters/files/test_tail_any_order.py
 
 flood: $(DEV) ## Send a daemon lines over TCP and account for each: make flood LINES=10000000
 	$(VENV)/bin/python -m tests.e2e.flood $(LINES)

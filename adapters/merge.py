@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.base import REJECTIONS, Chunk, Position, Readings
-from adapters.formats import compact
+from adapters.formats.rows import compact
 
 _NEVER = -(1 << 62)
 

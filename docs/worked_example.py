@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import yaml
 
+from daemon.cli.demo import CONFIGURATION, readings
 from daemon.config.file import effective, from_effective
-from daemon.demo import CONFIGURATION, readings
-from daemon.engine.engine import Engine
-from daemon.engine.inputs import Batch, Configured
-from daemon.engine.stream import Stream
-from daemon.runtime.trainer import InlineTrainer
+from daemon.engine.machine.engine import Engine
+from daemon.engine.machine.stream import Stream
+from daemon.engine.messages.inputs import Batch, Configured
+from daemon.trainer.trainer import InlineTrainer
 
 STREAM = yaml.safe_load(CONFIGURATION.format())["streams"]["water-flow"] | {"sources": []}
 SHOWN = (datetime(2022, 4, 26, 12, tzinfo=UTC), datetime(2022, 4, 28, 18, tzinfo=UTC))

@@ -24,7 +24,7 @@ import torch
 
 from models.architectures import build
 from models.archive import pack, unpack
-from models.errors import BundleError
+from models.bundle_errors import BundleError
 from models.manifest import Manifest
 from models.network import NetworkConfig
 

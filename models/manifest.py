@@ -9,7 +9,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from models.errors import BundleError
+from models.bundle_errors import BundleError
 from models.network import NetworkConfig, Option, options
 
 

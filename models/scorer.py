@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from models.bundle import Bundle, Floats, scripted
-from models.errors import BundleError
+from models.bundle_errors import BundleError
 from models.network import CALENDAR
 
 _SIZES = (512, 128, 32)  # rows of a padded batch; larger ones take more than twice as long per row (page faults)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.generating import GENERATOR, NOISES, Noise, seasonal
+from models.generator import GENERATOR, NOISES, Noise, seasonal
 from models.injection import GENERATOR as INJECTION
 from models.injection import KINDS, Kind, inject, spread
 
@@ -115,9 +115,9 @@ def measure(job: Job) -> Result:
     import torch
 
     from daemon.config.file import effective, from_effective
-    from daemon.engine.engine import Engine
-    from daemon.engine.inputs import Batch, Configured
-    from daemon.runtime.trainer import InlineTrainer
+    from daemon.engine.machine.engine import Engine
+    from daemon.engine.messages.inputs import Batch, Configured
+    from daemon.trainer.trainer import InlineTrainer
 
     torch.set_num_threads(1)
     given = {"interval": INTERVAL_S, "clock": "event", "seed": job.seed}

@@ -108,9 +108,9 @@ class Run:
 def run(change: str, lifecycle: bool, seed: int) -> Run:
     """One run: four weeks as usual, then four weeks with the change."""
     from daemon.config.file import effective, from_effective
-    from daemon.engine.engine import Engine
-    from daemon.engine.inputs import Configured
-    from daemon.runtime.trainer import InlineTrainer
+    from daemon.engine.machine.engine import Engine
+    from daemon.engine.messages.inputs import Configured
+    from daemon.trainer.trainer import InlineTrainer
 
     stream = {"interval": INTERVAL_S, "clock": "event", "seed": seed, "max_series": 1} | ({} if lifecycle else OFF)
     settings = from_effective({"version": 1, "streams": {"meter": stream}})
@@ -157,7 +157,7 @@ def series(change: str, seed: int) -> Floats:
 
 def _slots(engine: Any, values: Floats, day: int) -> Iterator[tuple[list[Any], float, float]]:
     """Feed one day, slot by slot; the events, the reconstruction error and the score of each."""
-    from daemon.engine.inputs import Batch
+    from daemon.engine.messages.inputs import Batch
 
     for slot in range(day * DAY, (day + 1) * DAY):
         at_ms = np.array([(START + slot * INTERVAL_S) * 1000], np.int64)

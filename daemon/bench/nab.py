@@ -21,9 +21,9 @@ import numpy.typing as npt
 
 from daemon.bench.corpus import CorpusFile, Rows, read_rows
 from daemon.bench.scores import Bools, Detection, Floats
-from daemon.engine.training_port import Outcome
-from daemon.runtime.trainer import InlineTrainer
-from models import nab
+from daemon.engine.messages.training_port import Outcome
+from daemon.trainer.trainer import InlineTrainer
+from models import nab_score
 from models.ranking import average_precision, vus_pr
 
 OURS = "tidegauge"
@@ -70,7 +70,7 @@ def detect(file: CorpusFile, seed: int, with_baselines: bool, parts: Sequence[st
     import torch
 
     torch.set_num_threads(1)
-    labels = nab.label_rows(rows.at.astype(np.float64), file.windows)
+    labels = nab_score.label_rows(rows.at.astype(np.float64), file.windows)
     trainer = _Remembering()
     ours, interval_s = _run_engine(file, rows, seed, trainer, {})
     results = [(OURS, *ours)]
@@ -120,10 +120,10 @@ def _run_engine(
     """Rank, rarity, alarm and opened of each row, shape (N,) each, under changed settings; and the interval."""
     from daemon.config.file import effective, from_effective
     from daemon.config.settings import StreamSettings
-    from daemon.engine.engine import Engine
-    from daemon.engine.inputs import Configured
+    from daemon.engine.machine.engine import Engine
+    from daemon.engine.messages.inputs import Configured
+    from daemon.intake.construction import make_format
     from daemon.replay.replay import batches, infer_interval
-    from daemon.runtime.adapting import make_format
 
     def configured(**given: Any) -> Any:
         return from_effective({"version": 1, "streams": {OURS: changed | {"clock": "event", "seed": seed} | given}})
@@ -159,7 +159,7 @@ def _run_engine(
 
 def warm_up_s(at: npt.NDArray[np.int64], interval_s: int, window: int) -> int:
     """The probation period as a time, at least its rows times the interval, and the shortest the engine takes."""
-    rows = min(nab.probation(len(at)), len(at) - 1)
+    rows = min(nab_score.probation(len(at)), len(at) - 1)
     return max(int(at[rows] - at[0]), rows * interval_s, 2 * window * interval_s)
 
 
@@ -215,7 +215,7 @@ def write_results(directory: Path, files: Sequence[CorpusFile], found: Sequence[
         path = root / OURS / group / f"{OURS}_{base}"
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = read_rows(file.path)
-        inside = nab.label_rows(rows.at.astype(np.float64), file.windows).window >= 0
+        inside = nab_score.label_rows(rows.at.astype(np.float64), file.windows).window >= 0
         with path.open("w", newline="") as out:
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(["timestamp", "value", "anomaly_score", "label"])

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.bench.corpus import CorpusFile
-from models import nab
+from models import nab_score
 
 WEEK_S = 7 * 86400
 RULES = ("default", "default_no_refractory", "best_threshold", "best_threshold_no_refractory")
@@ -54,10 +54,10 @@ def summarise(files: Sequence[CorpusFile], found: Sequence[Detection]) -> dict[s
 
     Spread is the sample standard deviation over seeds, null for one seed.
     """
-    labels: dict[str, nab.LabelledRows] = {}
+    labels: dict[str, nab_score.LabelledRows] = {}
     for file in files:
         at = next(d.at for d in found if d.file == file.name).astype(np.float64)
-        labels[file.name] = nab.label_rows(at, file.windows)
+        labels[file.name] = nab_score.label_rows(at, file.windows)
     starts = {file.name: sorted(a for a, _ in file.windows) for file in files}
     detectors: dict[str, Any] = {}
     for name in dict.fromkeys(d.detector for d in found):
@@ -80,7 +80,7 @@ def summarise(files: Sequence[CorpusFile], found: Sequence[Detection]) -> dict[s
 
 
 def _corpus_figures(
-    found: Sequence[Detection], labels: dict[str, nab.LabelledRows], starts: dict[str, list[float]]
+    found: Sequence[Detection], labels: dict[str, nab_score.LabelledRows], starts: dict[str, list[float]]
 ) -> dict[str, Any]:
     """One detector under one seed."""
     each = [_file_figures(d, labels[d.file], starts[d.file]) for d in found]
@@ -99,23 +99,23 @@ def _corpus_figures(
     }
 
 
-def _nab_scores(found: Sequence[Detection], labels: dict[str, nab.LabelledRows]) -> dict[str, Any]:
+def _nab_scores(found: Sequence[Detection], labels: dict[str, nab_score.LabelledRows]) -> dict[str, Any]:
     """Score by rule and profile, and the thresholds that NAB's rule chose; null where the corpus has no windows."""
     windows = sum(labels[d.file].windows for d in found)
     out: dict[str, Any] = {rule: {} for rule in RULES} | {"thresholds": {}}
-    for name, profile in nab.PROFILES.items():
-        said = sum(nab.raw_score(labels[d.file], d.alarm > 0, profile) for d in found)
-        opened = sum(nab.raw_score(labels[d.file], d.opened, profile) for d in found)
-        among = nab.best_threshold([(labels[d.file], d.alarm) for d in found], profile, lowest=0.0)
-        rows = nab.best_threshold([(labels[d.file], d.score) for d in found], profile)
+    for name, profile in nab_score.PROFILES.items():
+        said = sum(nab_score.raw_score(labels[d.file], d.alarm > 0, profile) for d in found)
+        opened = sum(nab_score.raw_score(labels[d.file], d.opened, profile) for d in found)
+        among = nab_score.best_threshold([(labels[d.file], d.alarm) for d in found], profile, lowest=0.0)
+        rows = nab_score.best_threshold([(labels[d.file], d.score) for d in found], profile)
         for rule, raw in zip(RULES, (said, opened, among.raw, rows.raw), strict=True):
-            out[rule][name] = nab.normalise(raw, windows, profile) if windows else None
+            out[rule][name] = nab_score.normalise(raw, windows, profile) if windows else None
         chosen = {RULES[2]: among.threshold, RULES[3]: rows.threshold}
         out["thresholds"][name] = {rule: t if math.isfinite(t) else None for rule, t in chosen.items()}
     return out
 
 
-def _file_figures(d: Detection, labels: nab.LabelledRows, starts: Sequence[float]) -> dict[str, Any]:
+def _file_figures(d: Detection, labels: nab_score.LabelledRows, starts: Sequence[float]) -> dict[str, Any]:
     """One detector, one file, one seed; alarms before the end of probation do not count."""
     scored = np.arange(len(d.at)) >= labels.probation
     alarms, opened = (d.alarm > 0) & scored, d.opened & scored
@@ -133,7 +133,9 @@ def _file_figures(d: Detection, labels: nab.LabelledRows, starts: Sequence[float
         "false_episodes_no_refractory": _distinct(d, opened & (labels.window < 0)),
         "weeks": float(d.at[-1] - d.at[min(labels.probation, len(d.at) - 1)]) / WEEK_S,
         "delays_slots": delays,
-        "raw": {name: nab.raw_score(labels, d.alarm > 0, profile) for name, profile in nab.PROFILES.items()},
+        "raw": {
+            name: nab_score.raw_score(labels, d.alarm > 0, profile) for name, profile in nab_score.PROFILES.items()
+        },
         "vus_pr": None if math.isnan(d.vus_pr) else d.vus_pr,
         "auc_pr": None if math.isnan(d.auc_pr) else d.auc_pr,
     }

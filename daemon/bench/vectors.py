@@ -21,16 +21,16 @@ import torch
 import yaml
 
 from daemon.config.file import load
-from daemon.engine.engine import Engine
-from daemon.engine.events import Event
+from daemon.engine.machine.engine import Engine
+from daemon.engine.messages.events import Event
 from daemon.offline import recipes
 from daemon.replay.replay import replay
-from daemon.replay.tracing import Trace, Tracer
-from daemon.runtime.trainer import InlineTrainer
+from daemon.replay.trace import Trace, Tracer
 from daemon.store import open_reader
+from daemon.trainer.trainer import InlineTrainer
 from models.bundle import write_bundle
 from models.gate_windows import separation
-from models.generating import DRIVEN, FAULTS, Fault, break_vector, driven
+from models.generator import DRIVEN, FAULTS, Fault, break_vector, driven
 from models.offline.history import History
 from models.offline.recipe import Recipe
 from models.offline.scorers import PARTS, errors, prepare, train_scorer

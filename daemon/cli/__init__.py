@@ -1,5 +1,1 @@
-"""The command line: `tidegauge`."""
-
-from daemon.cli.app import main
-
-__all__ = ["main"]
+"""The command line. `main.main` is the console script `tidegauge`."""

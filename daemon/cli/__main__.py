@@ -1,5 +1,5 @@
 """`python -m daemon.cli`: for profilers; everybody else uses the console script."""
 
-from daemon.cli import main
+from daemon.cli.main import main
 
 main()

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from daemon.config.changing import RefusedError
+from daemon.config.change import RefusedError
 from daemon.config.file import COMMAND_LINE, ConfigError
 
 FAILED, USAGE, CONFIGURATION = 1, 2, 78
@@ -62,9 +62,9 @@ def needs(*packages: str) -> None:
 @contextmanager
 def errors() -> Iterator[None]:
     """Turns the errors that a user can do something about into one line each and an exit code."""
-    from adapters.parquet_file import ParquetError
+    from adapters.formats.parquet import ParquetError
     from daemon.store import StoreError
-    from models.errors import BundleError
+    from models.bundle_errors import BundleError
 
     try:
         yield
@@ -92,20 +92,3 @@ def find_config(config: Path | None) -> Path:
         if path.exists():
             return path
     fail(f"no configuration: neither {DEFAULT_CONFIGS[0]} nor {DEFAULT_CONFIGS[1]} exists; run tidegauge init", 2)
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    from daemon.cli import (  # noqa: F401 - each adds its commands
-        benching,
-        describing,
-        inspecting,
-        labelling,
-        models,
-        replaying,
-        running,
-        state,
-        training,
-    )
-
-    app()

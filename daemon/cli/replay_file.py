@@ -12,17 +12,17 @@ import orjson
 import typer
 
 from daemon.cli.app import fail
-from daemon.cli.labels import Windows, windows_of
+from daemon.cli.label_windows import Windows, windows_of
 from daemon.config.settings import Settings
-from daemon.engine.events import Event
+from daemon.engine.messages.events import Event
+from daemon.presentation.console import event_line, progress
+from daemon.presentation.words import plural, tally
 from daemon.replay.expectations import differences, read_events, write_events
-from daemon.showing import event_line, progress
-from daemon.words import plural, tally
 
 if TYPE_CHECKING:
-    from daemon.engine.engine import Engine
+    from daemon.engine.machine.engine import Engine
     from daemon.replay.replay import Report
-    from daemon.replay.tracing import Tracer
+    from daemon.replay.trace import Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ def _drive(
     """Replay, on a state directory where one is given, and print events as they are raised."""
     from daemon.replay.replay import replay
     from daemon.runtime.durable import DurableEngine
-    from daemon.runtime.trainer import InlineTrainer
     from daemon.store import Store
+    from daemon.trainer.trainer import InlineTrainer
 
     def say(event: Event) -> None:
         if not quiet:
@@ -123,7 +123,7 @@ class _Observed:
 
     def begin(self, engine: Engine) -> None:
         """Watch the stream of an engine that is about to take its first reading."""
-        from daemon.replay.tracing import Tracer
+        from daemon.replay.trace import Tracer
 
         if self._wanted:
             self._tracer = Tracer(engine.streams[self._stream])
@@ -138,9 +138,9 @@ class _Observed:
         windows: Windows,
     ) -> list[Path]:
         """Write the report; its files, the page first."""
-        from daemon.detection.policies import threshold
-        from daemon.replay.report import of_replay
-        from models.report.writing import write_report
+        from daemon.engine.detection.policies import threshold
+        from daemon.replay.replay_report import of_replay
+        from models.report.report_files import write_report
 
         stream = settings.streams[self._stream]
         rarity = threshold(stream.alerts, stream.interval)

@@ -13,11 +13,11 @@ import typer
 from rich.table import Table as Shown
 
 from daemon.cli.app import errors, fail, needs
-from daemon.cli.choosing import settings_of
-from daemon.cli.labels import Windows, windows_of
+from daemon.cli.label_windows import Windows, windows_of
+from daemon.cli.selection import settings_of
 from daemon.config.file import load
-from daemon.showing import progress, table_console
-from daemon.words import tally
+from daemon.presentation.console import progress, table_console
+from daemon.presentation.words import tally
 
 if TYPE_CHECKING:
     from models.offline.history import History
@@ -77,12 +77,12 @@ def train_networks(
     needs("plotly", "matplotlib")
     with errors():
         from daemon.offline import recipes, trainings
-        from daemon.offline.report import of_training
+        from daemon.offline.train_report import of_training
         from models.offline import devices
         from models.offline.checkpoints import CheckpointError
-        from models.offline.fitting import TrainingError
+        from models.offline.epochs import TrainingError
         from models.offline.history import HistoryError
-        from models.report.writing import write_report
+        from models.report.report_files import write_report
 
         try:
             devices.choose(device)
@@ -109,7 +109,7 @@ def train_networks(
 def _say(report: Report, bundles: Sequence[Path], paths: Sequence[Path], as_json: bool) -> None:
     """Print what came of it."""
     from models.report.figures import Table
-    from models.report.writing import plain
+    from models.report.report_files import plain
 
     if as_json:
         typer.echo(orjson.dumps(plain(report.data) | {"files": [str(path) for path in paths]}).decode())

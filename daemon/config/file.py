@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from daemon.config.changing import pattern
+from daemon.config.change import pattern
 from daemon.config.combinations import impossible
 from daemon.config.document import ConfigError, Document, Problem, Where
-from daemon.config.explaining import explain, shown
+from daemon.config.explanation import explain, shown
 from daemon.config.schema import keys
 from daemon.config.settings import Settings
 

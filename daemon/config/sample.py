@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from daemon import generated
+from daemon.config import generated
 from daemon.config.schema import NAME, Key, keys
 
 _STREAM = "readings"

@@ -1,1 +1,4 @@
-"""The deterministic state machine: streams, series, slots, episodes; what goes in and what comes out."""
+"""The deterministic core, floor over floor: machine, learning, detection, table, kernel, messages.
+
+No clock, no disk, no socket, no thread in any of them, and each floor imports only those below it.
+"""

@@ -1,4 +1,4 @@
-"""Metrics: a collector over an immutable picture of the daemon. The names are those of `daemon.metrics.table`."""
+"""Metrics: a collector over an immutable picture of the daemon. The names are those of `daemon.metrics.catalogue`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from daemon.metrics.series import Family, chosen_rows, series_families
+from daemon.metrics.catalogue import BY_NAME
+from daemon.metrics.series_samples import Family, chosen_rows, series_families
 from daemon.metrics.snapshot import StreamSnapshot
-from daemon.metrics.table import BY_NAME
 
 TIMED: tuple[str, ...] = ("scoring", "journal", "training", "checkpoint")
 BUCKETS: tuple[float, ...] = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)

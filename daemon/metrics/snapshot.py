@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.detection.calibrating import measured_rate
-from daemon.detection.threshold import thresholds
-from daemon.engine.counters import ENGINE_REJECTIONS
-from daemon.engine.engine import Engine
-from daemon.engine.events import REASONS
-from daemon.engine.placing import COUNTER_RESETS
-from daemon.engine.series import FREE, STATUS
-from daemon.engine.slots import NEVER
-from daemon.engine.stream import Stream
+from daemon.engine.detection.threshold import thresholds
+from daemon.engine.kernel.calibration import measured_rate
+from daemon.engine.kernel.slots import NEVER
+from daemon.engine.machine.counters import ENGINE_REJECTIONS
+from daemon.engine.machine.engine import Engine
+from daemon.engine.machine.stream import Stream
+from daemon.engine.messages.events import REASONS
+from daemon.engine.table.placement import COUNTER_RESETS
+from daemon.engine.table.series import FREE, STATUS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from daemon.config.file import from_effective
 from daemon.config.settings import Settings, StreamSettings
-from daemon.engine.inputs import Batch, Configured, Labelled
-from daemon.engine.slots import SlotClock
-from daemon.offline.gridding import on_grid
+from daemon.engine.kernel.slots import SlotClock
+from daemon.engine.messages.inputs import Batch, Configured, Labelled
+from daemon.intake.construction import make_file_format
+from daemon.offline.grid import on_grid
 from daemon.replay.replay import batches, infer_interval
 from daemon.replay.unread import unread
-from daemon.runtime.adapting import make_file_format
 from daemon.store import open_reader
 from models.offline.history import History, HistoryError
 

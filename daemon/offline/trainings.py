@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.config.units import format_duration
 from daemon.offline.recipes import to_yaml
-from daemon.showing import progress
+from daemon.presentation.console import progress
 from models.offline.checkpoints import write_atomically
 from models.offline.history import History
 from models.offline.recipe import Recipe
 
 if TYPE_CHECKING:
-    from models.report.trainings import Classified, Scored, Variant
+    from models.report.training_report import Classified, Scored, Variant
 
 Labelled = Sequence[Sequence[tuple[float, float]]]
 SHOWN_SERIES = 3  # whose errors a report of one variant shows
@@ -109,7 +109,7 @@ def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any
     from models.offline.alarms import meet, threshold_of
     from models.offline.devices import choose
     from models.offline.scorers import prepare, train_scorer
-    from models.report.trainings import Variant, alarm_figures
+    from models.report.training_report import Variant, alarm_figures
 
     device = choose(job.device)
     trained = train_scorer(histories, job.recipe, job.seed, device, job.directory / CHECKPOINT, job.stream, say)
@@ -153,7 +153,7 @@ def _pictures(
     import numpy as np
 
     from models.offline.alarms import label_of
-    from models.report.trainings import Classified, Scored
+    from models.report.training_report import Classified, Scored
 
     scored = []
     truth = np.zeros(len(errors["test"]), np.bool_)
@@ -174,7 +174,7 @@ def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say:
     from models.offline.classifiers import bundles, material, train_classifier
     from models.offline.devices import choose
     from models.offline.measures import judge
-    from models.report.trainings import Classified, Variant, class_figures
+    from models.report.training_report import Classified, Variant, class_figures
 
     stuff = material(histories, labelled, job.recipe, job.fold)
     found = train_classifier(

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from daemon.engine.events import Event
+from daemon.engine.messages.events import Event
 
 TOLERANCE = 1e-4  # relative, of numbers; bits differ across CPU types
 _MOST_SHOWN = 20

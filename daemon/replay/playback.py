@@ -9,8 +9,8 @@ from pathlib import Path
 
 from adapters.base import Format
 from daemon.config.settings import Settings
+from daemon.intake.construction import make_format
 from daemon.replay.targets import Target
-from daemon.runtime.adapting import make_format
 
 Progress = Callable[[int, int], None]
 

@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.base import Format, Readings
+from adapters.formats.parquet import ParquetFormat
 from adapters.lines import LineCutter
-from adapters.parquet_file import ParquetFormat
 from daemon.config.file import effective
 from daemon.config.settings import Settings, StreamSettings
-from daemon.engine.engine import Engine
-from daemon.engine.events import Event
-from daemon.engine.inputs import Batch, Configured, Input
-from daemon.engine.training_port import Trainer
-from daemon.runtime.adapting import make_file_format, to_batch
+from daemon.engine.machine.engine import Engine
+from daemon.engine.messages.events import Event
+from daemon.engine.messages.inputs import Batch, Configured, Input
+from daemon.engine.messages.training_port import Trainer
+from daemon.intake.construction import make_file_format, to_batch
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.versions import promotion
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.engine.engine import Engine
-from daemon.engine.events import Event
-from daemon.engine.training_port import Outcome, failed_as_recorded
-from daemon.runtime.trainer import InlineTrainer
+from daemon.engine.machine.engine import Engine
+from daemon.engine.messages.events import Event
+from daemon.engine.messages.training_port import Outcome, failed_as_recorded
 from daemon.store import JournalGap, StoreView, open_reader
+from daemon.trainer.trainer import InlineTrainer
 from models.training import TrainingRequest
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapters.parquet_file import ParquetFormat
+from adapters.formats.parquet import ParquetFormat
+from daemon.presentation.words import tally
 from daemon.replay.replay import Reader
-from daemon.words import tally
 
 _SHOWN = 80  # characters of a line
 

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from adapters.base import Position
-from daemon.config.changing import RefusedError
+from daemon.config.change import RefusedError
 from daemon.config.file import effective
 from daemon.config.settings import Settings
-from daemon.engine.engine import Engine, StepResult, essential
-from daemon.engine.events import Event
-from daemon.engine.inputs import Batch, Command, Configured, Input, Labelled, Promoted, PromotionReason
-from daemon.engine.training_port import Trainer
-from daemon.runtime.loading import load, start_over
-from daemon.runtime.remembering import RememberingTrainer
+from daemon.engine.machine.engine import Engine, StepResult, essential
+from daemon.engine.messages.events import Event
+from daemon.engine.messages.inputs import Batch, Command, Configured, Input, Labelled, Promoted, PromotionReason
+from daemon.engine.messages.training_port import Trainer
+from daemon.runtime.recorded_trainer import RememberingTrainer
+from daemon.runtime.recovery import load, start_over
 from daemon.runtime.versions import Versions, champion, configured
 from daemon.store import ModelRecord, Store
 from models.bundle import BundleError
@@ -62,7 +62,7 @@ class DurableEngine:
     def recover(self, progress: Progress = lambda done, total: None) -> int:
         """Load the last sound checkpoint and repeat the journal since; returns the number of entries repeated.
 
-        A state of another version is rebuilt from the journal (`daemon.runtime.loading`).
+        A state of another version is rebuilt from the journal (`daemon.runtime.recovery`).
 
         Raises:
             RefusedError: A configuration in the state or the journal cannot be taken here; the directory is as it was.

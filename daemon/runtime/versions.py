@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from daemon.config.settings import Settings
-from daemon.engine.engine import Engine, StepResult
-from daemon.engine.inputs import Input, Promoted, PromotionReason
-from daemon.learning.promoting import check_fit
+from daemon.engine.learning.promotion import check_fit
+from daemon.engine.machine.engine import Engine, StepResult
+from daemon.engine.messages.inputs import Input, Promoted, PromotionReason
 from daemon.store import ModelUnknown, Store
 from models.bundle import Bundle, BundleError, read_bundle
 from models.scorer import Scorer

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import orjson
 
-from adapters.sinks import JsonLinesFile, Sink, StandardOutput
+from adapters.sinks.outputs import JsonLinesFile, Sink, StandardOutput
 from daemon.config.settings import EventSettings
 from daemon.store import Store
 

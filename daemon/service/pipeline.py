@@ -15,16 +15,17 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from daemon.config.settings import Settings
-from daemon.engine.inputs import Tick
-from daemon.engine.training_port import Trainer
+from daemon.engine.messages.inputs import Tick
+from daemon.engine.messages.training_port import Trainer
 from daemon.metrics.collector import Durations, Picture
+from daemon.runtime.clock import wall_ms
 from daemon.runtime.durable import DurableEngine
-from daemon.runtime.remembering import StoppedError
-from daemon.runtime.warming import warm
+from daemon.runtime.precompilation import warm
+from daemon.runtime.recorded_trainer import StoppedError
 from daemon.service.delivery import Delivery
 from daemon.service.jobs import Jobs
-from daemon.service.picturing import picture_of
-from daemon.service.sourcing import Sourcing
+from daemon.service.picture import picture_of
+from daemon.service.source_set import Sourcing
 from daemon.store import Store, StoreError, StoreFull
 from daemon.store.faults import Reached, nowhere
 
@@ -33,11 +34,6 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.1  # wait after a turn without work
 FULL_S = 1.0  # wait after a turn that found no room on the disk
 PUBLISH_S = 0.5  # least time between two pictures while there is work
-
-
-def wall_ms() -> int:
-    """The wall clock, epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class Pipeline:
@@ -229,7 +225,7 @@ class Pipeline:
             log.error("pruning failed", extra={"error": str(error)})
 
     def take_over(self, settings: Settings) -> None:
-        """Go on under new settings, of which `daemon.service.reloading.refusals` has none.
+        """Go on under new settings, of which `daemon.service.reload.refusals` has none.
 
         Raises:
             OSError, StoreError, BundleError: They cannot be taken over; everything is as it was before.

@@ -11,21 +11,21 @@ import threading
 import time
 from pathlib import Path
 
-from daemon.config.changing import RefusedError
+from daemon.config.change import RefusedError
 from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations
-from daemon.runtime.trainer import WorkerTrainer
-from daemon.service.commanding import Commanding
+from daemon.presentation.words import plural
+from daemon.service.operator_commands import Commanding
 from daemon.service.pipeline import Pipeline
-from daemon.service.reloading import Reloading, ReloadRefusedError
+from daemon.service.reload import Reloading, ReloadRefusedError
 from daemon.service.scheduler import Scheduler
 from daemon.service.systemd import Notifier
+from daemon.trainer.trainer import WorkerTrainer
 from daemon.web import routes, summary
 from daemon.web.control import Control
 from daemon.web.door import Door
 from daemon.web.web_auth import Access
-from daemon.words import plural
-from models.errors import BundleError
+from models.bundle_errors import BundleError
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from daemon.engine.events import Event, State
+from daemon.engine.messages.events import Event, State
 from daemon.store.database import Database
 
 _INSERT = (

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from adapters.base import Position
-from daemon.engine.inputs import Input, decode, encode
+from daemon.engine.messages.inputs import Input, decode, encode
 from daemon.store.database import Database
 from daemon.store.errors import JournalGap
 

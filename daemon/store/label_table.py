@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.engine.inputs import Labelled
+from daemon.engine.messages.inputs import Labelled
 from daemon.store.database import Database, Row
 
 COLUMNS = "seq, stream, series, kind, since, until, note, halvings, true_alarms, at_ms"  # seq, then Labelled's fields

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import Position
-from daemon.engine.events import Event
-from daemon.engine.inputs import Input, Labelled
-from daemon.store import checkpoints, event_table, journal, label_table, machine, model_store, opening
+from daemon.engine.messages.events import Event
+from daemon.engine.messages.inputs import Input, Labelled
+from daemon.store import checkpoints, event_table, host, journal, label_table, model_store, startup
 from daemon.store.checkpoints import Checkpoint, Checkpoints
 from daemon.store.database import Database
 from daemon.store.errors import StoreError
@@ -74,10 +74,10 @@ class Store(StoreView):
             StoreFull: There is no room to open it.
             StoreError: It cannot be read or written; damage is no error, it is quarantined.
         """
-        lock = opening.enter(directory)
+        lock = startup.enter(directory)
         try:
             files = Checkpoints(directory / checkpoints.DIRECTORY, reached)
-            database, quarantined = opening.database(directory, files, reached)
+            database, quarantined = startup.database(directory, files, reached)
         except OSError as error:
             lock.release()
             raise disk_error(error, directory) from error
@@ -152,12 +152,12 @@ class Store(StoreView):
         """What `write_checkpoint` does, as a function that touches no database and may run in another thread."""
         if not 0 <= seq <= self._last:
             raise ValueError(f"checkpoint of entry {seq}, but the journal ends with {self._last}")
-        carried = opening.carry(self._database, seq)
+        carried = startup.carry(self._database, seq)
         at_ms = int(self._clock() * 1000)
 
         def write() -> None:
             try:
-                size = self._files.write(seq, at_ms, machine.versions(), carried, data)
+                size = self._files.write(seq, at_ms, host.versions(), carried, data)
             except StoreError:
                 self.checkpoint_failures += 1
                 raise
@@ -307,7 +307,7 @@ class Store(StoreView):
             self._lock.release()
 
     def _compare(self, written: Mapping[str, str]) -> None:
-        here = machine.versions()
+        here = host.versions()
         differing = sorted(name for name in {*written, *here} if written.get(name) != here.get(name))
         if differing:
             self.checkpoint_mismatches += 1

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from adapters.base import Position
-from daemon.engine.events import Event, State
-from daemon.engine.inputs import Input, Labelled
-from daemon.store import check, event_table, journal, label_table, model_store, schema
+from daemon.engine.messages.events import Event, State
+from daemon.engine.messages.inputs import Input, Labelled
+from daemon.store import check, event_table, journal, label_table, model_store, tables
 from daemon.store.access import refusal
 from daemon.store.database import COMPANIONS, NAME, Database
 from daemon.store.errors import ModelUnknown, StoreError, StoreMissing
@@ -150,9 +150,9 @@ def open_reader(directory: Path) -> StoreView:
     database = Database(path, read_only=True)
     try:
         found = (database.value("PRAGMA application_id"), database.value("PRAGMA user_version"))
-        if found != (schema.APPLICATION_ID, schema.VERSION):
+        if found != (tables.APPLICATION_ID, tables.VERSION):
             raise StoreError(
-                f"{path}: is not a Tidegauge database of version {schema.VERSION}; "
+                f"{path}: is not a Tidegauge database of version {tables.VERSION}; "
                 "start the daemon of this version once: it migrates the file, or sets it aside"
             )
     except BaseException:

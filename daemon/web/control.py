@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from daemon.runtime.labelling import Wanted
+from daemon.runtime.label_evidence import Wanted
 from daemon.store import ModelRecord
 from daemon.web.answers import json_response
 from daemon.web.control_client import SOCKET, reachable

@@ -8,9 +8,9 @@ from typing import Any
 
 from daemon.metrics.collector import Picture, version
 from daemon.metrics.snapshot import StreamSnapshot
+from daemon.presentation.words import REASON_WORDS, instant, listed, plural, version_words
 from daemon.web.page_assets import SCRIPT, STYLE
 from daemon.web.summary import state_words
-from daemon.words import REASON_WORDS, instant, listed, plural, version_words
 
 SERIES_SHOWN = 25
 EVENTS_SHOWN = 10

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.engine.events import Event
+from daemon.engine.messages.events import Event
 from daemon.metrics.collector import Picture, make_registry
 from daemon.metrics.exposition import expose
 from daemon.runtime.logs import RateLimited

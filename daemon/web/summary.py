@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from daemon.metrics.collector import Picture, version
-from daemon.metrics.series import is_scored
+from daemon.metrics.series_samples import is_scored
 from daemon.metrics.snapshot import StreamSnapshot
-from daemon.words import instant, plural
+from daemon.presentation.words import instant, plural
 
 
 def status(picture: Picture, not_ready: str | None) -> dict[str, Any]:

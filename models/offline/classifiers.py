@@ -12,14 +12,14 @@ import torch
 
 from models.architectures import build
 from models.bundle import Bundle
-from models.offline import rules
+from models.offline import simple_classifiers
+from models.offline.epochs import Part, Progress, Say, check_learned, fit
 from models.offline.examples import examples, fresh_examples
-from models.offline.fitting import Part, Progress, Say, check_learned, fit
 from models.offline.history import History, HistoryError, digest
 from models.offline.lessons import Classification, Examples, Fresh
 from models.offline.manifests import Taught, manifest
 from models.offline.recipe import Recipe
-from models.offline.splitting import fold_series, split_series
+from models.offline.splits import fold_series, split_series
 from models.scorer import one_thread
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -160,9 +160,9 @@ def baselines(stuff: Material) -> dict[str, tuple[npt.NDArray[np.float64], float
     """Score and threshold of the baselines on the test part, both learned from the training part."""
     train, test = stuff.parts["train"], stuff.parts["test"]
     label = train.label > 0
-    cut = rules.best_cut(rules.z_score(train.x[..., :1]), label)
-    regression = rules.LogisticRegression(rules.statistics(train.x), label)
+    cut = simple_classifiers.best_cut(simple_classifiers.z_score(train.x[..., :1]), label)
+    regression = simple_classifiers.LogisticRegression(simple_classifiers.statistics(train.x), label)
     return {
-        "z-score rule": (rules.z_score(test.x[..., :1]), cut),
-        "logistic regression": (regression.probability(rules.statistics(test.x)), 0.5),
+        "z-score rule": (simple_classifiers.z_score(test.x[..., :1]), cut),
+        "logistic regression": (regression.probability(simple_classifiers.statistics(test.x)), 0.5),
     }

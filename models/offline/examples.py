@@ -23,7 +23,7 @@ from models.injection import KINDS, inject, spread
 from models.offline.history import History, HistoryError
 from models.offline.lessons import Examples
 from models.offline.recipe import ExampleRecipe
-from models.offline.varying import varied
+from models.offline.variation import varied
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from models.network import CALENDAR, Network
-from models.offline.fitting import Part, Rows
+from models.offline.epochs import Part, Rows
 from models.offline.windows import Windows
 from models.tasks import TransformerClassifier
 

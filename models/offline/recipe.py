@@ -71,7 +71,7 @@ class ExampleRecipe(_Section):
         lengths: Least and greatest length in readings, uniform between; a spike and a dip have 1.
         inputs: What the network sees of a reading, see `models.transformer`.
         fresh: What is drawn anew for each pass over the training part: `no`: nothing; `windows`: windows and anomalies;
-            `series`: these, of series changed at random, see `models.offline.varying`.
+            `series`: these, of series changed at random, see `models.offline.variation`.
         fresh_windows: How many are drawn for each series in training; none: as many as `windows`.
         seed: Seed of the windows and anomalies; the training's seed does not change them.
     """

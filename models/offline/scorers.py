@@ -14,12 +14,12 @@ from models.architectures import build
 from models.bundle import Bundle
 from models.gate_windows import GateSample, injected, separation
 from models.injection import KINDS
-from models.offline.fitting import Part, Progress, Say, check_learned, fit
+from models.offline.epochs import Part, Progress, Say, check_learned, fit
 from models.offline.history import History, HistoryError, digest
 from models.offline.lessons import Reconstruction
 from models.offline.manifests import Taught, manifest
 from models.offline.recipe import Recipe
-from models.offline.splitting import Parts, split_time
+from models.offline.splits import Parts, split_time
 from models.offline.windows import GREATEST, LOWEST, Scale, Windows, cut, ranges_of, scale_of, span_of
 from models.scorer import Scorer, one_thread
 

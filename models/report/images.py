@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from models.report.figures import Figure, Matrix, Trace, thinned
-from models.report.page import COLOURS, PALE
+from models.report.report_page import COLOURS, PALE
 
 _SIZE, _DPI = (11.0, 4.6), 110
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.base import REJECTIONS, Chunk, Readings
-from adapters.csv_format import CsvFormat
+from adapters.formats.csv import CsvFormat
 from adapters.merge import EventTimeMerge, Merged, concatenate
 
 FORM = CsvFormat(columns=["series", "timestamp", "value"], series="series")

@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.base import Chunk, Live, Position, Source
-from adapters.listener import Listener
-from adapters.listener_tcp import TcpEndpoint
-from adapters.listener_udp import UdpListener
-from adapters.listener_unix import UnixEndpoint
-from adapters.stdin import StandardInput
-from adapters.tail import FileTail
+from adapters.files.stdin import StandardInput
+from adapters.files.tail import FileTail
+from adapters.sockets.listener import Listener
+from adapters.sockets.tcp import TcpEndpoint
+from adapters.sockets.udp import UdpListener
+from adapters.sockets.unix import UnixEndpoint
 
 LIMIT = 60
 

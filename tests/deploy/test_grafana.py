@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from daemon.metrics.table import METRICS
+from daemon.metrics.catalogue import METRICS
 from tests.conftest import ROOT, need
 from tests.deploy.test_prometheus import RECORDED, metric_names
 

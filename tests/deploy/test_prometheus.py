@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.metrics.table import METRICS
+from daemon.metrics.catalogue import METRICS
 from tests.conftest import ROOT, need
 
 DIRECTORY = ROOT / "deploy/prometheus"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import bcrypt
 
-from tests.adapters.certificates import Authority
+from tests.adapters.sockets.certificates import Authority
 from tests.conftest import need
-from tests.e2e.running import Daemon, Prometheus, json_of, tidegauge, until
+from tests.e2e.processes import Daemon, Prometheus, json_of, tidegauge, until
 
 CONFIGURATION = """\
 version: 1

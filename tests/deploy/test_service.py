@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT, need
 from tests.deploy.box import SOURCE, Box, booted
-from tests.e2e.running import samples, until
+from tests.e2e.processes import samples, until
 
 pytestmark = pytest.mark.timeout(900)  # a machine that is busy compiles for minutes
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.e2e.running import Daemon
+from tests.e2e.processes import Daemon
 
 SERIES = 2_000
 FIRST_S = 1_700_000_000 // 1800 * 1800

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.service import pipeline
-from tests.store.make_fixture import CONFIGURATION, drive
+from tests.daemon.store.make_fixture import CONFIGURATION, drive
 
 ROWS = 240
 

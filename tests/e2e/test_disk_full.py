@@ -14,11 +14,11 @@ import pytest
 
 from daemon.config.file import load
 from daemon.replay.replay import replay
-from daemon.runtime.trainer import InlineTrainer
+from daemon.trainer.trainer import InlineTrainer
 from tests.conftest import ROOT, need_mounting
-from tests.e2e.running import TIDEGAUGE, Daemon, until
+from tests.daemon.store.make_fixture import reading
+from tests.e2e.processes import TIDEGAUGE, Daemon, until
 from tests.e2e.small_disk import SmallDisk
-from tests.store.make_fixture import reading
 
 MIB = 1 << 20
 CONFIGURATION = """\
@@ -52,7 +52,7 @@ ATTEMPTS = """
 import sys
 from pathlib import Path
 from daemon.store import Store, StoreFull
-from tests.store.making import batch, event
+from tests.daemon.store.contents import batch, event
 
 disk = Path(sys.argv[1])
 store = Store.open(disk / "state")

@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from daemon.config.file import load
-from daemon.engine.events import Event
+from daemon.engine.messages.events import Event
 from daemon.metrics.collector import Durations
 from daemon.replay.expectations import read_events
 from daemon.replay.replay import replay
 from daemon.runtime.durable import DurableEngine
-from daemon.runtime.trainer import InlineTrainer
 from daemon.service.pipeline import Pipeline
 from daemon.store import FAULT_POINTS, Store
 from daemon.store.faults import Reached, nowhere
-from tests.e2e.running import until
-from tests.store.make_fixture import reading
+from daemon.trainer.trainer import InlineTrainer
+from tests.daemon.store.make_fixture import reading
+from tests.e2e.processes import until
 
 CONFIGURATION = """\
 version: 1
@@ -106,7 +106,7 @@ def test_killed_at(point: str, tmp_path: Path, expected: tuple[str, list[Event]]
     """After kill -9 at a named point and another start, state, event list and event file are those of replay."""
     (tmp_path / "tidegauge.yaml").write_text(CONFIGURATION)
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["daemon.service.pipeline", "daemon.runtime.trainer"])
+    server.set_forkserver_preload(["daemon.service.pipeline", "daemon.trainer.trainer"])
     child = server.Process(target=die, args=(tmp_path, point, HIT.get(point, 3)))
     child.start()
     child.join(60)

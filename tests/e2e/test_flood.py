@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.flood import CONFIGURATION, FIRST_S, GARBAGE, flood, listens_at
-from tests.e2e.running import Daemon, until
+from tests.e2e.processes import Daemon, until
 
 STALLED, SLOW = 1_000, 200
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.engine.events import Event
+from daemon.engine.messages.events import Event
 from daemon.replay.expectations import read_events
 from daemon.replay.rerun import rerun
 from daemon.runtime.durable import DurableEngine
-from daemon.runtime.trainer import InlineTrainer
 from daemon.store import Store, open_reader
-from tests.e2e.running import Daemon, Writer, cpu_ns, json_of, running, until
+from daemon.trainer.trainer import InlineTrainer
+from tests.e2e.processes import Daemon, Writer, cpu_ns, json_of, running, until
 
 ROWS = 1_500
 FIRST = 200  # rows after which the warm-up is over

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from daemon.replay.expectations import read_events
-from tests.e2e.running import Daemon, Writer, json_of, until
+from tests.e2e.processes import Daemon, Writer, json_of, until
 from tests.e2e.test_kill import ROWS, Reference, expect_as_if_uninterrupted, live_and_die, make
 
 STRICT = "retrain_every: 50, gate: {worse_error: 0.02}, rollback: {times_budget: 0.001, slots: 50, worse_error: 0.0}"

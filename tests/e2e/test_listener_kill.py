@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from daemon.replay.expectations import read_events
-from tests.e2e.running import TIDEGAUGE, Daemon, json_of, until
+from tests.e2e.processes import TIDEGAUGE, Daemon, json_of, until
 from tests.e2e.test_kill import recovered
 
 ROWS, KILLS, SEED = 700, 3, 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.conftest import need
-from tests.e2e.running import (
+from tests.e2e.processes import (
     Daemon,
     Prometheus,
     Writer,

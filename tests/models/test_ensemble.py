@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from daemon.cli import models as _models  # noqa: F401 - adds its commands
+from daemon.cli import model_commands as _models  # noqa: F401 - adds its commands
 from daemon.cli.app import app
-from daemon.engine.inputs import Promoted
+from daemon.engine.messages.inputs import Promoted
 from models.bundle import Bundle, read_bundle, write_bundle
-from models.combining import Contributions, combine, split
+from models.combination import Contributions, combine, split
 from models.scorer import Scorer
 from models.training import train
-from tests.engine.making import STREAM, engine, feed, noise, the
-from tests.engine.making import bundle as of_stream
+from tests.daemon.engine.small_engines import STREAM, engine, feed, noise, the
+from tests.daemon.engine.small_engines import bundle as of_stream
 from tests.models.samples import request
 
 

@@ -16,7 +16,7 @@ from models.offline.classifiers import material, train_classifier
 from models.offline.examples import clean_readings, examples, fresh_examples, past
 from models.offline.history import History
 from models.offline.recipe import ExampleRecipe
-from models.offline.varying import varied
+from models.offline.variation import varied
 from tests.models.test_offline import CPU, classes, history
 
 BESIDE_YESTERDAY = 4  # column

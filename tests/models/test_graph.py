@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from daemon.cli import models as _models  # noqa: F401 - adds its commands
+from daemon.cli import model_commands as _models  # noqa: F401 - adds its commands
 from daemon.cli.app import app
 from models.architectures import ARCHITECTURES, build
 from models.bundle import write_bundle
-from models.drawing import draw
 from models.ensemble import Member, members_option
 from models.graph import graph, graphs
+from models.graph_svg import draw
 from models.network import NetworkConfig, options
 from tests.models.samples import bundle
 

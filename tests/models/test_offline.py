@@ -15,18 +15,18 @@ from torch import nn
 from models.architectures import build
 from models.injection import KINDS
 from models.network import NetworkConfig
-from models.offline import rules
+from models.offline import simple_classifiers
 from models.offline.alarms import meet, threshold_of
 from models.offline.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from models.offline.classifiers import baselines, bundles, material, train_classifier
+from models.offline.epochs import TrainingError, fit, rate_at
 from models.offline.examples import examples
-from models.offline.fitting import TrainingError, fit, rate_at
 from models.offline.history import History, HistoryError
 from models.offline.lessons import Reconstruction
 from models.offline.measures import curves, judge
 from models.offline.recipe import ExampleRecipe, Recipe, TrainingRecipe
 from models.offline.scorers import prepare, train_scorer
-from models.offline.splitting import fold_series, split_series, split_time
+from models.offline.splits import fold_series, split_series, split_time
 from models.offline.windows import cut, scale_of
 from models.scorer import Scorer
 
@@ -297,9 +297,9 @@ def test_baselines_learn_from_the_training_part_only() -> None:
     rng = np.random.default_rng(0)
     columns = rng.standard_normal((300, 4))
     label = columns[:, 2] + 0.1 * rng.standard_normal(300) > 0
-    found = rules.LogisticRegression(columns[:200], label[:200]).probability(columns[200:])
+    found = simple_classifiers.LogisticRegression(columns[:200], label[:200]).probability(columns[200:])
     assert judge(found, label[200:], 0.5).accuracy > 0.9
-    assert rules.best_cut(np.array([1.0, 2, 3, 4]), np.array([False, False, True, True])) == 2.5
+    assert simple_classifiers.best_cut(np.array([1.0, 2, 3, 4]), np.array([False, False, True, True])) == 2.5
     stuff = material([history(name) for name in "abcd"], [[]] * 4, classes(), None)
     before = baselines(stuff)
     stuff.parts["test"].label[:] = 1 - stuff.parts["test"].label

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon.offline.report import _mean
-from models.offline.fitting import Epoch, Progress
+from daemon.offline.train_report import _mean
+from models.offline.epochs import Epoch, Progress
 from models.report.figures import Table, cells, within
-from models.report.trainings import Scored, Variant, error_figures, learning, report
+from models.report.training_report import Scored, Variant, error_figures, learning, report
 
 
 def variant(name: str, losses: list[float], group: str = "") -> Variant:

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from daemon.ownership import NAMES
+from daemon.cli.ownership import NAMES
 from tests.conftest import ROOT, need
 
 

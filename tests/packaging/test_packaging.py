@@ -11,7 +11,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from daemon.ownership import NAMES, foreign_owners
+from daemon.cli.ownership import NAMES, foreign_owners
 from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -74,7 +74,7 @@ def test_the_daemon_needs_no_package_of_the_extra() -> None:
     offline = [Requirement(text).name for text in PROJECT["optional-dependencies"]["offline"]]
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({offline}))\n"  # None: importing it raises
-        "import daemon.service.service, daemon.runtime.warming, daemon.runtime.training_worker\n"
+        "import daemon.service.service, daemon.runtime.precompilation, daemon.trainer.worker\n"
         "from daemon.cli.app import main; sys.argv[1:] = ['--version']; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)

@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from tempfile import mkdtemp
 
-from tests.e2e.running import START_S, until
+from tests.e2e.processes import START_S, until
 from tests.soak.lives import Lives, small_disk
 from tests.soak.numbered import Outcome, configuration, expected, found
-from tests.soak.writing import RotatingWriter, RudePeer, Sender
+from tests.soak.writers import RotatingWriter, RudePeer, Sender
 
 DISK_BYTES = 192 << 20
 READ_S = 600.0

@@ -11,9 +11,9 @@ from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from tests.e2e.running import Daemon
+from tests.e2e.processes import Daemon
 from tests.e2e.small_disk import SmallDisk
-from tests.soak.killing import KINDS, freeze, kill_when
+from tests.soak.freezes import KINDS, freeze, kill_when
 
 STOP_EVERY, FILL_EVERY, RESTART_EVERY = 6, 7, 10  # lives with a SIGSTOP, lives with a full disk, lives before a restart
 

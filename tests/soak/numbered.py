@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from daemon.config.file import effective, load
-from daemon.engine.engine import Engine
-from daemon.engine.events import Event
-from daemon.engine.inputs import Batch, Configured
-from daemon.engine.stream import Stream
+from daemon.engine.machine.engine import Engine
+from daemon.engine.machine.stream import Stream
+from daemon.engine.messages.events import Event
+from daemon.engine.messages.inputs import Batch, Configured
 from daemon.runtime.durable import DurableEngine
-from daemon.runtime.trainer import InlineTrainer
 from daemon.store import Store
+from daemon.trainer.trainer import InlineTrainer
 from models.archive import pack
 
 SERIES = ("north", "south", "west")

@@ -1,0 +1,163 @@
+"""Follows files that grow, rotate, are truncated, vanish and come back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from adapters.base import Chunk, Position
+from adapters.files.generation import Generation
+from adapters.files.hints import Hints
+from adapters.files.known import Known
+from adapters.files.names import Names
+from adapters.files.succession import Succession
+
+_HINTED_SCANS = 10
+"""Looks at the names in the time between two that are due, when hints ask for them."""
+
+
+class FileTail:
+    """Reads a file, or all files of a glob, as they grow.
+
+    A generation is one content of one file: it ends when its file is replaced, deleted or truncated. Each is a place,
+    `NAME:PATH#NUMBER`, where PATH is where it was first met and NUMBER counts the generations of that path. A position:
+
+        path                  absolute path under which the generation was first met
+        offset                bytes of it that were consumed, always just after a newline
+        head_at, head_bytes, head   where the head begins, its length and hash (`adapters.files.identity`)
+        tail_bytes, tail      length and hash of the bytes just before the offset
+        device, inode         hints for the order in which files are tried
+        since_ns              rotated files of the path that were changed later have not been read (epoch, ns)
+        header                the format's header line in force, or null
+
+    so that after a restart the same content is found again under any name in its directory that starts with its stem.
+    Of one path, generations are read one after the other: the old to its end and a grace time, then the new.
+    The label of rows without one is the stem of PATH.
+
+    A file ending in `.gz` is decompressed while it is read, once, and known by the head of what is inside; its position
+    has `packed` besides (`generation.packed`). Offsets count decompressed bytes. Files compressed otherwise are passed
+    over and counted. A rotated copy of a file that is followed, compressed or not, waits until that one has ended.
+
+    Args:
+        name: Name of the source, unique within its stream.
+        pattern: Path or glob.
+        line_bytes: Longest line; a longer one is dropped in constant memory.
+        grace_s: How long a file that lost its name must stay unchanged before it counts as finished; ten times that
+            ends it in any case.
+        scan_every_s: Time between two looks at the names and at every file, 0 for every poll.
+        hints: Between two such looks a file of which nothing is expected is polled only when these name it; and a name
+            that comes or goes is looked at soon. Without them every file is polled every time.
+        monotonic: Clock for grace and looks.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pattern: str | Path,
+        *,
+        line_bytes: int = 1 << 20,
+        grace_s: float = 5.0,
+        scan_every_s: float = 1.0,
+        hints: Hints | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._names = Names(str(Path(pattern).absolute()), max(1.0, scan_every_s))
+        self._known = Known(name)
+        self._files = Succession(self._known, line_bytes, grace_s, self._names.refuse)
+        self._scan_every_s = scan_every_s
+        self._hints = hints
+        self._monotonic = monotonic
+        self._next_scan = 0.0
+        self._scan_asked = False
+        self._quiet: set[str] = set()
+        """Paths of which nothing is expected before a hint or a look at every file."""
+        self._turn = 0
+
+    def open(self, positions: Mapping[str, Position]) -> None:
+        """Start from `positions`; those of other sources or of another shape are left aside."""
+        self._known.load(positions)
+        self._scan(self._monotonic())
+        self._files.resume_unnamed(self._monotonic())
+
+    def poll(self, limit_bytes: int, skip: Collection[str] = ()) -> list[Chunk]:
+        """See `Source.poll`; one system call for each name at a scan and four for each file that is polled."""
+        now = self._monotonic()
+        self._look(now)
+        lanes = [name for name in self._files.lanes if name not in self._quiet]
+        share = max(4096, limit_bytes // max(1, len(lanes)))
+        identified = (self._files.identify(self._files.lanes[name], now) for name in lanes)
+        chunks = [chunk for chunk in identified if chunk is not None]
+        if chunks:
+            return chunks
+        for step in range(len(lanes)):
+            name = lanes[(self._turn + step) % len(lanes)]
+            chunk = self._files.next(name, share, skip, now)
+            if chunk is not None:
+                chunks.append(chunk)
+                limit_bytes -= len(chunk.data)
+                if limit_bytes <= 0:
+                    self._turn += step + 1
+                    break
+            elif self._hints is not None and self._files.settled(name, skip) and self._hints.covers(name):
+                self._quiet.add(name)
+        return chunks
+
+    def done(self) -> bool:
+        """Always False: a file may grow for ever."""
+        return False
+
+    def backlog(self) -> frozenset[str]:
+        """See `Source.backlog`; a file with a successor in the queue counts, for its readings come first."""
+        return frozenset(
+            lane[0].place
+            for lane in self._files.lanes.values()
+            if lane and isinstance(lane[0], Generation) and (lane[0].unread or len(lane) > 1)
+        )
+
+    def forgotten(self) -> list[str]:
+        """See `Source.forgotten`."""
+        return self._known.forgotten()
+
+    def status(self) -> dict[str, float]:
+        """`up`: a file is followed under its name. `unreadable` and the like count since the start."""
+        entries = [entry for lane in self._files.lanes.values() for entry in lane]
+        named = sum(not isinstance(entry, Generation) or entry.leaving_at is None for entry in entries)
+        return {
+            "up": float(named > 0),
+            "lag_bytes": float(sum(entry.lag_bytes() for entry in entries)),
+            "files": float(len(entries)),
+            "rotations": float(self._files.counts["rotations"]),
+            "truncations": float(self._files.counts["truncations"]),
+            "unreadable": float(self._names.unreadable),
+            "compressed": float(self._names.compressed),
+        }
+
+    def close(self) -> None:
+        """Release every descriptor."""
+        self._files.close()
+        if self._hints is not None:
+            self._hints.close()
+
+    def _look(self, now: float) -> None:
+        """Look at the names, and then at every file, when it is time; before that heed the hints."""
+        if self._hints is not None:
+            hint = self._hints.take()
+            self._quiet = set() if hint.overflowed else self._quiet - hint.changed
+            self._scan_asked |= hint.overflowed or any(
+                name in self._files.lanes or self._names.matches(name) for name in hint.named
+            )
+        early_s = self._scan_every_s * (1 - 1 / _HINTED_SCANS)
+        if now >= self._next_scan - (early_s if self._scan_asked else 0):
+            self._scan(now)
+
+    def _scan(self, now: float) -> None:
+        """Look which names exist, follow new ones, notice files that lost theirs."""
+        self._next_scan, self._scan_asked = now + self._scan_every_s, False
+        self._quiet.clear()
+        if self._hints is not None:
+            self._hints.watch(self._names.directories())
+        keys = self._names.keys()
+        self._files.rehome(keys, now)
+        self._files.follow(keys, lambda name: self._names.open(name, now))

@@ -1,0 +1,238 @@
+"""InfluxDB line protocol: `measurement,tag=value field=1.5,other=2i 1714557600000000000`, as Telegraf writes it.
+
+Settings name the field that is the value (or one field per variable) and the tags that make the series label. Without
+tags the label is the whole series key, tags in order: `cpu,cpu=cpu0,host=a`. Fields that no setting names are ignored;
+so are comments and blank lines. Differences from InfluxDB, all of them on purpose:
+
+- A line without a stamp is `bad_time`: event time comes from the data only.
+- Precision is read off the stamp: seconds below 1e11, milliseconds below 1e14, microseconds below 1e17, else
+  nanoseconds; what lies beyond milliseconds is cut off.
+- A newline always ends a line, within quotes too.
+- Text and booleans are no values (`bad_value`); an empty value is `missing_value`.
+
+Source: InfluxDB's line protocol reference, and the scanner of its `models` package for what the reference leaves open
+(a separator is escaped when a backslash stands right before it, whatever stands before that).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.base import Readings
+from adapters.formats.rows import (
+    IGNORED,
+    Lines,
+    Row,
+    Rows,
+    empty,
+    read_label,
+    read_number,
+    read_numbers,
+    suspect_bytes,
+    to_text,
+)
+from adapters.formats.stamps import OK, REASON, StampReader
+
+_COMMA, _EQUALS, _SPACE = re.compile(r"(?<!\\),"), re.compile(r"(?<!\\)="), re.compile(r"(?<!\\) ")
+_ESCAPED = re.compile(r"\\([,= ])")
+_FIELD = re.compile(r'((?:[^\\=, ]|\\.)+)=("(?:[^"\\]|\\.)*"|[^",= ]*)(?=[, ]|\Z)')
+_WHOLE = re.compile(r"-?[0-9]{1,19}i|[0-9]{1,20}u")
+_STAMP = re.compile(r"[0-9]{1,19}")
+_BLANK = b" \t"
+
+
+class InfluxFormat:
+    """Readings from InfluxDB line protocol.
+
+    The header in force is "" from the first line on, so that a BOM counts only at a place's start.
+
+    Args:
+        value: Field of the value, or one field per variable.
+        tags: Tags whose values, joined by commas, are the series label, a comma or backslash within one escaped; a
+            single one as it is. None: the whole series key.
+        label_bytes: Longest series label in bytes of UTF-8.
+        vouch: False takes every line through the slow path; for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        value: str | Sequence[str] = "value",
+        tags: Sequence[str] | None = None,
+        label_bytes: int = 256,
+        vouch: bool = True,
+    ) -> None:
+        self._values = [value] if isinstance(value, str) else list(value)
+        self._tags = None if tags is None else list(tags)
+        self._label_bytes, self._vouch = label_bytes, vouch
+        self._stamps = StampReader("UTC")
+        self._suspects = suspect_bytes()
+
+    @property
+    def width(self) -> int:
+        """Number of variables of a reading."""
+        return len(self._values)
+
+    def parse(self, data: bytes, label: str, header: str | None) -> tuple[Readings, str | None]:
+        """See `Format.parse`; `label` is not used, for every line has a series key."""
+        if not data:
+            return empty(self.width), header
+        lines = Lines.of(data, strip_bom=header is None)
+        rows = Rows(lines.ends, self.width)
+        todo = np.ones(len(lines), bool)
+        if self._vouch:
+            todo = ~self._fast(lines, rows)
+        for line in np.flatnonzero(todo).tolist():
+            rows.put(line, self._slow(lines.raw(line)))
+        return rows.finish(), ""
+
+    # One line
+
+    def _slow(self, raw: bytes) -> Row | int:
+        """One line without its newline: a row, or the reason there is none."""
+        raw = raw.strip(_BLANK)
+        if not raw or raw.startswith(b"#"):
+            return IGNORED
+        text = to_text(raw)
+        if isinstance(text, int):
+            return text
+        split = _SPACE.search(text)
+        label = None if split is None else self._label_of(text[: split.start()])
+        if split is None or label is None:
+            return REASON["malformed"]
+        found = _read_fields(text[split.end() :].lstrip(" "))
+        if found is None or any(len(found[0].get(name, ())) > 1 for name in self._values):
+            return REASON["malformed"]
+        fields, stamp = found
+        numbers = [read_field(fields[name][0] if name in fields else "") for name in self._values]
+        return Row.of(read_label(label, self._label_bytes), self._stamps.read_cell(scaled(stamp)), numbers)
+
+    def _label_of(self, key: str) -> str | None:
+        """The label of a series key, "" when it lacks a tag; None when the key is malformed."""
+        measurement, *parts = _COMMA.split(key)
+        tags: dict[str, str] = {}
+        for part in parts:
+            pair = _EQUALS.split(part)
+            if len(pair) != 2 or not all(pair) or pair[0] in tags:
+                return None
+            tags[pair[0]] = pair[1]
+        if not measurement:
+            return None
+        if self._tags is None:
+            return ",".join([measurement, *(f"{name}={tags[name]}" for name in sorted(tags))])
+        plain = {unescaped(name): unescaped(value) for name, value in tags.items()}
+        values = [plain.get(name, "") for name in self._tags]
+        if len(values) == 1 or not all(values):
+            return values[0] if len(values) == 1 else ""
+        return ",".join(value.replace("\\", "\\\\").replace(",", "\\,") for value in values)
+
+    # Many lines
+
+    def _fast(self, lines: Lines, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Read whole columns of lines of a key, fields and a stamp with one space between, and say which."""
+        raw = np.frombuffer(lines.data, np.uint8)
+        spaces = np.diff(np.searchsorted(np.flatnonzero(raw == 32), lines.ends), prepend=0)
+        plain: npt.NDArray[np.bool_] = (spaces == 2) & ~lines.suspect(self._suspects)
+        numbers = np.flatnonzero(plain)
+        if not len(numbers):
+            return plain
+        flat = lines.texts(plain)[:-1].replace("\n", " ").split(" ")
+        keys, fields, stamps = flat[0::3], flat[1::3], flat[2::3]
+        labels = {key: None if key.startswith("#") else self._label_of(key) for key in dict.fromkeys(keys)}
+        cells = self._columns(fields)
+        fit = [
+            index
+            for index, (key, cell, stamp) in enumerate(zip(keys, cells, stamps, strict=True))
+            if cell is not None and stamp and labels[key] is not None
+        ]
+        plain[:] = False
+        if not fit:
+            return plain
+        taken = numbers[fit]
+        plain[taken] = True
+        self._put(rows, taken, [str(labels[keys[i]]) for i in fit], [stamps[i] for i in fit], [cells[i] for i in fit])
+        return plain
+
+    def _put(
+        self,
+        rows: Rows,
+        taken: npt.NDArray[np.intp],
+        labels: list[str],
+        stamps: list[str],
+        cells: Sequence[tuple[str, ...] | None],
+    ) -> None:
+        rows.put_labels(taken, labels, self._label_bytes)
+        known = {stamp: scaled(stamp) for stamp in dict.fromkeys(stamps)}
+        rows.put_stamps(taken, [known[stamp] for stamp in stamps], self._stamps)
+        for variable, column in enumerate(zip(*(cell for cell in cells if cell is not None), strict=True)):
+            rows.put_values(taken, variable, *read_column(list(column)))
+
+    def _columns(self, texts: list[str]) -> list[tuple[str, ...] | None]:
+        """The values of each field set as text, in the order of the settings; None where the slow path must look."""
+        found: list[tuple[str, ...] | None] = []
+        for text in texts:
+            try:
+                fields = dict([part.split("=") for part in text.split(",")])
+            except ValueError:  # a part without its equals sign, or with two
+                found.append(None)
+                continue
+            whole = "" not in fields and len(fields) == text.count(",") + 1
+            found.append(tuple([fields.get(name, "") for name in self._values]) if whole else None)
+        return found
+
+
+def unescaped(text: str) -> str:
+    r"""A name or a tag's value without its backslashes.
+
+    >>> unescaped(r"north\ side")
+    'north side'
+    """
+    return _ESCAPED.sub(r"\1", text) if "\\" in text else text
+
+
+def scaled(text: str) -> int | str:
+    """A stamp as `StampReader.epoch` takes it, in seconds or milliseconds; "" when it is none.
+
+    >>> scaled("1714557600000000000"), scaled("1714557600"), scaled("now")
+    (1714557600000, 1714557600, '')
+    """
+    if not _STAMP.fullmatch(text):
+        return ""
+    number = int(text)
+    if number >= 10**17:
+        return number // 1_000_000
+    return number // 1000 if number >= 10**14 else number
+
+
+def read_field(text: str) -> tuple[float, int]:
+    """`(value, reason)` of a field: a float, or a whole number with its `i` or `u`."""
+    if _WHOLE.fullmatch(text):
+        return float(int(text[:-1])), OK
+    return read_number(text)
+
+
+def read_column(texts: list[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+    """`read_field` of a column: values, shape (N,), and reasons, shape (N,), uint8."""
+    last = {text[-1:] for text in texts}
+    if not last & {"i", "u"}:
+        return read_numbers(texts)
+    pairs = [read_field(text) for text in texts]
+    return np.array([v for v, _ in pairs], np.float64), np.array([r for _, r in pairs], np.uint8)
+
+
+def _read_fields(text: str) -> tuple[dict[str, list[str]], str] | None:
+    """Values by field name, as text, and the stamp, "" when there is none; None when the field set is malformed."""
+    fields: dict[str, list[str]] = {}
+    at = 0
+    while (match := _FIELD.match(text, at)) is not None:
+        fields.setdefault(unescaped(match[1]), []).append(match[2])
+        at = match.end()
+        if text[at : at + 1] != ",":
+            stamp = text[at:].strip(" ")
+            return None if " " in stamp else (fields, stamp)
+        at += 1
+    return None

@@ -1,0 +1,140 @@
+"""Recorded readings in a Parquet file, by the same rules as lines of text; a daemon has no such source.
+
+A stamp is an instant, a local time without a zone, text or a number as in `adapters.formats.stamps`. A value is a
+number or text. A label is text or a whole number. A row that breaks a rule is rejected for the reason a line would be.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.base import Readings
+from adapters.formats.rows import Rows, checked_all, read_numbers
+from adapters.formats.stamps import LAST_MS, OK, REASON, StampReader
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS = 1 << 16  # read at once
+
+Progress = Callable[[int, int], None]
+"""Called with rows read and rows in all."""
+
+
+class ParquetError(ValueError):
+    """A file that cannot be read as readings; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class ParquetFormat:
+    """Which columns of a Parquet file make a reading.
+
+    Attributes:
+        time: Column of the stamp.
+        values: Column of each variable.
+        series: Columns of the series label, joined by commas; none: the file's stem.
+        timezone: IANA zone of stamps that name none.
+        label_bytes: Longest series label in bytes of UTF-8.
+    """
+
+    time: str
+    values: Sequence[str]
+    series: Sequence[str] = ()
+    timezone: str = "UTC"
+    label_bytes: int = 256
+
+    def read(self, path: Path, progress: Progress = lambda done, total: None) -> Iterator[Readings]:
+        """The file's rows in order, some thousands at a time.
+
+        Raises:
+            ParquetError: It is no Parquet file, is damaged, or lacks a column; or pyarrow is not installed.
+            OSError: It cannot be read.
+        """
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ModuleNotFoundError:
+            raise ParquetError(
+                f"{path}: reading Parquet needs pyarrow, which a plain install leaves out; install tidegauge[offline], "
+                f"or run: {sys.executable} -m pip install pyarrow"
+            ) from None
+        columns = [self.time, *self.values, *self.series]
+        try:
+            with pq.ParquetFile(path) as file:
+                names = file.schema_arrow.names
+                if missing := [name for name in columns if name not in names]:
+                    raise ParquetError(f"{path}: has no column {', '.join(missing)}; it has {', '.join(names)}")
+                done = 0
+                for rows in file.iter_batches(ROWS, columns=list(dict.fromkeys(columns))):
+                    yield self._readings(rows, path.stem)
+                    done += len(rows)
+                    progress(done, file.metadata.num_rows)
+        except pa.ArrowException as error:
+            said = " ".join(str(error).split())
+            raise ParquetError(f"{path}: not a Parquet file that can be read: {said}") from error
+
+    def _readings(self, table: pa.RecordBatch, stem: str) -> Readings:
+        count = len(table)
+        rows = Rows(np.arange(1, count + 1, dtype=np.int64), len(self.values))
+        lines = np.arange(count)
+        if self.series:
+            texts = [_texts(table.column(name)) for name in self.series]
+            rows.put_labels(lines, [",".join(each) for each in zip(*texts, strict=True)], self.label_bytes)
+        else:
+            rows.put_label(lines, stem, self.label_bytes)
+        rows.put_instants(lines, *self._stamps(table.column(self.time)))
+        for variable, name in enumerate(self.values):
+            rows.put_values(lines, variable, *_numbers(table.column(name)))
+        return rows.finish()
+
+    def _stamps(self, column: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+        """Epoch milliseconds, seconds of a repeated hour, and reasons, shape (N,) each."""
+        import pyarrow as pa
+
+        reader, kind = StampReader(self.timezone), column.type
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            at_ms = column.cast(pa.timestamp("ms", "UTC"), safe=False).cast(pa.int64()).fill_null(-1)
+            found: npt.NDArray[np.int64] = at_ms.to_numpy(zero_copy_only=False)
+            bad = (found < 0) | (found >= LAST_MS)
+            reasons = np.where(bad, REASON["bad_time"], OK).astype(np.uint8)
+            return np.where(bad, 0, found), np.zeros(len(found), np.int32), reasons
+        if pa.types.is_timestamp(kind):
+            column = column.cast(pa.timestamp("ms"), safe=False)
+        if pa.types.is_temporal(kind) or pa.types.is_dictionary(kind):
+            column = column.cast(pa.string())
+        cells = column.to_pylist()
+        code_of = {cell: code for code, cell in enumerate(dict.fromkeys(cells))}
+        stamps = reader.read_cells(list(code_of))[[code_of[cell] for cell in cells]]
+        return stamps[:, 0], stamps[:, 1].astype(np.int32), stamps[:, 2].astype(np.uint8)
+
+
+def _texts(column: pa.Array) -> list[str]:
+    """Labels; what is neither text nor a whole number is empty, which no label may be."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+        return [""] * len(column)
+    return [text or "" for text in column.cast(pa.string()).to_pylist()]
+
+
+def _numbers(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+    """Values and reasons, shape (N,) each."""
+    import pyarrow as pa
+
+    kind: Any = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return read_numbers([text or "" for text in column.to_pylist()])
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        return np.zeros(len(column)), np.full(len(column), REASON["bad_value"], np.uint8)
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    values = column.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy(zero_copy_only=False)
+    values, reasons = checked_all(values)
+    return values, np.where(missing, REASON["missing_value"], reasons).astype(np.uint8)

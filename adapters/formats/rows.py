@@ -1,0 +1,300 @@
+"""What all formats share: the rules for numbers and labels (those for stamps are in `stamps`), and the rows they fill.
+
+A format looks at a chunk twice. The fast path takes whole columns of the lines it can vouch for; every other line goes
+through the slow path one by one. Both apply the rules of this file to the same texts, so they agree to the bit.
+
+When a line breaks several rules its reason is the first of: binary, encoding, malformed, then label, time, and the
+values in the order of their columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.base import Readings
+from adapters.formats.stamps import OK, REASON, Stamp, StampReader
+
+IGNORED = 254
+"""A blank line or a header: neither read nor rejected."""
+BOM = b"\xef\xbb\xbf"
+
+LARGEST = 1e30
+"""Numbers of this size may be summed and squared in float64, and what is expected of them held in float32."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def read_number(text: str, decimal: str = ".") -> tuple[float, int]:
+    """`(value, reason)` of a number; the value is exactly Python's `float(text)`, 0.0 unless the reason is OK.
+
+    Underscores and digits of other scripts, which Python would take, are `bad_value`. So is a point where the decimal
+    separator is a comma: it may stand for thousands.
+    """
+    text = text.strip(" \t")
+    if not text:
+        return 0.0, REASON["missing_value"]
+    if "_" in text or not text.isascii() or not text.isprintable() or (decimal == "," and "." in text):
+        return 0.0, REASON["bad_value"]
+    try:
+        value = float(text.replace(",", ".") if decimal == "," else text)
+    except ValueError:
+        return 0.0, REASON["bad_value"]
+    return checked(value)
+
+
+def checked(value: float) -> tuple[float, int]:
+    """`(value, reason)` of a number that was read."""
+    return (value, OK) if abs(value) <= LARGEST else (0.0, REASON["not_finite"])
+
+
+def checked_all(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+    """`checked` of a column."""
+    fine = np.abs(values) <= LARGEST
+    return np.where(fine, values, 0.0), np.where(fine, OK, REASON["not_finite"]).astype(np.uint8)
+
+
+def read_numbers(texts: list[str], decimal: str = ".") -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+    """`read_number` of a column: values, shape (N,), and reasons, shape (N,), uint8."""
+    joined = "\n".join(texts)
+    if "_" not in joined and joined.isascii() and not (decimal == "," and "." in joined):
+        plain = joined.replace(",", ".").split("\n") if decimal == "," else texts
+        try:
+            values = np.fromiter(map(float, plain), np.float64, len(texts))
+        except ValueError:
+            pass
+        else:
+            return checked_all(values)
+    pairs = [read_number(text, decimal) for text in texts]
+    return np.array([v for v, _ in pairs], np.float64), np.array([r for _, r in pairs], np.uint8)
+
+
+def read_label(text: str, label_bytes: int) -> tuple[str, int]:
+    """`(label, reason)`: spaces and tabs around a label do not count, control characters within it are refused."""
+    label = text.strip(" \t")
+    if not label or _CONTROL.search(label) or (len(label) * 4 > label_bytes and len(label.encode()) > label_bytes):
+        return "", REASON["bad_label"]
+    return label, OK
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line the slow path has read."""
+
+    label: str
+    at_ms: int
+    fold_s: int
+    values: Sequence[float]
+
+    @classmethod
+    def of(cls, label: tuple[str, int], stamp: Stamp, numbers: Sequence[tuple[float, int]]) -> Row | int:
+        """The row of what the rules made of a line's parts, or the first reason there is none."""
+        for reason in (label[1], stamp[2], *(reason for _, reason in numbers)):
+            if reason != OK:
+                return reason
+        return cls(label[0], stamp[0], stamp[1], [value for value, _ in numbers])
+
+
+class Rows:
+    """The lines of a chunk while they are read: one entry per line, filled by columns or one by one.
+
+    Args:
+        ends: Offset just after each line, shape (N,), int64.
+        width: Number of variables of a reading.
+    """
+
+    def __init__(self, ends: npt.NDArray[np.int64], width: int) -> None:
+        count = len(ends)
+        self.ends = ends
+        self.reasons = np.full(count, IGNORED, np.uint8)
+        self._codes = np.zeros(count, np.int32)
+        self._at_ms = np.zeros(count, np.int64)
+        self._fold_s = np.zeros(count, np.int32)
+        self._values = np.zeros((count, width), np.float64)
+        self._index: dict[str, int] = {}
+
+    def put(self, line: int, row: Row | int) -> None:
+        """What the slow path made of a line: a row, or the reason there is none."""
+        if isinstance(row, int):
+            self.reasons[line] = row
+            return
+        self.reasons[line] = OK
+        self._codes[line] = self._index.setdefault(row.label, len(self._index))
+        self._at_ms[line] = row.at_ms
+        self._fold_s[line] = row.fold_s
+        self._values[line] = row.values
+
+    def put_label(self, lines: npt.NDArray[np.intp], label: str, label_bytes: int) -> None:
+        """One label for many lines."""
+        clean, reason = read_label(label, label_bytes)
+        self.reasons[lines] = reason
+        if reason == OK:
+            self._codes[lines] = self._index.setdefault(clean, len(self._index))
+
+    def put_labels(self, lines: npt.NDArray[np.intp], texts: list[str], label_bytes: int) -> None:
+        """A column of labels; each distinct text is judged once."""
+        code_of: dict[str, int] = {}
+        for text in dict.fromkeys(texts):
+            label, reason = read_label(text, label_bytes)
+            code_of[text] = self._index.setdefault(label, len(self._index)) if reason == OK else -1
+        codes = np.fromiter(map(code_of.__getitem__, texts), np.int32, len(texts))
+        self._codes[lines] = codes
+        self.reasons[lines] = np.where(codes >= 0, OK, REASON["bad_label"])
+
+    def put_stamps(self, lines: npt.NDArray[np.intp], cells: list[Any], reader: StampReader) -> None:
+        """A column of stamps; each distinct cell is read once, for many series share a stamp."""
+        code_of = {cell: code for code, cell in enumerate(dict.fromkeys(cells))}
+        stamps = reader.read_cells(list(code_of))
+        taken = stamps[np.fromiter(map(code_of.__getitem__, cells), np.intp, len(cells))]
+        self.put_instants(lines, taken[:, 0], taken[:, 1], taken[:, 2].astype(np.uint8))
+
+    def put_instants(
+        self,
+        lines: npt.NDArray[np.intp],
+        at_ms: npt.NDArray[np.int64],
+        fold_s: npt.NDArray[np.integer],
+        reasons: npt.NDArray[np.uint8],
+    ) -> None:
+        """A column of stamps that were read already."""
+        self._at_ms[lines] = at_ms
+        self._fold_s[lines] = fold_s
+        self._blame(lines, reasons)
+
+    def put_values(
+        self,
+        lines: npt.NDArray[np.intp],
+        variable: int,
+        values: npt.NDArray[np.float64],
+        reasons: npt.NDArray[np.uint8],
+    ) -> None:
+        """A column of values of one variable."""
+        self._values[lines, variable] = values
+        self._blame(lines, reasons)
+
+    def _blame(self, lines: npt.NDArray[np.intp], reasons: npt.NDArray[np.uint8]) -> None:
+        """Add reasons to lines that had none so far."""
+        before = self.reasons[lines]
+        self.reasons[lines] = np.where(before == OK, reasons, before)
+
+    def finish(self) -> Readings:
+        """The readings, with labels in the order of their first reading."""
+        good = self.reasons == OK
+        bad = self.reasons < IGNORED
+        if good.all():
+            parts = (self._codes, self._at_ms, self._fold_s, self._values, self.ends)
+        else:
+            parts = (self._codes[good], self._at_ms[good], self._fold_s[good], self._values[good], self.ends[good])
+        labels, codes = compact(list(self._index), parts[0])
+        return Readings(labels, codes, *parts[1:], self.reasons[bad], self.ends[bad])
+
+
+def compact(labels: Sequence[str], codes: npt.NDArray[np.int32]) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """Labels in the order of their first use, without unused ones, and the codes that go with them."""
+    rows = len(codes)
+    first = np.full(len(labels), rows, np.int64)
+    first[codes[::-1]] = np.arange(rows - 1, -1, -1)
+    order = np.argsort(first, kind="stable")[: int(np.count_nonzero(first < rows))]
+    if len(order) == len(labels) and np.array_equal(order, np.arange(len(labels))):
+        return list(labels), codes
+    renamed = np.zeros(len(labels), np.int32)
+    renamed[order] = np.arange(len(order), dtype=np.int32)
+    return [labels[i] for i in order], renamed[codes]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A chunk cut into lines.
+
+    Attributes:
+        data: The chunk.
+        starts: Offset of each line, after a BOM that was stripped, shape (N,), int64.
+        ends: Offset just after each line's newline, shape (N,), int64.
+    """
+
+    data: bytes
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, data: bytes, strip_bom: bool) -> Lines:
+        """Cut `data`; an unterminated last line counts as a line too."""
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10).astype(np.int64) + 1
+        if data and data[-1] != 10:
+            ends = np.append(ends, np.int64(len(data)))
+        starts = np.concatenate([np.zeros(1, np.int64), ends])[:-1]
+        if strip_bom and data.startswith(BOM):
+            starts[0] = len(BOM)
+        return cls(data, starts, ends)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def raw(self, line: int) -> bytes:
+        """A line without its newline and one CR before it."""
+        text = self.data[self.starts[line] : self.ends[line]]
+        text = text[:-1] if text.endswith(b"\n") else text
+        return text[:-1] if text.endswith(b"\r") else text
+
+    def suspect(self, table: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Lines to look at closely, shape (N,), bool: not text, unterminated, a lone CR, or a byte marked in `table`.
+
+        Args:
+            table: True for each byte that is suspect, shape (256,), bool; CR and newline are judged here.
+        """
+        raw = np.frombuffer(self.data, np.uint8)
+        odd = np.zeros(len(self), bool)
+        marked = np.flatnonzero(table[raw])
+        returns = np.flatnonzero(raw == 13)
+        if len(returns):
+            after = np.minimum(returns + 1, len(raw) - 1)
+            marked = np.concatenate([marked, returns[raw[after] != 10]])
+        odd[np.searchsorted(self.ends, marked, side="right")] = True
+        if self.data[-1] != 10:
+            odd[-1] = True
+        if not self.data.isascii() and not _is_text(self.data):
+            wide = np.unique(np.searchsorted(self.ends, np.flatnonzero(raw >= 128), side="right"))
+            odd[[line for line in wide.tolist() if not _is_text(self.raw(line))]] = True
+        return odd
+
+    def texts(self, wanted: npt.NDArray[np.bool_]) -> str:
+        """The wanted lines as one text, newline after each, without CR; they must be text."""
+        if wanted.all():
+            kept = self.data[int(self.starts[0]) :]
+        else:
+            keep = np.repeat(wanted, np.diff(self.ends, prepend=0))
+            keep[: self.starts[0]] = False
+            kept = np.frombuffer(self.data, np.uint8)[keep].tobytes()
+        text = kept.decode()
+        return text.replace("\r\n", "\n") if "\r" in text else text
+
+
+def to_text(raw: bytes) -> str | int:
+    """A line as text, or the reason it is none."""
+    if b"\0" in raw:
+        return REASON["binary"]
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return REASON["encoding"]
+
+
+def _is_text(raw: bytes) -> bool:
+    return isinstance(to_text(raw.replace(b"\0", b"")), str)
+
+
+def suspect_bytes(*, without: str = "") -> npt.NDArray[np.bool_]:
+    """Table for `Lines.suspect`: control bytes, quotes and backslashes, but not the characters in `without`."""
+    table = np.zeros(256, bool)
+    table[:32] = True
+    table[[34, 92, 127]] = True
+    table[[10, 13, *without.encode()]] = False
+    return table
+
+
+def empty(width: int) -> Readings:
+    """No readings of `width` variables."""
+    return Rows(np.zeros(0, np.int64), width).finish()

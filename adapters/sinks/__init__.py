@@ -1,0 +1,1 @@
+"""Sinks: where events go besides the store's table."""

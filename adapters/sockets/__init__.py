@@ -1,0 +1,1 @@
+"""Peers as sources: TCP, Unix sockets, datagrams."""

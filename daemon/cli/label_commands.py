@@ -1,0 +1,214 @@
+"""`tidegauge label`: an operator says what was a fault and what was normal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import orjson
+import typer
+from rich.table import Table
+
+from daemon.cli.app import Config, Json, app, errors, fail, find_config
+from daemon.cli.dispatch import act
+from daemon.cli.model_commands import serve, served_line
+from daemon.cli.selection import choose_stream, epoch
+from daemon.config.file import load
+from daemon.config.settings import Settings
+from daemon.presentation.console import table_console
+from daemon.presentation.words import instant
+
+if TYPE_CHECKING:
+    from daemon.engine.messages.events import Event
+    from daemon.runtime.durable import DurableEngine
+    from daemon.runtime.label_evidence import Wanted
+    from daemon.store import ModelRecord
+
+label_app = typer.Typer(
+    no_args_is_help=True, help="Say what was a fault and what was normal: it moves training and thresholds."
+)
+app.add_typer(label_app, name="label")
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Events, by id or its beginning; `events list` shows them.")]
+Stream = Annotated[str | None, typer.Option(help="Stream of the series; needed when there are several.")]
+Series = Annotated[str | None, typer.Option(help="Series of a period; in place of events.")]
+Since = Annotated[str | None, typer.Option("--from", help="Beginning of the period, such as 2026-03-01T12:30+01:00.")]
+Until = Annotated[str | None, typer.Option("--to", help="Its end, itself not meant; default: the newest reading.")]
+Note = Annotated[str, typer.Option(help="Why, for people.")]
+
+
+@label_app.command("fault")
+def label_fault(
+    events: Ids = None,
+    series: Series = None,
+    since: Since = None,
+    until: Until = None,
+    stream: Stream = None,
+    note: Note = "",
+    roll_back: Annotated[
+        bool, typer.Option("--roll-back", help="Have the model serve that was trained last before the period.")
+    ] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """It was a fault: leave it out of training; one that raised no alarm doubles the alarms of its series."""
+    with errors():
+        settings = load(find_config(config))
+        given = _given(settings, events, series, since, until, stream)
+        _label_all(settings, "fault", note, given, roll_back, as_json)
+
+
+@label_app.command("normal")
+def label_normal(
+    events: Ids = None,
+    series: Series = None,
+    since: Since = None,
+    until: Until = None,
+    stream: Stream = None,
+    note: Note = "",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """It was normal: train on it, adopt it if it lasts; a false alarm by the model halves those of its series."""
+    with errors():
+        settings = load(find_config(config))
+        given = _given(settings, events, series, since, until, stream)
+        _label_all(settings, "normal", note, given, False, as_json)
+
+
+@label_app.command("list")
+def label_list(
+    config: Config = None,
+    state: Annotated[Path | None, typer.Option(help="State directory; default: the configuration's.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Only this stream.")] = None,
+    series: Annotated[str | None, typer.Option(help="Only this series.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List labels in the order they were given; of those that begin at the same slot the last one holds."""
+    from daemon.store import open_reader
+
+    with errors():
+        directory = state or load(find_config(config)).state_dir
+        with open_reader(directory) as reader:
+            found = reader.labels(stream, series)
+        if as_json:
+            typer.echo(orjson.dumps([asdict(item) for item in found]).decode())
+            return
+        if not found:
+            typer.echo("no labels", err=True)
+            return
+        table = Table("stream", "series", "label", "from", "last slot", "given", "note")
+        for item in found:
+            times = (instant(at) for at in (item.since, item.until, item.received_at_ms // 1000))
+            table.add_row(item.stream, item.series, item.kind, *times, item.note)
+        table_console().print(table)
+
+
+def _given(
+    settings: Settings,
+    ids: list[str] | None,
+    series: str | None,
+    since: str | None,
+    until: str | None,
+    stream: str | None,
+) -> list[dict[str, Any]]:
+    """What is labelled: stream, series and period of each."""
+    if ids:
+        if series or since or until:
+            fail("name events, or a period by --series and --from, not both", 2)
+        return [_period_of(event) for event in _events(settings, ids, stream)]
+    start, end = epoch(since), epoch(until)
+    if series is None or start is None:
+        fail("what? name events by their ids, or a period by --series, --from and --to", 2)
+    if end is not None and end <= start:
+        fail(f"--to {until} is not after --from {since}", 2)
+    name = choose_stream(settings, stream)
+    return [{"stream": name, "series": series, "since": start, "until": None if end is None else end - 1}]
+
+
+def _events(settings: Settings, ids: list[str], stream: str | None) -> list[Event]:
+    """The events of these ids, whose beginnings must say which."""
+    from daemon.store import open_reader
+
+    with open_reader(settings.state_dir) as reader:
+        known = [event for _, event in reader.events(stream=stream)]
+    found = []
+    for each in ids:
+        meant = [event for event in known if event.id.startswith(each.lower())]
+        if len(meant) != 1:
+            many = f"{len(meant)} events begin with {each!r}; write more of it"
+            fail(many if meant else f"there is no event {each!r}; tidegauge events list shows them")
+        found.append(meant[0])
+    return found
+
+
+def _period_of(event: Event) -> dict[str, Any]:
+    if event.series is None:
+        fail(f"event {event.id} is of many series of {event.stream}; label a period of each that was wrong")
+    until = event.ended_at if event.state == "closed" else None
+    return {"stream": event.stream, "series": event.series, "since": event.started_at, "until": until}
+
+
+def _label_all(
+    settings: Settings,
+    kind: Literal["fault", "normal"],
+    note: str,
+    given: list[dict[str, Any]],
+    roll_back: bool,
+    as_json: bool,
+) -> None:
+    """Have the engine learn from each label, then have older models serve where that is wanted."""
+    labelled = [_label(settings, kind, note, as_json, each) for each in given]
+    since: dict[str, int] = {}
+    for each in labelled:
+        since[each["stream"]] = min(each["since"], since.get(each["stream"], each["since"]))
+    serving = [_roll_back(settings, stream, at, as_json) for stream, at in sorted(since.items())] if roll_back else []
+    if as_json:
+        typer.echo(orjson.dumps(labelled + serving).decode())
+
+
+def _label(
+    settings: Settings, kind: Literal["fault", "normal"], note: str, quiet: bool, period: dict[str, Any]
+) -> dict[str, Any]:
+    """Have the engine learn from one label, and say so."""
+    from daemon.runtime.label_evidence import Wanted
+
+    wanted = Wanted(kind=kind, note=note, **period)
+    found = act(settings.state_dir, "/label", asdict(wanted), lambda durable: _label_here(durable, wanted), quiet)
+    if not quiet:
+        before, now = found["threshold_before"], found["threshold"]
+        alarms = f"alarms from rarity {now:.2f} on" + ("" if now == before else f", {before:.2f} before")
+        times = f"{instant(found['since'])} to {instant(found['until'])}"
+        typer.echo(f"{found['stream']}/{found['series']}, {times}: {found['kind']}; {alarms}")
+    return found
+
+
+def _label_here(durable: DurableEngine, wanted: Wanted) -> dict[str, Any]:
+    from daemon.runtime.clock import wall_ms
+    from daemon.runtime.label_evidence import label
+
+    return label(durable, wanted, wall_ms())
+
+
+def _roll_back(settings: Settings, stream: str, since: int, quiet: bool) -> dict[str, Any]:
+    """Have the model serve that knew nothing of the faults from `since` on: the last promoted one trained before."""
+    from daemon.store import open_reader
+
+    with open_reader(settings.state_dir) as reader:
+        records = reader.models(stream)
+    kept = [r for r in records if r.file is not None and r.status in ("promoted", "rolled_back")]
+    before = [r.version for r in kept if _trained_to(r) < since]
+    if not before:
+        fail(f"labelled; but {stream} has no model left that was trained before {instant(since)}; see model.keep")
+    found = serve(settings.state_dir, stream, before[-1], quiet)
+    if not quiet:
+        typer.echo(served_line(found))
+    return found
+
+
+def _trained_to(record: ModelRecord) -> float:
+    """Newest instant that a model was trained on; infinite where its manifest does not say."""
+    newest = record.manifest.get("trained_to")
+    return math.inf if newest is None else float(newest)

@@ -1,0 +1,21 @@
+"""The console script `tidegauge`: every group of commands gathered, and the application started."""
+
+from __future__ import annotations
+
+from daemon.cli import (  # noqa: F401 - each adds its commands to the application
+    bench_commands,
+    describe_command,
+    inspection,
+    label_commands,
+    model_commands,
+    replay_command,
+    run_commands,
+    state_commands,
+    train_commands,
+)
+from daemon.cli.app import app
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

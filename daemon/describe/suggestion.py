@@ -1,0 +1,99 @@
+"""A configuration to begin with, from what a file is like. `tidegauge check` accepts it as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from daemon.config.alert_settings import AlertSettings
+from daemon.config.model_settings import ModelSettings
+from daemon.config.settings import FormatSettings, StreamSettings
+from daemon.config.units import format_duration
+from daemon.describe.description import Description
+from daemon.intake.construction import PARQUET_SUFFIXES
+
+_DEFAULTS = StreamSettings(model=ModelSettings(), alerts=AlertSettings())
+_WEEKS = 14 * 86400
+REGULAR = 0.5  # share of the steps that one interval has, below which the readings keep none
+
+
+def interval_words(d: Description) -> str:
+    """The interval, and how much of one it is."""
+    share = f"{format_duration(d.interval_s)}, {100 * d.regular:.1f} % of the steps between readings"
+    return share if d.regular >= REGULAR else f"{share}: they come at irregular times"
+
+
+def suggested(d: Description, fmt: FormatSettings, timezone: str) -> str:
+    """A configuration file for a described file.
+
+    Args:
+        d: The description.
+        fmt: How the file was read.
+        timezone: Zone of its stamps without one.
+
+    Returns:
+        YAML, each choice with its reason in a comment above all.
+    """
+    parquet = Path(d.file).suffix in PARQUET_SUFFIXES
+    source = {"type": "stdin"} if parquet else {"type": "file", "path": str(Path(d.file).absolute())}
+    stream: dict[str, Any] = {"sources": [source]}
+    defaults = FormatSettings()
+    if own := {k: v for k, v in fmt.model_dump().items() if v != getattr(defaults, k)}:
+        stream["format"] = own
+    if timezone != _DEFAULTS.timezone:
+        stream["timezone"] = timezone
+    reasons = [f"interval: {interval_words(d)}"]
+    if d.regular < REGULAR:
+        reasons.append("set interval to how often a series should report, and aggregate: mean")
+    if parquet:
+        reasons.append("sources: a daemon reads lines of text, which this file is not; say where they come from")
+    stream["interval"] = format_duration(d.interval_s)
+    _kind(d, stream, reasons)
+    _warm_up(d, stream, reasons)
+    _gaps(d, stream, reasons)
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", Path(d.file).stem)[:64]
+    config = {"version": 1, "state_dir": "state", "streams": {name: stream}}
+    comments = ["suggested by tidegauge describe; next: tidegauge check --config FILE", *reasons]
+    return "".join(f"# {line}\n" for line in comments) + yaml.safe_dump(config, sort_keys=False, width=1000)
+
+
+def _kind(d: Description, stream: dict[str, Any], reasons: list[str]) -> None:
+    if d.rising:
+        stream["kind"] = "counter"
+        reasons.append("kind: the values only ever rise, like a counter's; remove it if they are no counter")
+    if d.repeated > 0.01 * d.rows:
+        stream["aggregate"] = "mean"
+        reasons.append(
+            f"aggregate: {d.repeated:,} readings are of a slot that already had one; sum or last may fit too"
+        )
+
+
+def _warm_up(d: Description, stream: dict[str, Any], reasons: list[str]) -> None:
+    """Two of the longest season, two weeks where the history is long enough, and always room for two windows."""
+    least = 2 * _DEFAULTS.model.window * d.interval_s
+    span = d.last_at - d.first_at
+    wanted = min(max([2 * each.period_s for each in d.seasons], default=0), span // 3)
+    warm_up = max(wanted, min(_WEEKS, span // 3), least)
+    step = max(d.interval_s, 3600) if 3600 % d.interval_s == 0 else d.interval_s
+    warm_up = -(-warm_up // step) * step
+    stream["warm_up"] = format_duration(warm_up)
+    found = ", ".join(format_duration(each.period_s) for each in d.seasons)
+    why = f"seasons found: {found}" if found else "no season was found"
+    reasons.append(f"warm_up: {why}; the file spans {span / 86400:.1f} days, two windows take {least / 86400:.1f}")
+
+
+def _gaps(d: Description, stream: dict[str, Any], reasons: list[str]) -> None:
+    """Silence that this file's series keep every month is no event."""
+    if d.long_gaps >= 3 and d.long_gaps_per_month > 1:
+        stream["gap_after"] = min(max(d.gap_slots_q99 + 1, _DEFAULTS.gap_after), 10_000)
+        reasons.append(
+            f"gap_after: {d.long_gaps_per_month:.1f} gaps of three slots and more a month; "
+            f"99 % have at most {d.gap_slots_q99}"
+        )
+    silent = stream.get("gap_after", _DEFAULTS.gap_after) * d.interval_s
+    if silent >= _DEFAULTS.retire_after:
+        stream["retire_after"] = format_duration(2 * silent)
+        reasons.append("retire_after: longer than gap_after * interval, as it must be")

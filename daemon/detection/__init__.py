@@ -1,1 +1,0 @@
-"""From a network's errors to a decision: statistics, calibration, rules."""

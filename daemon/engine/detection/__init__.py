@@ -1,0 +1,1 @@
+"""Is a reading anomalous, and why: rules, decision, hysteresis, thresholds. Learns nothing; knows no network."""

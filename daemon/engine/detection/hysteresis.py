@@ -1,0 +1,100 @@
+"""What a reading does to its series' episode: opened and closed with hysteresis, notified of, held back (compiled)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daemon.engine.kernel.compiled import compiled
+from daemon.engine.kernel.slots import NEVER
+
+NOTHING, OPENED, CHANGED, CLOSED, PEAK = 0, 1, 2, 3, 4
+ALARMED, KNOWN = 1, 2  # of an open episode: something in it is rare, or it goes on by a remembered fault alone
+
+CLOSE_AFTER = 3  # slots in a row below the closing bound
+CLOSE_BELOW = 0.5  # of the threshold
+CLEARLY_WORSE = 1.0  # rarity above the last one said
+
+
+@compiled
+def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
+    """One notification an episode, held back by the refractory time unless clearly worse than the last one was."""
+    if s.notified != NEVER and slot - s.notified < refractory and rarity <= s.notified_peak + CLEARLY_WORSE:
+        return False
+    s.notified = slot
+    s.notified_peak = rarity
+    return True
+
+
+@compiled
+def follow_episode(
+    s: Any, slot: int, reasons: int, known: bool, rarity: float, threshold: float, refractory: int
+) -> tuple[int, bool]:
+    """Open, change or close the series' episode; `(code, notify)`. `known`: a remembered fault is the only reason."""
+    calm = rarity < CLOSE_BELOW * threshold
+    if known:
+        return _follow_known(s, slot, reasons, rarity, calm), False
+    if reasons == 0:
+        return _follow_calm(s, calm), False
+    return _follow_alarm(s, slot, reasons, rarity, refractory)
+
+
+@compiled
+def _follow_calm(s: Any, calm: bool) -> int:
+    """Close the series' episode after calm slots enough; the code."""
+    if s.episode == 0:
+        return NOTHING
+    s.quiet = s.quiet + 1 if calm else 0
+    if s.quiet < CLOSE_AFTER:
+        return NOTHING
+    s.episode, s.reasons = 0, 0
+    return CLOSED
+
+
+@compiled
+def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, refractory: int) -> tuple[int, bool]:
+    """Open or change the series' episode where a reading is anomalous for what it is; `(code, notify)`."""
+    s.quiet = 0
+    s.ended = slot
+    if s.episode != ALARMED:
+        code = OPENED if s.episode == 0 else CHANGED
+        s.peak = rarity if s.episode == 0 else max(s.peak, rarity)
+        s.episode, s.alarmed, s.reasons, s.said = ALARMED, slot, s.reasons | reasons, rarity
+        return code, _may_notify(s, slot, rarity, refractory)
+    peak = rarity > s.peak
+    if s.notified >= s.alarmed:
+        s.notified_peak = max(s.notified_peak, rarity)
+    s.peak = max(s.peak, rarity)
+    if reasons & ~s.reasons or rarity > s.said + CLEARLY_WORSE:
+        s.reasons |= reasons
+        s.said = max(s.said, rarity)
+        return CHANGED, s.notified < s.alarmed and _may_notify(s, slot, rarity, refractory)
+    return (PEAK if peak else NOTHING), False
+
+
+@compiled
+def _follow_known(s: Any, slot: int, reasons: int, rarity: float, calm: bool) -> int:
+    """Open or go on with an episode of a fault that is remembered, which was said when it was new; the code.
+
+    It may last for days. What is rare in itself meanwhile, after as long a calm as closes an episode, is a new alarm.
+    """
+    s.ended = slot
+    if s.episode == 0:
+        s.episode, s.reasons, s.peak, s.quiet = KNOWN, reasons, rarity, 0
+        return OPENED
+    s.quiet = s.quiet + 1 if s.episode == ALARMED and calm else 0
+    if s.quiet == CLOSE_AFTER:
+        s.episode, s.quiet = KNOWN, 0
+    if rarity <= s.peak:
+        return NOTHING
+    s.peak = rarity
+    return PEAK
+
+
+@compiled
+def end_adopted(s: Any, code: int) -> int:
+    """What happens to the episode of a series whose new regime is adopted: it ends."""
+    s.anomalies[5] += 1
+    if s.episode == 0 or code == OPENED:
+        return code
+    s.episode, s.reasons, s.quiet = 0, 0, 0
+    return CLOSED

@@ -1,0 +1,1 @@
+"""The recursions of one series and what they stand on: slots, statistics, tails, calibration, regime (compiled)."""

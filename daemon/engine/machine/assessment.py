@@ -1,0 +1,114 @@
+"""Readings that have their places: scored by the networks in service, decided on, and said where they are anomalous."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.config.settings import StreamSettings
+from daemon.engine.detection.decision import Decisions, Scored, Standing, decide
+from daemon.engine.detection.policies import policies
+from daemon.engine.kernel import calibration
+from daemon.engine.kernel.parameters import Parameters
+from daemon.engine.kernel.regime import Adoption
+from daemon.engine.kernel.slots import NEVER, SlotClock
+from daemon.engine.learning.learner import Learner
+from daemon.engine.learning.uptake import Uptake, take_up
+from daemon.engine.machine.episodes import Decided, Episodes
+from daemon.engine.messages.events import Event
+from daemon.engine.table.placement import Entries
+from daemon.engine.table.series import SeriesTable
+
+Observer = Callable[[Entries, int, Scored, Decisions], None]
+"""Takes a chunk's entries, how many, their scores and decisions: every reading, where events are for anomalies only.
+The arrays are used again: what is kept must be copied."""
+
+
+class Scoring:
+    """Scores one stream's readings and decides on them.
+
+    Args:
+        settings: The stream's section of the configuration.
+        table: Its series; changed.
+        slots: From slots to hours.
+        parameters: Parameters of the statistics.
+        learner: Has the model in service, and learns from what is scored.
+        episodes: The open episodes; changed.
+
+    Attributes:
+        rates: What the stream knows of its rates; part of the state.
+        policies: Alert settings as `decide` takes them.
+        observer: Called with every chunk, where one is set.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        table: SeriesTable,
+        slots: SlotClock,
+        parameters: Parameters,
+        learner: Learner,
+        episodes: Episodes,
+    ) -> None:
+        self.table, self.slots, self.parameters = table, slots, parameters
+        self.learner, self.episodes = learner, episodes
+        self.rates = calibration.rates(settings.interval, settings.model.statistics.calibration)
+        self.observer: Observer | None = None
+        self.configure(settings)
+
+    def configure(self, settings: StreamSettings) -> None:
+        """Take over new settings."""
+        self.policies = policies(settings)
+        self.adoption = Adoption(settings.adopt_slots, max(settings.model.window, 86400 // settings.interval))
+
+    def take(self, e: Entries, count: int, windows: int) -> tuple[list[tuple[int, Event]], int]:
+        """Score the first `count` entries, of which `windows` have a window, and decide on them in order.
+
+        Returns:
+            The event revisions they caused, each with its arrival index, and how many could not be scored.
+        """
+        scores, hours = self._score(e, count, windows)
+        columns, errors = self._columns(scores), None if scores is None else scores.slot_error
+        out = Decisions.room(count, self.table.width)
+        unscored = decide(
+            self.table.arrays,
+            self.parameters,
+            self.rates,
+            self.policies,
+            e,
+            count,
+            columns,
+            hours,
+            Standing(self.adoption, self.learner.serving.scale),
+            out,
+        )
+        take_up(self.table.arrays, e, count, out, self._uptake())
+        if (out.regime[:count] != NEVER).any():
+            self.learner.ask("regime")
+        if self.observer is not None:
+            self.observer(e, count, columns, out)
+
+        def networks(k: int, slot: int) -> list[tuple[str, float]]:
+            return self.learner.serving.networks(e.x[k : k + 1], e.observed[k : k + 1], slot)
+
+        return self.episodes.take(Decided(e, count, out, columns, errors, self.policies, networks)), unscored
+
+    def _score(self, e: Entries, count: int, windows: int) -> tuple[Any, npt.NDArray[np.int64]]:
+        """Scores of the chunk's windows (None when there are none), and the local hour of each."""
+        if not windows:
+            return None, np.zeros(0, np.int64)
+        slots = e.slot[:count][e.window[:count] >= 0]
+        return self.learner.serving.score(e.x[:windows], e.observed[:windows], slots), self.slots.hours(slots)
+
+    def _columns(self, scores: Any) -> Scored:
+        if scores is None:
+            none = np.zeros((0, self.table.width), np.float32)
+            return Scored(none, np.zeros(0, np.float32), none)
+        return Scored(scores.newest, scores.rms, scores.expected)
+
+    def _uptake(self) -> Uptake:
+        learner = self.learner
+        return Uptake(self.adoption.day, learner.sample_rate, learner.reservoir, learner.drift.errors)

@@ -1,0 +1,203 @@
+"""Open episodes and the event revisions they cause. Python objects exist for anomalies only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.engine.detection.decision import RULE_SCORE, Decisions, Scored
+from daemon.engine.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED, PEAK
+from daemon.engine.detection.threshold import threshold_of
+from daemon.engine.kernel.slots import NEVER, SlotClock
+from daemon.engine.kernel.variables import POWER
+from daemon.engine.messages.events import REASONS, Event, event_id
+from daemon.engine.table.placement import Entries
+from daemon.engine.table.series import SeriesTable
+
+Networks = Callable[[int, int], list[tuple[str, float]]]
+"""Takes a window's index and its newest slot; names an ensemble's networks with their shares of its error."""
+
+CONTRIBUTIONS = 5  # slots, and variables, named in an event
+
+
+class Decided(NamedTuple):
+    """A chunk of readings that were decided on."""
+
+    entries: Entries
+    filled: int  # entries that hold a reading
+    decisions: Decisions
+    scored: Scored
+    slot_errors: npt.NDArray[np.float32] | None  # (K, W) of each window's slots; None where there are no windows
+    policies: npt.NDArray[Any]
+    networks: Networks
+
+
+def named(bits: int) -> tuple[str, ...]:
+    """Reasons of a bit set, in the order of `REASONS`."""
+    return tuple(reason for i, reason in enumerate(REASONS) if bits >> i & 1)
+
+
+def _numbers(row: npt.NDArray[Any]) -> tuple[float, ...]:
+    return tuple(float(v) for v in row)
+
+
+class Episodes:
+    """The open episodes of one stream.
+
+    Attributes:
+        open: The event of each, by row.
+        opened: Episodes ever opened.
+        names: Names of the variables.
+    """
+
+    def __init__(self, stream: str, table: SeriesTable, slots: SlotClock) -> None:
+        self.stream, self.table, self.slots = stream, table, slots
+        self.names: tuple[str, ...] = ()
+        self.open: dict[int, Event] = {}
+        self.opened = 0
+
+    def take(self, decided: Decided) -> list[tuple[int, Event]]:
+        """Revisions that a chunk causes, each with the arrival index of its reading."""
+        out: list[tuple[int, Event]] = []
+        e, decisions, n = decided.entries, decided.decisions, decided.filled
+        news = (decisions.code[:n] != NOTHING) | (decisions.regime[:n] != NEVER)
+        for i in np.flatnonzero(news).tolist():
+            code, row, arrival = int(decisions.code[i]), int(e.row[i]), int(e.arrival[i])
+            adopted = decisions.regime[i] != NEVER
+            if code != CLOSED or adopted:
+                seen = self._seen(decided, i)
+            if code == CLOSED:
+                out.append((arrival, self._close(row, int(e.slot[i]), int(decisions.ended[i]))))
+            elif code != NOTHING:
+                event = self._follow(row, int(e.slot[i]), code, seen)
+                if code != PEAK:
+                    out.append((arrival, event))
+            if adopted:
+                out.append((arrival, self._adopted(row, int(decisions.regime[i]), seen)))
+        return out
+
+    def _follow(self, row: int, slot: int, code: int, seen: dict[str, Any]) -> Event:
+        """An episode that opens or goes on."""
+        if code == OPENED:
+            self.opened += 1
+            event = self._opened(row, slot, seen)
+        else:
+            event = self._changed(self.open[row], seen, code == CHANGED)
+        self.open[row] = event
+        return event
+
+    def _adopted(self, row: int, since: int, seen: dict[str, Any]) -> Event:
+        """The event of a new regime that is adopted as normal: one revision, of the reason `drift`."""
+        label, started_at = self.table.labels[row], self.slots.at(since)
+        return Event(
+            id=event_id(self.stream, label, "regime", started_at),
+            revision=0,
+            stream=self.stream,
+            series=label,
+            state="closed",
+            started_at=started_at,
+            **(seen | {"reasons": ("drift",), "notify": True, "score": 0.0, "contributions": ()}),
+        )
+
+    def end(self, row: int, slot: int) -> list[Event]:
+        """The closing of a series' open episode, if it has one, because the series is forgotten or it was normal."""
+        if row not in self.open:
+            return []
+        return [self._close(row, slot, int(self.table.arrays.rows["ended"][row]))]
+
+    def _seen(self, decided: Decided, i: int) -> dict[str, Any]:
+        """What the slot of entry `i` says, in the fields of an event."""
+        e, decisions = decided.entries, decided.decisions
+        row, k = int(e.row[i]), int(e.window[i])
+        least = threshold_of(self.table.arrays.rows[row], decided.policies)
+        at = self.slots.at(int(e.slot[i]))
+        seen = {
+            "at": at,
+            "ended_at": at,
+            "reasons": named(int(decisions.reasons[i])),
+            "notify": bool(decisions.notify[i]),
+            "rarity": float(decisions.rarity[i]),
+            "threshold": least,
+            "score": max(float(decisions.rarity[i]) / least, RULE_SCORE),
+            "value": _numbers(e.value[i]),
+        }
+        if k < 0 or decided.slot_errors is None:
+            return seen | {"reconstruction_error": 0.0, "expected": None, "lower": None, "upper": None}
+        return seen | self._of_networks(decided, i, k)
+
+    def _of_networks(self, decided: Decided, i: int, k: int) -> dict[str, Any]:
+        """What the networks say of entry `i`, whose window is the `k`-th."""
+        a, scored, slot_errors = self.table.arrays, decided.scored, decided.slot_errors
+        assert slot_errors is not None
+        row, slot = int(decided.entries.row[i]), int(decided.entries.slot[i])
+        middle, origin, scale = scored.expected[k], a.origin[row], a.scale[row]
+        expected, around = origin + scale * middle, scale * decided.decisions.around[i]
+        return {
+            "reconstruction_error": float(scored.rms[k]),
+            "expected": _numbers(expected),
+            "lower": _numbers(expected - around),
+            "upper": _numbers(expected + around),
+            "contributions": self._contributions(slot, slot_errors[k]),
+            "variables": self._variables(decided.decisions.surprise[i]),
+            "networks": tuple({"network": name, "share": share} for name, share in decided.networks(k, slot)),
+        }
+
+    def _contributions(self, slot: int, errors: npt.NDArray[np.float32]) -> tuple[dict[str, Any], ...]:
+        """The slots of the window that contributed most to its error, greatest first."""
+        total = float(errors.sum())
+        if total <= 0.0:
+            return ()
+        order = np.argsort(-errors, kind="stable")[:CONTRIBUTIONS].tolist()
+        first = slot - len(errors) + 1
+        return tuple(
+            {"at": self.slots.at(first + j), "share": float(errors[j]) / total} for j in order if errors[j] > 0
+        )
+
+    def _variables(self, surprise: npt.NDArray[np.float64]) -> tuple[dict[str, Any], ...]:
+        """The variables that contributed most to the slot's error, greatest first; none where there is only one."""
+        if len(surprise) == 1:
+            return ()
+        weight = (surprise / max(float(surprise.max()), 1e-300)) ** POWER  # as `variables.combine` adds them up
+        total = float(weight.sum())
+        order = np.argsort(-weight, kind="stable")[:CONTRIBUTIONS].tolist()
+        return tuple({"variable": self.names[f], "share": float(weight[f]) / total} for f in order if weight[f] > 0)
+
+    def _opened(self, row: int, slot: int, seen: dict[str, Any]) -> Event:
+        label = self.table.labels[row]
+        started_at = self.slots.at(slot)
+        return Event(
+            id=event_id(self.stream, label, "episode", started_at),
+            revision=0,
+            stream=self.stream,
+            series=label,
+            state="open",
+            started_at=started_at,
+            **seen,
+        )
+
+    def _changed(self, event: Event, seen: dict[str, Any], said: bool) -> Event:
+        """The episode after one more anomalous slot; numbers are those of the slot of greatest rarity."""
+        bits = [r for r in REASONS if r in event.reasons or r in seen["reasons"]]
+        if seen["rarity"] < event.rarity:
+            seen = {name: seen[name] for name in ("at", "ended_at", "notify")}
+        seen["reasons"] = tuple(bits)
+        return replace(event, **seen, revision=event.revision + (1 if said else 0))
+
+    def _close(self, row: int, slot: int, ended: int) -> Event:
+        event = self.open.pop(row)
+        times: dict[str, Any] = {"at": self.slots.at(slot), "ended_at": self.slots.at(ended)}
+        return replace(event, revision=event.revision + 1, state="closed", notify=False, **times)
+
+    def state(self) -> dict[str, Any]:
+        """JSON that `restore` continues from."""
+        open_episodes = {str(row): event.to_json() for row, event in sorted(self.open.items())}
+        return {"open": open_episodes, "opened": self.opened}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.open = {int(row): Event.from_json(event) for row, event in state["open"].items()}
+        self.opened = state["opened"]

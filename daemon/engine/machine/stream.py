@@ -1,0 +1,295 @@
+"""One stream's state machine: readings in order of arrival, cut at every slot where something is due."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.config.settings import StreamSettings
+from daemon.engine.detection.policies import policy_of
+from daemon.engine.detection.threshold import threshold_of
+from daemon.engine.kernel import calibration
+from daemon.engine.kernel.parameters import Parts, parameters
+from daemon.engine.kernel.slots import NEVER, SlotClock
+from daemon.engine.learning import admission, reservoir
+from daemon.engine.learning.learner import Learner
+from daemon.engine.learning.operator_labels import Labels
+from daemon.engine.learning.subject import Subject
+from daemon.engine.machine.arrivals import Arrivals, Arrived
+from daemon.engine.machine.assessment import Scoring
+from daemon.engine.machine.counters import Counters
+from daemon.engine.machine.episodes import Episodes
+from daemon.engine.machine.schedule import Schedule
+from daemon.engine.machine.silence import Silence
+from daemon.engine.messages.events import Event
+from daemon.engine.messages.inputs import Batch, Labelled
+from daemon.engine.messages.training_port import Trainer
+from daemon.engine.table import placement
+from daemon.engine.table.aggregation import MODES, Combined, combine, finish
+from daemon.engine.table.series import NO_SERIES, UNKNOWN, SeriesTable
+
+
+class Stream:
+    """The state of one stream and what changes it.
+
+    Args:
+        name: The stream's name in the configuration.
+        settings: Its section of the configuration.
+        trainer: Runs its trainings.
+    """
+
+    def __init__(self, name: str, settings: StreamSettings, trainer: Trainer) -> None:
+        self.name = name
+        model, width, p = settings.model, settings.format.width, settings.warm_up_slots
+        self.table = SeriesTable(settings.max_series, model.window, width, p, model.scaling == "range")
+        self.reservoir = reservoir.reservoir(model.window, width, settings.seed)
+        self.slots = SlotClock(settings.interval, settings.timezone, settings.stamp, settings.holidays)
+        units = model.statistics.model_dump(exclude={"calibration"})
+        fixed = parameters(p, settings.interval, Parts(**units))
+        self.counters = Counters()
+        self.silence = Silence(name, self.table, self.slots.at)
+        self.episodes = episodes = Episodes(name, self.table, self.slots)
+        subject = Subject(name, self.table, self.reservoir, self.slots)
+        self.learner = Learner(subject, settings, fixed, lambda: episodes.opened, trainer)
+        self.schedule = Schedule(self.table, self.learner)
+        self.arrivals = Arrivals(self.table, self.silence)
+        self.scoring = Scoring(settings, self.table, self.slots, fixed, self.learner, self.episodes)
+        self.labels = Labels(self.table, self.reservoir, self.slots)
+        self.configure(settings)
+
+    def configure(self, settings: StreamSettings) -> None:
+        """Take over new settings; those that need a new state must be as they were."""
+        replan = settings.model.retrain_every != self.learner.settings.model.retrain_every
+        self.settings, self.mode = settings, MODES[settings.aggregate]
+        self.slots.set_holidays(settings.holidays)
+        self.learner.configure(settings)
+        self.schedule.configure(settings)
+        self.arrivals.configure(settings)
+        self.scoring.configure(settings)
+        self.episodes.names = settings.format.names
+        for label, row in self.table.row_of.items():
+            self.table.arrays.rows["policy"][row] = policy_of(settings.alerts, label)
+        if replan and self.schedule.greatest != NEVER:
+            self.learner.plan(self.schedule.closed_by_now(), anew=True)
+
+    # -- inputs --------------------------------------------------------------------------------------------------
+
+    def step(self, batch: Batch) -> list[Event]:
+        """Apply a batch; returns the event revisions it caused, in order."""
+        for reason, count in batch.rejected.items():
+            self.counters.reject(reason, count)
+        if len(batch) and batch.values.shape[1] != self.table.width:
+            self.counters.reject("width", len(batch))
+            return []
+        return self._run(self._without_future(batch))
+
+    def _without_future(self, batch: Batch) -> Batch:
+        """The readings that are not stamped too far ahead of the wall clock, where the stream goes by it."""
+        if self.settings.clock != "wall":
+            return batch
+        ahead = batch.at_ms > batch.received_at_ms + self.settings.future * 1000
+        self.counters.reject("future", int(ahead.sum()))
+        return batch.only(~ahead) if ahead.any() else batch
+
+    def tick(self, now_ms: int) -> list[Event]:
+        """Let the wall clock notice silence; streams under `clock: event` do not."""
+        if self.settings.clock != "wall" or self.schedule.greatest == NEVER:
+            return []
+        closed = self.slots.slot_of_now(now_ms) - 1 - self.settings.lateness
+        return self._finish_slots(closed) + self.arrivals.find_silent(closed)
+
+    def end_warm_up(self) -> tuple[list[Event], int]:
+        """Operator's command: train and join at once with what there is; revisions, and how many series joined."""
+        greatest = self.schedule.greatest
+        if greatest == NEVER:
+            return [], 0
+        return self._finish_slots(greatest), self.learner.end_warm_up(greatest)
+
+    def label(self, item: Labelled) -> list[Event]:
+        """Learn from an operator's label, which `check_label` has passed; the closing of an episode called normal.
+
+        A state that is rebuilt from a part of its journal may not know the series: there the label says nothing.
+        """
+        row = self.table.row_of.get(item.series)
+        if row is None:
+            return []
+        self.counters.labels[item.kind] += 1
+        if item.true_alarms:
+            calibration.take_back(self.scoring.rates, self.slots.slot(item.since), item.true_alarms)
+        episode = self.episodes.open.get(row)
+        opened = None if episode is None else self.slots.slot(episode.started_at)
+        self.labels.learn(item, row, opened, self.scoring.adoption.day)
+        self.learner.ask("label")
+        return [] if self.table.rows["episode"][row] else self.episodes.end(row, self.schedule.greatest)
+
+    def check_label(self, series: str, since: int, until: int) -> None:
+        """Whether a period of a series can be labelled; raises as `Labels.check`."""
+        self.labels.check(series, since, until)
+
+    def threshold_of(self, series: str) -> float:
+        """Rarity from which a series that there is alarms."""
+        return threshold_of(self.table.arrays.rows[self.table.row_of[series]], self.scoring.policies)
+
+    # -- readings ------------------------------------------------------------------------------------------------
+
+    def _run(self, batch: Batch) -> list[Event]:
+        """Readings in order, cut before each one that closes a slot where something is due."""
+        events: list[Event] = []
+        labels, codes, slots = batch.labels, batch.codes, self.slots.slots(batch.at_ms)
+        shift = (batch.fold_s // self.settings.interval).astype(np.int64)
+        rows = self.table.lookup(labels)
+        start = 0
+        while start < len(slots):
+            stop = start + self.schedule.cut(rows[codes[start:]], slots[start:], shift[start:])
+            if stop == start:
+                slot = self.schedule.slot_of(int(rows[codes[start]]), int(slots[start]), int(shift[start]))
+                closing = self.schedule.closed_by(slot)
+                if self.schedule.is_due(closing):
+                    events += self._close(closing)
+                    rows = self.table.lookup(labels)
+                stop = start + 1
+            for at in range(start, stop, self.arrivals.size):
+                cut = slice(at, min(at + self.arrivals.size, stop))
+                self._admit(labels, codes[cut], rows)
+                events += self._take(Arrived(rows[codes[cut]], slots[cut], shift[cut], batch.values[cut]))
+            start = stop
+        return events
+
+    def _close(self, upto: int) -> list[Event]:
+        """Do everything that is due up to slot `upto`, slot by slot."""
+        events = self._finish_slots(upto)
+        for slot in self.schedule.close(upto):
+            admission.queue(self.table, admission.mature(self.table, slot, upto))
+            self.learner.act(slot, upto)
+            retiring = self.schedule.retiring(slot)
+            for row in retiring.tolist():
+                events += self._retire(row, slot)
+            reservoir.forget(self.reservoir, retiring)
+            self.labels.forget(retiring)
+        return events
+
+    def _retire(self, row: int, slot: int) -> list[Event]:
+        """Forget a series at `slot`."""
+        record = self.table.rows[row]
+        events = self.silence.back(row, slot) if record["silent"] else []
+        events += self.episodes.end(row, slot)
+        self.counters.retire(record["anomalies"])
+        self.learner.drift.forget(row)
+        self.table.retire(row)
+        return events
+
+    def _admit(self, labels: list[str], codes: npt.NDArray[np.int32], rows: npt.NDArray[np.int32]) -> None:
+        """Give rows to labels seen for the first time, in order of arrival."""
+        unknown = codes[rows[codes] == UNKNOWN]
+        if not len(unknown):
+            return
+        _, first = np.unique(unknown, return_index=True)
+        for at in np.sort(first):
+            code = int(unknown[at])
+            row = rows[code] = self.table.admit(labels[code])
+            if row != NO_SERIES:
+                self.table.arrays.rows["policy"][row] = policy_of(self.settings.alerts, labels[code])
+
+    def _take(self, readings: Arrived) -> list[Event]:
+        """A chunk of readings none of which closes a due slot."""
+        known = readings.row != NO_SERIES
+        if not known.all():
+            self.counters.reject("series_limit", int((~known).sum()))
+            readings = readings.part(known)
+        if not len(readings.row):
+            return []
+        self.schedule.begin(int(readings.slot[0]))
+        if self.mode:
+            return self._combine(readings)
+        events = self._place(readings._replace(value=readings.value.copy()))
+        self.schedule.greatest = max(self.schedule.greatest, int(self.arrivals.clock[placement.GREATEST_SLOT]))
+        return events
+
+    def _place(self, readings: Arrived, finished: npt.NDArray[np.bool_] | None = None) -> list[Event]:
+        """Place, score and decide on a chunk; its values may be changed, `finished` ones are counted already."""
+        placed = self.arrivals.place(readings)
+        self.counters.place(placed.verdicts if finished is None else placed.verdicts[~finished])
+        said, unscored = self.scoring.take(placed.entries, placed.filled, placed.windows)
+        self.counters.unscored += unscored
+        merged = [(arrival, 0, event) for arrival, event in placed.silences]
+        merged += [(arrival, 1, event) for arrival, event in said]
+        return [event for _, _, event in sorted(merged, key=lambda item: item[:2])]
+
+    # -- aggregation ---------------------------------------------------------------------------------------------
+
+    def _combine(self, readings: Arrived) -> list[Event]:
+        """Collect a chunk's readings into slots, and pass on those that can no longer change."""
+        table, schedule = self.table, self.schedule
+        out = Combined.room(len(readings.row) + table.used, table.width)
+        count, taken, schedule.greatest = combine(
+            table.arrays,
+            table.used,
+            self.mode,
+            self.settings.lateness,
+            schedule.greatest,
+            readings.row,
+            readings.slot,
+            readings.shift,
+            readings.value,
+            out,
+        )
+        self.counters.accepted += taken
+        return self._place_combined(out, count)
+
+    def _finish_slots(self, closed: int) -> list[Event]:
+        """Pass on aggregated slots up to `closed`."""
+        if not self.mode:
+            return []
+        out = Combined.room(self.table.used, self.table.width)
+        return self._place_combined(out, finish(self.table.arrays, self.table.used, self.mode, closed, out, 0))
+
+    def _place_combined(self, out: Combined, count: int) -> list[Event]:
+        readings = Arrived(out.row, out.slot, np.zeros(len(out.slot), np.int64), out.value)
+        events: list[Event] = []
+        for start in range(0, count, self.arrivals.size):
+            cut = slice(start, min(start + self.arrivals.size, count))
+            events += self._place(readings.part(cut), out.finished[cut])
+        return events
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """JSON and arrays that `restore` continues from."""
+        series_meta, series = self.table.state()
+        learner_meta, learner = self.learner.state()
+        meta = {
+            "series": series_meta,
+            "learner": learner_meta,
+            "silence": self.silence.state(),
+            "episodes": self.episodes.state(),
+            "labels": self.labels.state(),
+            "counters": vars(self.counters),
+            "closed": self.schedule.closed,
+            "greatest": self.schedule.greatest,
+            "next_retiring": self.schedule.next_retiring,
+        }
+        arrays = {f"series/{n}": array for n, array in series.items()}
+        arrays |= {f"learner/{n}": array for n, array in learner.items()}
+        arrays |= {f"reservoir/{n}": array for n, array in reservoir.state(self.reservoir).items()}
+        arrays |= {f"rates/{n}": array for n, array in calibration.state(self.scoring.rates).items()}
+        return meta, arrays | {"clock": self.arrivals.clock}
+
+    def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Continue from what `state` returned. Raises ValueError when it does not fit the settings."""
+
+        def part(name: str) -> dict[str, npt.NDArray[Any]]:
+            return {n.removeprefix(f"{name}/"): array for n, array in arrays.items() if n.startswith(f"{name}/")}
+
+        self.table.restore(meta["series"], part("series"))
+        reservoir.restore(self.reservoir, part("reservoir"))
+        calibration.restore(self.scoring.rates, part("rates"))
+        self.arrivals.clock[:] = arrays["clock"]
+        self.silence.restore(meta["silence"])
+        self.episodes.restore(meta["episodes"])
+        self.labels.restore(meta["labels"])
+        self.counters = Counters(**meta["counters"])
+        self.schedule.closed, self.schedule.greatest = meta["closed"], meta["greatest"]
+        self.schedule.next_retiring = meta["next_retiring"]
+        self.learner.restore(meta["learner"], part("learner"))

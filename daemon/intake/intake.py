@@ -1,0 +1,168 @@
+"""The sources of one stream as batches: poll, parse, merge a backlog by event time, remember where to resume."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.base import Format, Live, Position, Source
+from adapters.merge import EventTimeMerge
+from daemon.config.settings import Limits, StreamSettings
+from daemon.config.source_settings import SourceSettings
+from daemon.engine.messages.inputs import Batch
+from daemon.intake.construction import make_format, make_source, to_batch
+
+log = logging.getLogger(__name__)
+
+POLL_BYTES = 1 << 20  # read from one source at a time
+Positions = Mapping[str, Mapping[str, Position]]
+"""Source name -> place -> position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A batch, and what is said about its sources once it is durable.
+
+    Attributes:
+        batch: The engine's input.
+        positions: Where sources resume; kept with the batch.
+        counts: How far live sources got; told to them by `Intake.committed`.
+    """
+
+    batch: Batch
+    positions: Positions
+    counts: Positions
+
+
+class Intake:
+    """Reads the sources of one stream.
+
+    Args:
+        stream: Name of the stream.
+        sources: Not yet open; the name of each begins every place it gives, before a colon.
+        fmt: Parser of their lines.
+    """
+
+    def __init__(self, stream: str, sources: list[Source], fmt: Format) -> None:
+        self.stream, self.sources = stream, sources
+        self._format = fmt
+        self._merge = EventTimeMerge()
+        self._headers: dict[str, str | None] = {}
+        self._leaving: set[tuple[str, str]] = set()
+
+    @classmethod
+    def of(cls, stream: str, settings: StreamSettings, limits: Limits) -> Intake:
+        """The intake of a configured stream."""
+        sources = [make_source(name, each, limits) for name, each in named(stream, settings.sources)]
+        return cls(stream, sources, make_format(settings, limits))
+
+    def open(self, positions: Positions) -> None:
+        """Open every source at the positions that are durable.
+
+        Raises:
+            OSError: A source cannot be opened.
+        """
+        for source in self.sources:
+            _open(source, positions.get(source.name, {}))
+
+    def add(self, source: Source, positions: Mapping[str, Position]) -> None:
+        """Open one more source, at its positions that are durable.
+
+        Raises:
+            OSError: It cannot be opened; the others are as they were.
+        """
+        try:
+            _open(source, positions)
+        except BaseException:
+            source.close()
+            raise
+        self.sources.append(source)
+
+    def leave(self, names: Collection[str]) -> None:
+        """Close some sources; what they had read ahead is let go, to be read again from their durable positions."""
+        for source in [source for source in self.sources if source.name in names]:
+            source.close()
+            self.sources.remove(source)
+            self._merge.drop(source.name)
+            self._headers = {k: v for k, v in self._headers.items() if not k.startswith(f"{source.name}:")}
+            self._leaving = {item for item in self._leaving if item[0] != source.name}
+
+    def take(self, now_ms: int) -> Taken | None:
+        """The next batch, or None when nothing is new. Never blocks, and reads no more than one chunk of each place."""
+        backlog: set[str] = set()
+        for source in self.sources:
+            for chunk in source.poll(POLL_BYTES, self._merge.held()):
+                header = self._headers.get(chunk.place, chunk.header)
+                readings, header = self._format.parse(chunk.data, chunk.label, header)
+                self._headers[chunk.place] = header
+                self._merge.add(chunk, readings, header)
+            backlog |= source.backlog()
+        merged = self._merge.release(backlog)
+        if merged is None:
+            return None
+        positions: dict[str, dict[str, Position]] = {}
+        for place, position in merged.positions.items():
+            positions.setdefault(place.split(":", 1)[0], {})[place] = position
+        counts = {name: positions.pop(name) for name in self._live() if name in positions}
+        return Taken(to_batch(self.stream, merged, merged.rejected, now_ms), positions, counts)
+
+    def committed(self, taken: Taken) -> None:
+        """What was taken is durable."""
+        live = self._live()
+        for name, places in taken.counts.items():
+            live[name].committed(places)
+
+    def reload(self, names: Collection[str]) -> None:
+        """Have those of these sources that are live read their certificates again.
+
+        Raises:
+            OSError: Those of one cannot be read; it goes on with what it had, the others were read.
+        """
+        failed: OSError | None = None
+        for name, source in self._live().items():
+            try:
+                if name in names:
+                    source.reload()
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def forgotten(self) -> list[tuple[str, str]]:
+        """`(source, place)` of places whose positions need not be kept: nothing is held of them, nothing will come."""
+        for source in self.sources:
+            self._leaving.update((source.name, place) for place in source.forgotten())
+        gone = sorted(item for item in self._leaving if item[1] not in self._merge.held())
+        for _, place in gone:
+            self._headers.pop(place, None)
+        self._merge.forget([place for _, place in gone])
+        self._leaving.difference_update(gone)
+        return gone
+
+    def done(self) -> bool:
+        """True when there are sources, and none of them can give anything more."""
+        return bool(self.sources) and all(source.done() for source in self.sources) and not self._merge.held()
+
+    def status(self) -> dict[str, dict[str, float]]:
+        """Gauges of each source."""
+        return {source.name: source.status() for source in self.sources}
+
+    def close(self) -> None:
+        """Close every source."""
+        for source in self.sources:
+            source.close()
+
+    def _live(self) -> dict[str, Live]:
+        return {source.name: source for source in self.sources if isinstance(source, Live)}
+
+
+def named(stream: str, sources: Sequence[SourceSettings]) -> list[tuple[str, SourceSettings]]:
+    """A stream's sources with their names, `stream/0`, `stream/1`, ...; positions are kept under these."""
+    return [(f"{stream}/{i}", each) for i, each in enumerate(sources)]
+
+
+def _open(source: Source, positions: Mapping[str, Position]) -> None:
+    source.open(positions)
+    if isinstance(source, Live):
+        log.info("source listens", extra={"source": source.name, "address": source.address})

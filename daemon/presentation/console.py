@@ -1,0 +1,104 @@
+"""What commands show while they work: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from daemon.engine.messages.events import Event
+from daemon.presentation.words import REASON_WORDS, instant, listed
+
+PLAIN_EVERY_S = 5.0
+
+WIDE = 150
+"""Columns of a table that no terminal shows: whoever reads the text next has room for whole words."""
+
+
+class Step(Protocol):
+    """Takes what is done, what there is in all, and perhaps the last figures in words."""
+
+    def __call__(self, done: int, total: int, note: str = "", /) -> None: ...
+
+
+def table_console() -> Console:
+    """Where tables go: standard output, as wide as its terminal, or `WIDE` where it is none."""
+    return Console(width=None if sys.stdout.isatty() else WIDE)
+
+
+@contextmanager
+def progress(title: str, quiet: bool = False, plain: bool = False) -> Iterator[Step]:
+    """Gives a callable that takes how far things are.
+
+    Args:
+        title: What is being done.
+        quiet: Whether nothing is shown.
+        plain: Whether lines are printed on a terminal too, because several processes share it.
+    """
+    if quiet:
+        yield lambda done, total, note="", /: None
+    elif sys.stderr.isatty() and not plain:
+        with Progress(
+            TextColumn("{task.description}"),
+            TextColumn("{task.fields[note]}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bars:
+            task = bars.add_task(title, total=None, note="")
+            yield lambda done, total, note="", /: bars.update(task, completed=done, total=total, note=note)
+    else:
+        yield _plain(title)
+
+
+def _plain(title: str) -> Step:
+    said = began = time.monotonic()
+    first: int | None = None
+
+    def step(done: int, total: int, note: str = "", /) -> None:
+        nonlocal said, first
+        first = done if first is None else first
+        now = time.monotonic()
+        if now - said >= PLAIN_EVERY_S:
+            said = now
+            share = f"{title}: {100 * done / max(total, 1):.0f} %"
+            left = f", {_duration((now - began) / (done - first) * (total - done))} left" if done > first else ""
+            typer.echo(f"{share}, {note}{left}" if note else share, err=True)
+
+    return step
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def event_line(event: Event) -> str:
+    """One line for people about an event revision."""
+    who = f"all of {event.stream}" if event.series is None else f"{event.stream}/{event.series}"
+    if event.series is None and event.members:
+        who = f"{event.members['count']} series of {event.stream}"
+    why = ", ".join(REASON_WORDS[reason] for reason in event.reasons)
+    line = f"{instant(event.at)}  {event.state:6}  {who}  {why}"
+    if event.value is not None and event.expected is not None:
+        line += f"  value {_numbers(event.value)}, expected {_numbers(event.expected)}"
+    elif event.value is not None:
+        line += f"  value {_numbers(event.value)}"
+    if event.variables:
+        line += f"  most by {event.variables[0]['variable']}"
+    if event.rarity:
+        line += f"  score {event.score:.2f}"
+    return line if event.notify or event.state == "closed" else line + "  (held back)"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return listed([f"{value:.6g}" for value in values])

@@ -1,0 +1,85 @@
+"""What the engine made of every reading of a few series, kept while a file is replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.engine.detection.decision import Decisions, Scored
+from daemon.engine.machine.stream import Stream
+from daemon.engine.table.placement import Entries
+
+MOST_SERIES = 8
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One series, one number for each of N readings; NaN where a reading was not scored.
+
+    Attributes:
+        label: The series.
+        at: Epoch seconds of its slot.
+        value: The first variable.
+        expected, lower, upper: What the network expected of it, and the bounds of what is usual.
+        error: Reconstruction error of the newest slot, mean over variables, scaled.
+        rank, rarity: See docs/architecture.md.
+        reasons: Bits in the order of `events.REASONS`.
+    """
+
+    label: str
+    at: npt.NDArray[np.int64]
+    value: Floats
+    expected: Floats
+    lower: Floats
+    upper: Floats
+    error: Floats
+    rank: Floats
+    rarity: Floats
+    reasons: npt.NDArray[np.int64]
+
+
+class Tracer:
+    """Observes a stream; of at most `MOST_SERIES` series, the first ones, everything is kept."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._chunks: list[tuple[npt.NDArray[Any], ...]] = []
+        self._labels: dict[int, str] = {}
+        stream.scoring.observer = self._take
+
+    def _take(self, e: Entries, count: int, scored: Scored, out: Decisions) -> None:
+        index = np.flatnonzero(e.row[:count] < MOST_SERIES)
+        row, window = e.row[index].astype(np.int64), e.window[index]
+        for each in np.unique(row).tolist():
+            self._labels[each] = self._stream.table.labels[each] or ""
+        a = self._stream.table.arrays
+        origin, scale = a.origin[row, 0], a.scale[row, 0]
+        expected, error = np.full(len(index), np.nan), np.full(len(index), np.nan)
+        has = window >= 0
+        expected[has] = origin[has] + scale[has] * scored.expected[window[has], 0]
+        error[has] = scored.newest[window[has]].mean(-1)
+        around = np.where(has, scale * out.around[index, 0], np.nan)
+        rank, rarity = (np.where(has, column[index], np.nan) for column in (out.rank, out.rarity))
+        reasons = out.reasons[index].astype(np.int64)
+        self._chunks.append(
+            (row, e.slot[index].copy(), e.value[index, 0].copy(), expected, expected - around, expected + around, error,
+             rank, rarity, reasons)
+        )  # fmt: skip
+
+    def traces(self) -> list[Trace]:
+        """Each series' readings in order of time."""
+        if not self._chunks:
+            return []
+        columns = [np.concatenate(parts) for parts in zip(*self._chunks, strict=True)]
+        found = []
+        for row, label in sorted(self._labels.items()):
+            own = np.flatnonzero(columns[0] == row)
+            own = own[np.argsort(columns[1][own], kind="stable")]
+            slot, *rest = (column[own] for column in columns[1:])
+            found.append(Trace(label, slot * self._stream.slots.interval_s, *rest))
+        return found

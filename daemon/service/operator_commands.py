@@ -1,0 +1,68 @@
+"""Operators' commands to a running daemon, done in the pipeline's thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from daemon.runtime.clock import wall_ms
+from daemon.runtime.label_evidence import Wanted, label
+from daemon.service.pipeline import Pipeline
+from daemon.service.pipeline_call import in_pipeline
+from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, StoreError
+from models.bundle_errors import BundleError
+
+T = TypeVar("T")
+
+PATIENCE_S = 20.0  # a client waits so long; the pipeline may be waiting for a training
+
+_HARMLESS = (ModelUnknown, ModelChecksum, BundleError)
+"""Errors of a command that changed nothing."""
+
+
+class Commanding:
+    """Takes commands, one after the other.
+
+    Args:
+        pipeline: Does them.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def serve(self, stream: str, version: int | None) -> ModelRecord | None:
+        """Put a version into service, or the promoted one before; None while the pipeline is busy: it is done later.
+
+        Raises:
+            ValueError: It cannot serve; nothing changed.
+        """
+        return await self._do(lambda p: p.durable.serve(stream, version, wall_ms()))
+
+    async def label(self, wanted: Wanted) -> dict[str, Any] | None:
+        """Have the engine learn from a label; None while the pipeline is busy: it is done later.
+
+        Raises:
+            ValueError: It cannot be applied, or is given already; nothing changed.
+        """
+        return await self._do(lambda p: label(p.durable, wanted, wall_ms()))
+
+    async def _do(self, work: Callable[[Pipeline], T]) -> T | None:
+        """The result of a command, None while the pipeline is busy; raises ValueError where it changed nothing."""
+        task = asyncio.create_task(in_pipeline(self._pipeline, work, _is_fatal))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
+        if not done:
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())
+            return None
+        try:
+            return await task
+        except _HARMLESS as error:
+            raise ValueError(str(error)) from None
+
+
+def _is_fatal(error: Exception) -> bool:
+    """Whether the store may hold what was not applied."""
+    return isinstance(error, StoreError) and not isinstance(error, _HARMLESS)

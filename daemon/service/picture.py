@@ -1,0 +1,54 @@
+"""The picture that metrics, page and status are made of: engine, sources, store and process at one instant."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.base import REJECTIONS
+from daemon.config.settings import Settings
+from daemon.metrics.collector import Durations, Picture
+from daemon.metrics.snapshot import take
+from daemon.runtime.durable import DurableEngine
+from daemon.service.source_set import Sourcing
+
+
+def picture_of(
+    durable: DurableEngine | None,
+    sourcing: Sourcing,
+    settings: Settings,
+    durations: Durations,
+    process: Mapping[str, object],
+) -> Picture:
+    """The picture between two steps.
+
+    Args:
+        durable: The engine; None before the state directory is open.
+        sourcing: All sources.
+        settings: The configuration in force.
+        durations: How long things took.
+        process: What the picture says of the process.
+    """
+    return Picture(
+        streams={} if durable is None else take(durable.engine, REJECTIONS, durable.version),
+        sources=sourcing.status(),
+        store={} if durable is None else _gauges(durable),
+        process=process,
+        taken_at=time.time(),
+        max_series=settings.metrics.max_series,
+        durations=durations,
+    )
+
+
+def _gauges(durable: DurableEngine) -> dict[str, Any]:
+    store = durable.store
+    return {
+        "checkpoint_at_ms": store.checkpoint_at_ms,
+        "checkpoint_bytes": store.checkpoint_bytes,
+        "checkpoint_failures": store.checkpoint_failures,
+        "checkpoint_mismatches": store.checkpoint_mismatches,
+        "quarantined": store.quarantined,
+        "journal_seq": durable.seq,
+        "state_dir": str(store.directory),
+    }

@@ -1,0 +1,113 @@
+"""The sources of all streams: opened where they resume, and changed between two turns when the configuration is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from daemon.config.settings import Settings
+from daemon.intake.construction import make_format, make_source
+from daemon.intake.intake import Intake, Taken, named
+from daemon.store import Store
+
+
+class Sourcing:
+    """One intake a stream.
+
+    Args:
+        settings: Names the streams and their sources; none is opened yet.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._intakes = {name: _intake(name, settings) for name in settings.streams}
+
+    def open(self, store: Store) -> None:
+        """Open every source at its durable positions.
+
+        Raises:
+            OSError: A source cannot be opened.
+        """
+        for intake in self._intakes.values():
+            _open(intake, store)
+
+    def take(self, now_ms: int) -> list[Taken]:
+        """The next batch of each stream that has one."""
+        return [taken for intake in self._intakes.values() if (taken := intake.take(now_ms)) is not None]
+
+    def committed(self, taken: list[Taken]) -> None:
+        """What was taken is durable."""
+        for each in taken:
+            self._intakes[each.batch.stream].committed(each)
+
+    def forgotten(self) -> Iterator[tuple[str, str]]:
+        """`(source, place)` of places whose positions need not be kept."""
+        for intake in self._intakes.values():
+            yield from intake.forgotten()
+
+    def done(self) -> bool:
+        """Whether every source has ended, as standard input does."""
+        return all(intake.done() for intake in self._intakes.values())
+
+    def status(self) -> dict[str, dict[str, float]]:
+        """Gauges of each source."""
+        return {name: gauges for intake in self._intakes.values() for name, gauges in intake.status().items()}
+
+    def replace(self, settings: Settings, store: Store) -> None:
+        """Open what `settings` adds or changes, close what they change or lack; the rest reads its certificates again.
+
+        A source stays open, with its connections, when it has its place in the list and its lines are read as before.
+        What a closed file had read ahead is read again: positions move only with what is journaled. A closed listener
+        drops its connections, and senders repeat what was not acknowledged.
+
+        Raises:
+            OSError: A source cannot be opened, or its certificates not be read; all are as they were before.
+        """
+        before, old, new = self._settings, _reads(self._settings), _reads(settings)
+        staying = {name for name in old.keys() & new.keys() if old[name] == new[name]}
+        for intake in self._intakes.values():
+            intake.reload(staying)
+        try:
+            self._move(settings, staying, store)
+        except BaseException:
+            self._move(before, staying, store)
+            raise
+
+    def _move(self, settings: Settings, staying: Collection[str], store: Store) -> None:
+        """Close all sources but those that stay, then open what is missing of `settings`.
+
+        Closing comes first, since a new source may want the same port.
+        """
+        self._settings = settings
+        for intake in self._intakes.values():
+            intake.leave([source.name for source in intake.sources if source.name not in staying])
+        kept = {name: intake for name, intake in self._intakes.items() if intake.sources}
+        self._intakes = {
+            name: kept.get(name) or Intake(name, [], make_format(stream, settings.limits))
+            for name, stream in settings.streams.items()
+        }
+        for stream, intake in self._intakes.items():
+            for name, source in named(stream, settings.streams[stream].sources):
+                if name not in staying:
+                    intake.add(make_source(name, source, settings.limits), store.positions(name))
+
+    def close(self) -> None:
+        """Close every source."""
+        for intake in self._intakes.values():
+            intake.close()
+
+
+def _intake(name: str, settings: Settings) -> Intake:
+    return Intake.of(name, settings.streams[name], settings.limits)
+
+
+def _open(intake: Intake, store: Store) -> None:
+    intake.open({source.name: store.positions(source.name) for source in intake.sources})
+
+
+def _reads(settings: Settings) -> dict[str, object]:
+    """All that how a source is read depends on, by its name."""
+    return {
+        name: (source, each.format, each.timezone, settings.limits)
+        for stream, each in settings.streams.items()
+        for name, source in named(stream, each.sources)
+    }

@@ -1,0 +1,273 @@
+"""Where trainings run: in this process, or in a niced worker process that may hang, die or be killed.
+
+The worker is started once, because importing torch takes two seconds. A thread of its own starts it, feeds it one
+request at a time and kills it when a request passes its time limit; it must be one thread for the worker's whole life,
+because the kernel's death signal follows the parent *thread*. The worker's own code is in
+`daemon.trainer.worker`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import multiprocessing
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnProcess
+
+from daemon.engine.messages.training_port import Outcome, TrainingFailed
+from daemon.trainer.worker import (
+    BUNDLE,
+    GROUP_SIGNALS,
+    failure_of,
+    one_line,
+    outcome_of,
+    work,
+)
+from models.bundle import Bundle
+from models.training import TrainingRequest
+
+
+class InlineTrainer:
+    """Trains in this process when the result is asked for; time limits do not apply."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, TrainingRequest] = {}
+
+    def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
+        """See Trainer.submit; `time_limit_s` has no effect."""
+        self._requests[request.id] = request
+
+    def result(self, request_id: str) -> Outcome:
+        """See Trainer.result."""
+        return outcome_of(self._requests.pop(request_id))
+
+    def close(self) -> None:
+        """See Trainer.close."""
+        self._requests.clear()
+
+
+@dataclass(frozen=True)
+class _Job:
+    request: TrainingRequest
+    time_limit_s: float
+    outcome: Future[Outcome]
+
+
+_CLOSED = TrainingFailed("killed", "the trainer was closed")
+
+
+class WorkerTrainer:
+    """Trains in a worker process, started and warmed at construction, restarted when it dies or is killed.
+
+    Args:
+        start_limit_s: Seconds a worker may take to start or to accept a request before it is killed.
+        observe: Called with the stream and the seconds of each training, from a thread of its own.
+    """
+
+    def __init__(
+        self, start_limit_s: float = 120.0, observe: Callable[[str, float], None] = lambda stream, seconds: None
+    ) -> None:
+        self._observe = observe
+        self._start_limit_s = start_limit_s
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._outcomes: dict[str, Future[Outcome]] = {}
+        self._running: str | None = None
+        self._closing = threading.Event()
+        self._worker: _Worker | None = None
+        self._start_error = ""
+        self._thread = threading.Thread(target=self._serve, name="trainer", daemon=True)
+        self._thread.start()
+        # before multiprocessing's own exit handler, which waits for workers that ignore its SIGTERM
+        atexit.register(self.close)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker; None while there is none."""
+        worker = self._worker
+        return None if worker is None else worker.pid
+
+    def running(self) -> str | None:
+        """Id of the training that runs now; None when idle."""
+        return self._running
+
+    def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
+        """See Trainer.submit.
+
+        Raises:
+            RuntimeError: The trainer is closed.
+        """
+        if self._closing.is_set():
+            raise RuntimeError(f"{request.id} was submitted to a trainer that is closed")
+        job = _Job(request, time_limit_s, Future())
+        self._outcomes[request.id] = job.outcome
+        self._jobs.put(job)
+
+    def result(self, request_id: str) -> Outcome:
+        """See Trainer.result."""
+        outcome = self._outcomes[request_id].result()
+        self._outcomes.pop(request_id, None)
+        return outcome
+
+    def close(self) -> None:
+        """See Trainer.close."""
+        atexit.unregister(self.close)
+        self._closing.set()
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        """The thread: keeps a worker ready and gives it one job at a time."""
+        # Started first, because starting it would unblock the signals again. What is blocked here is blocked in the
+        # worker from its first instruction, so that Ctrl-C on the daemon's terminal cannot hit it while it starts.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
+        self._restart()
+        while (job := self._jobs.get()) is not None:
+            began = time.monotonic()
+            outcome = self._run(job)
+            self._observe(job.request.stream, time.monotonic() - began)
+            self._running = None
+            job.outcome.set_result(outcome)
+        self._discard()
+
+    def _run(self, job: _Job) -> Outcome:
+        """One job's outcome; whatever goes wrong becomes a TrainingFailed, so that nobody waits for ever."""
+        if self._closing.is_set():
+            return _CLOSED
+        try:
+            worker = self._begin(job.request.to_bytes())
+            if worker is None:
+                outcome: Outcome = TrainingFailed("error", self._start_error)
+            else:
+                self._running = job.request.id
+                outcome = worker.outcome(job.request.id, job.time_limit_s)
+        except (OSError, EOFError) as error:
+            outcome = self._death(error)
+        except Exception as error:  # the thread must outlive anything, such as a request that cannot be packed
+            outcome = TrainingFailed("error", one_line(error))
+        if isinstance(outcome, TrainingFailed):
+            if self._closing.is_set():
+                return _CLOSED
+            if outcome.reason in ("killed", "timeout"):
+                self._restart()
+        return outcome
+
+    def _begin(self, request: bytes) -> _Worker | None:
+        """The worker that began on a request; None when none could be started.
+
+        A worker that was killed while idle may look alive until it is given a request, because the kernel ends a
+        process thread by thread. No training is lost with it, so the request goes to a new worker.
+
+        Raises:
+            OSError, EOFError: The new worker died, too.
+        """
+        if self._worker is not None:
+            try:
+                self._worker.take(request, self._start_limit_s)
+            except (OSError, EOFError):
+                if self._closing.is_set():
+                    raise
+            else:
+                return self._worker
+        self._restart()
+        if self._worker is not None:
+            self._worker.take(request, self._start_limit_s)
+        return self._worker
+
+    def _death(self, error: BaseException) -> TrainingFailed:
+        """What is known of a worker whose pipe broke."""
+        worker = self._worker
+        if worker is None:
+            return TrainingFailed("killed", one_line(error))
+        worker.process.join(1)
+        return TrainingFailed("killed", f"the worker process died with exit code {worker.process.exitcode}")
+
+    def _restart(self) -> None:
+        self._discard()
+        try:
+            self._worker = _Worker()
+        except Exception as error:  # the next job tries again and reports it
+            self._start_error = f"no worker process could be started: {one_line(error)}"
+        if self._closing.is_set():
+            self._discard()
+
+    def _discard(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+
+class _Worker:
+    """The parent's end of one worker process."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=work, args=(theirs,), name="tidegauge-trainer", daemon=True)
+        try:
+            self.process.start()
+        except BaseException:
+            self.pipe.close()
+            raise
+        finally:
+            theirs.close()  # else the worker's death would not end the pipe
+        self.pid = self.process.pid
+        self._ready = False
+
+    def take(self, request: bytes, start_limit_s: float) -> None:
+        """Gives it a request and waits until it has begun on it.
+
+        Raises:
+            OSError, EOFError: It died, or took longer than the limit and was killed.
+        """
+        with self._killed_after(start_limit_s):  # a worker that is stopped takes no bytes, and send would hang
+            if not self._ready:
+                self.pipe.recv_bytes()
+                self._ready = True
+            self.pipe.send_bytes(request)
+            self.pipe.recv_bytes()
+
+    def outcome(self, request_id: str, time_limit_s: float) -> Outcome:
+        """What comes of the request that it took; past the limit it is killed.
+
+        Raises:
+            OSError, EOFError: It died.
+        """
+        if not self.pipe.poll(time_limit_s):
+            self.kill()
+            return TrainingFailed("timeout", f"{request_id} ran longer than {time_limit_s:g} s")
+        answer = self.pipe.recv_bytes()
+        if answer[:1] == BUNDLE:
+            return Bundle.from_bytes(answer[1:])
+        return failure_of(answer)
+
+    def kill(self) -> None:
+        """Any thread may call it, at any time."""
+        with contextlib.suppress(ValueError):  # closed meanwhile
+            self.process.kill()
+
+    def close(self) -> None:
+        self.kill()
+        self.process.join()
+        self.process.close()
+        self.pipe.close()
+
+    @contextlib.contextmanager
+    def _killed_after(self, limit_s: float) -> Iterator[None]:
+        timer = threading.Timer(limit_s, self.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()

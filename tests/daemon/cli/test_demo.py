@@ -1,0 +1,56 @@
+"""`tidegauge demo`: real readings, the real daemon, and the disturbances that are known to be in them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.e2e.processes import tidegauge
+
+KNOWN = [
+    ("2022-03-24 08:00", "2022-03-24 23:00"),
+    ("2022-03-29 07:00", "2022-03-29 17:00"),
+    ("2022-04-03 04:00", "2022-04-03 04:00"),
+    ("2022-04-27 14:00", "2022-04-28 02:00"),
+]
+LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d) ?(?:UTC|Z)  (open|closed) +(\S+)  (.*?)(?:  value .*)?$", re.MULTILINE)
+
+
+def at(text: str) -> datetime:
+    """An instant, UTC."""
+    return datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+
+
+def test_demo(tmp_path: Path) -> None:
+    """It ends by itself; events other than gaps overlap all four known stretches, and at most two are elsewhere."""
+    done = tidegauge("demo", "--speed", "400", cwd=tmp_path)
+    assert "Page http://127.0.0.1:" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1268 readings, ")
+    found, stretches, others = episodes(done.stdout), set[int](), 0
+    for opened, closed in found:
+        hit = {i for i, (start, end) in enumerate(KNOWN) if opened <= at(end) and at(start) <= closed}
+        stretches |= hit
+        others += not hit
+    assert len(stretches) == 4, done.stdout
+    assert others <= 2, done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def episodes(text: str) -> list[tuple[datetime, datetime]]:
+    """When each event but the gaps opened and closed, from the lines printed; a new regime is said once."""
+    found, opened = [], None
+    for match in LINE.finditer(text):
+        when, state, _, why = match.groups()
+        if why.startswith("no readings"):
+            continue
+        if why.startswith("its behaviour has changed"):
+            found.append((at(when), at(when)))
+        elif state == "open":
+            opened = at(when)
+        else:
+            assert opened is not None
+            found.append((opened, at(when)))
+            opened = None
+    assert len(found) >= 3, text
+    return found

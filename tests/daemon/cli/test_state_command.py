@@ -1,0 +1,104 @@
+"""`tidegauge state`: check, export, import."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from daemon.cli import state_commands as _state  # noqa: F401 - adds its commands
+from daemon.cli.app import app
+from daemon.runtime.durable import DurableEngine
+from daemon.store import Store, open_reader
+from daemon.trainer.trainer import InlineTrainer
+from tests.daemon.store.make_fixture import MORE, ROWS, drive, make
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("made")
+    make(directory)
+    return directory
+
+
+@pytest.fixture
+def directory(made: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made, tmp_path / "copy")
+
+
+def run(*arguments: str | Path, status: int = 0) -> str:
+    """What `tidegauge state` prints."""
+    done = CliRunner().invoke(app, ["state", *map(str, arguments)])
+    assert done.exit_code == status, done.output
+    return done.output
+
+
+def digest(state: Path) -> str:
+    with Store.open(state) as store:
+        durable = DurableEngine(store, InlineTrainer())
+        durable.recover()
+        return durable.digest()
+
+
+def test_moved_as_a_file_it_goes_on(directory: Path, tmp_path: Path) -> None:
+    """Exported and imported elsewhere, state, events and positions are the same, and the daemon reads on."""
+    before, config = digest(directory / "state"), directory / "tidegauge.yaml"
+    run("export", tmp_path / "state.tar", "--config", config)
+    shutil.move(directory / "state", tmp_path / "before")
+    assert "next: tidegauge run" in run("import", tmp_path / "state.tar", "--config", config)
+    assert digest(directory / "state") == before
+    with open_reader(directory / "state") as new, open_reader(tmp_path / "before") as old:
+        assert new.events(latest_only=False) == old.events(latest_only=False)
+        assert new.models() == old.models()
+        assert new.check() == []
+    assert (directory / "state").stat().st_mode & 0o777 == 0o700
+    counters = drive(directory, ROWS, ROWS + MORE).durable.engine.streams["tide"].counters
+    assert (counters.accepted, counters.rejected) == (ROWS + MORE, {})
+
+
+def test_exported_while_the_daemon_writes(directory: Path, tmp_path: Path) -> None:
+    """A copy taken beside a writer is sound and holds the state after the entry it names."""
+    with Store.open(directory / "state") as store:
+        durable = DurableEngine(store, InlineTrainer())
+        durable.recover()
+        said = run("export", tmp_path / "a.tar", "--state", directory / "state")
+        assert said == f"wrote {tmp_path / 'a.tar'}, the state after journal entry {store.last_seq}\n"
+        durable.checkpoint()
+        run("export", tmp_path / "b.tar", "--state", directory / "state")
+        before = durable.digest()
+    for name in ("a", "b"):
+        run("import", tmp_path / f"{name}.tar", "--state", tmp_path / name)
+        assert digest(tmp_path / name) == before
+    assert "exists; name another" in run("export", tmp_path / "a.tar", "--state", tmp_path / "a", status=1)
+
+
+def test_what_is_there_is_never_written_over(directory: Path, tmp_path: Path) -> None:
+    """Import refuses a directory that holds something, an archive of something else, and a damaged one."""
+    run("export", file := tmp_path / "state.tar", "--state", directory / "state")
+    assert "is not empty" in run("import", file, "--state", directory / "state", status=1)
+    raw = bytearray(file.read_bytes())
+    raw[raw.index(b"TGC1") + 2000] ^= 1
+    (bad := tmp_path / "bad.tar").write_bytes(raw)
+    assert "does not have the SHA-256" in run("import", bad, "--state", tmp_path / "new", status=1)
+    bad.write_bytes(b"no archive")
+    said = run("import", bad, "--state", tmp_path / "new", status=1)
+    assert "is no exported state" in said
+    assert len(said.splitlines()) == 1
+    with tarfile.open(bad, "w") as tar:
+        tar.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
+    assert "it holds '../outside'" in run("import", bad, "--state", tmp_path / "new", status=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tar", "copy", "state.tar"]
+
+
+def test_check_says_what_is_wrong(directory: Path) -> None:
+    """A sound directory exits 0; a damaged model file and what was set aside are named, the first with exit 1."""
+    state = directory / "state"
+    assert run("check", "--state", state).startswith(f"{state}: sound, journal entries: ")
+    (state / "tidegauge.db.quarantined-1").touch()
+    assert "was set aside at a start" in run("check", "--state", state)
+    (state / "models" / "tide-0001.pt").write_bytes(b"x")
+    assert "tide-0001.pt" in run("check", "--config", directory / "tidegauge.yaml", status=1)

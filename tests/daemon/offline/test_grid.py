@@ -1,0 +1,85 @@
+"""Readings on grids: what the offline trainer sees of a stream is what the engine makes of the same readings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.config.settings import StreamSettings
+from daemon.engine.messages.inputs import Batch
+from daemon.offline.grid import on_grid
+from models.offline.history import HistoryError
+from tests.daemon.engine.small_engines import FIRST, INTERVAL, STREAM, Row, batch, engine, feed, the
+
+KINDS: list[dict[str, Any]] = [
+    {"aggregate": aggregate, "kind": kind}
+    for aggregate in ("none", "mean", "sum", "last")
+    for kind in ("gauge", "counter")
+]
+rows_of_two = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.integers(0, 50), st.booleans()), min_size=4, max_size=40
+)
+
+
+def grids(rows: list[Row], **stream: Any) -> dict[str, list[float]]:
+    """Values from the first slot of each series on, NaN where there is none."""
+    read = [batch(rows[:3]), batch(rows[3:])]
+    own = StreamSettings.model_validate({"interval": INTERVAL} | stream)
+    found = on_grid([each for each in read if len(each)], own, INTERVAL, "here")
+    return {h.label: h.values[:, 0].tolist() for h in found}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(KINDS), rows_of_two)
+def test_a_series_is_what_the_engine_holds(stream: dict[str, Any], drawn: list[tuple[str, int, int, bool]]) -> None:
+    """In order of time, with gaps, repeated slots, repeated hours and resets: the engine's history, slot for slot."""
+    at, rows = {"a": 0, "b": 0}, []
+    for label, step, value, repeated in drawn:
+        at[label] += step
+        rows.append((label, at[label], float(value), 2 * INTERVAL if repeated and stream["aggregate"] == "none" else 0))
+        at[label] += 2 if repeated and stream["aggregate"] == "none" else 0
+    rows.sort(key=lambda row: row[1])
+    made = engine(warm_up=400 * INTERVAL, lateness=0, **stream)
+    feed(made, rows)
+    greatest = the(made).schedule.greatest - FIRST
+    feed(made, [("z", greatest + 1, 0.0)])  # closes the slots that were being collected
+    table = the(made).table
+    found = grids(rows, **stream)
+    for label, values in found.items():
+        row = table.row_of[label]
+        s = table.rows[row]
+        ring = table.arrays.history[s["buffer"]]
+        held = np.array([ring[slot % len(ring), 0] for slot in range(int(s["first"]), int(s["last"]) + 1)])
+        begins = int(np.flatnonzero(~np.isnan(held))[0])  # a counter's first slots may have no reading
+        assert held[begins:].tolist() == pytest.approx(values, nan_ok=True)
+
+
+def test_aggregates_and_counters() -> None:
+    """Three readings in two slots by each rule; an increase is spread over a gap, and begins anew at a reset."""
+    rows: list[Row] = [("a", 0, 1.0), ("a", 0, 5.0), ("a", 1, 2.0)]
+    assert grids(rows) == {"a": [1, 2]}
+    assert grids(rows, aggregate="mean") == {"a": [3, 2]}
+    assert grids(rows, aggregate="sum") == {"a": [6, 2]}
+    assert grids(rows, aggregate="last") == {"a": [5, 2]}
+    counter = [("a", 0, 10.0), ("a", 1, 12.0), ("a", 3, 20.0), ("a", 4, 3.0)]
+    assert grids(counter, kind="counter")["a"] == pytest.approx([2, np.nan, 4, 3], nan_ok=True)
+    assert grids([("a", 0, 10.0)], kind="counter") == {}
+
+
+def test_a_wrong_stamp_is_no_endless_grid() -> None:
+    """A series over more slots than memory would bear is refused by name."""
+    wild = Batch(
+        STREAM,
+        0,
+        ["m1"],
+        np.zeros(2, np.int32),
+        np.array([0, 10**14], np.int64),
+        np.zeros(2, np.int32),
+        np.zeros((2, 1)),
+    )
+    with pytest.raises(HistoryError, match=r"here: m1 spans [\d,]+ slots of 60 s, more than 20,000,000; look for a wr"):
+        on_grid([wild], StreamSettings(), 60, "here")

@@ -1,0 +1,49 @@
+"""The control socket answers whoever may enter the state directory, whatever guards HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.runtime.label_evidence import Wanted
+from daemon.store import ModelRecord
+from daemon.web.control import Control
+from daemon.web.control_client import NoDaemonError, RefusedError, command, status
+
+
+async def _serve(stream: str, version: int | None) -> ModelRecord | None:
+    raise ValueError(f"{stream} has no version {version}")
+
+
+async def _label(wanted: Wanted) -> dict[str, Any] | None:
+    if wanted.series == "busy":
+        return None
+    return {"series": wanted.series, "until": wanted.until}
+
+
+def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
+    """Status comes back as it was said, a refusal with its reason; without a daemon there is a plain error."""
+    said = {"ready": True, "not_ready": None, "streams": {"tide": {}}}
+
+    async def ask() -> None:
+        control = Control(_serve, _label, lambda: said)
+        await control.open(tmp_path)
+        try:
+            assert await asyncio.to_thread(status, tmp_path) == said
+            with pytest.raises(RefusedError, match="tide has no version 3"):
+                await asyncio.to_thread(command, tmp_path, "/models/serve", stream="tide", version=3)
+            given = {"stream": "tide", "series": "a", "kind": "fault", "since": 7}
+            assert await asyncio.to_thread(command, tmp_path, "/label", **given) == {"series": "a", "until": None}
+            with pytest.raises(RefusedError, match="busy and does it next; tidegauge label list"):
+                await asyncio.to_thread(command, tmp_path, "/label", **given | {"series": "busy"})
+            with pytest.raises(RefusedError, match="kind: Input should be 'fault' or 'normal'"):
+                await asyncio.to_thread(command, tmp_path, "/label", **given | {"kind": "odd"})
+        finally:
+            await control.close()
+
+    asyncio.run(ask())
+    with pytest.raises(NoDaemonError):
+        status(tmp_path)

@@ -1,0 +1,404 @@
+"""The HTTP server as its clients see it, over real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.engine.messages.events import Event
+from daemon.store import Store
+from daemon.web import connections, routes
+from tests.daemon.web.http_server import Answer, ask, server, talk
+from tests.daemon.web.pictures import NOW, columns, event, picture, stream
+
+
+def asked(path: str, method: str = "GET", *, request: dict[str, Any] | None = None, **given: Any) -> Answer:
+    """One request to a server of its own."""
+
+    async def run() -> Answer:
+        async with server(**given) as address:
+            return await ask(address + path, method, **(request or {}))
+
+    return asyncio.run(run())
+
+
+def served(work: Callable[[str], Awaitable[Any]], **given: Any) -> Any:
+    """What `work` makes of a server's address."""
+
+    async def run() -> Any:
+        async with server(**given) as address:
+            return await work(address)
+
+    return asyncio.run(run())
+
+
+def test_metrics_come_in_the_text_format() -> None:
+    """Without a wish, a scrape gets the Prometheus text format."""
+    answer = asked("/metrics")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert 'tidegauge_reading{series="nyc",stream="taxi",variable="value"} 100.0' in answer.text
+
+
+def test_metrics_come_as_openmetrics_to_those_who_prefer_it() -> None:
+    """The Accept header of a real Prometheus gets OpenMetrics, with its end mark."""
+    accept = (
+        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;q=0.5"
+    )
+    answer = asked("/metrics", request={"headers": {"Accept": accept}})
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("offer", "zipped"), [("gzip", True), ("br, gzip;q=1", True), ("gzip;q=0", False), ("", False)]
+)
+def test_metrics_are_compressed_only_where_the_client_can(offer: str, zipped: bool) -> None:
+    """gzip is used when offered and not refused, and is then really gzip."""
+
+    async def work(address: str) -> bytes:
+        request = f"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {offer}\r\nConnection: close\r\n\r\n"
+        return await talk(address, request.encode())
+
+    head, _, body = served(work).partition(b"\r\n\r\n")
+    assert (b"Content-Encoding: gzip" in head) is zipped
+    assert b"tidegauge_reading" in (gzip.decompress(body) if zipped else body)
+
+
+def test_health_is_200_or_503() -> None:
+    """A pipeline that makes no progress is unhealthy, with words."""
+    assert asked("/-/healthy").status == 200
+    answer = asked("/-/healthy", healthy=lambda: False)
+    assert (answer.status, answer.text) == (503, "503 the pipeline makes no progress\n")
+
+
+def test_readiness_says_why_not() -> None:
+    """Until state is loaded the answer is 503 and says what it waits for."""
+    assert asked("/-/ready").status == 200
+    answer = asked("/-/ready", ready=lambda: (False, "recovering: 3 of 9 journal entries"))
+    assert (answer.status, answer.text) == (503, "503 recovering: 3 of 9 journal entries\n")
+
+
+class Reloads:
+    """A reload that counts its calls, or finds something wrong."""
+
+    def __init__(self, problem: str = "", done: bool = True) -> None:
+        self.calls, self.problem, self.done = 0, problem, done
+
+    async def __call__(self) -> bool:
+        """See `daemon.web.routes.Reload`."""
+        self.calls += 1
+        if self.problem:
+            raise ValueError(self.problem)
+        return self.done
+
+
+def test_reload_is_asked_for_with_post() -> None:
+    """POST runs the reload once; GET does not and says which method does."""
+    reload = Reloads()
+    assert asked("/-/reload", "POST", reload=reload).status == 200
+    answer = asked("/-/reload", reload=reload)
+    assert (answer.status, answer.headers["Allow"], reload.calls) == (405, "POST", 1)
+
+
+def test_a_refused_configuration_is_told() -> None:
+    """A reload that finds errors answers 500 with them."""
+    answer = asked("/-/reload", "POST", reload=Reloads("tidegauge.yaml: streams is empty"))
+    assert answer.status == 500
+    assert "tidegauge.yaml: streams is empty" in answer.text
+
+
+def test_a_reload_that_waits_is_accepted() -> None:
+    """While the pipeline waits for a training the client is not kept: 202, and where to look."""
+    answer = asked("/-/reload", "POST", reload=Reloads(done=False))
+    assert (answer.status, "the log will say" in answer.text) == (202, True)
+
+
+def test_a_foreign_page_cannot_reload() -> None:
+    """A browser names the page's origin with a POST; one that is not ours is refused, our own is not."""
+    reload = {"reload": (counted := Reloads())}
+    assert asked("/-/reload", "POST", request={"headers": {"Origin": "http://evil.example"}}, **reload).status == 403
+    assert counted.calls == 0
+
+    async def work(address: str) -> Answer:
+        return await ask(f"{address}/-/reload", "POST", headers={"Origin": address})
+
+    assert served(work, **reload).status == 200
+
+
+def test_the_status_has_streams_with_their_warm_up() -> None:
+    """JSON: state in words, share of the warm-up, when ready, what was counted, readiness of the daemon."""
+    warming = stream("pumps", columns(["a", "b"], status="warming"), model=None)
+    body = json.loads(asked("/api/v1/status", shown=picture(stream(), warming)).body)
+    assert body["streams"]["taxi"]["state"] == "watching 1 series"
+    assert body["streams"]["taxi"]["readings"]["rejected"] == {"malformed": 3}
+    pumps = body["streams"]["pumps"]
+    assert pumps["state"] == "warming up: 63 %, ready about 2026-07-26 17:20 UTC"
+    assert pumps["warm_up"] == {"share": 0.63, "first_ready_at": NOW + 86_400, "all_ready_at": NOW + 86_400}
+    assert pumps["series"]["warming"] == 2
+    assert (body["ready"], body["not_ready"], body["store"]["journal_seq"]) == (True, None, 17)
+
+
+def test_series_come_by_score() -> None:
+    """The greatest score first over all streams, at most `limit`, one stream on request, and how many there are."""
+    shown = picture(stream("a", columns(["x", "y", "z"])), stream("b", columns(["w"], status="warming")))
+
+    async def work(address: str) -> list[Any]:
+        paths = ("?limit=2", "?stream=b", "?stream=c")
+        return [json.loads((await ask(f"{address}/api/v1/series{path}")).body) for path in paths]
+
+    top, one, none = served(work, shown=shown)
+    assert [row["series"] for row in top["series"]] == ["z", "y"]
+    assert top["total"] == 4
+    assert top["series"][0]["upper"] == [103.0]
+    assert (one["series"][0]["series"], one["series"][0]["score"], one["series"][0]["expected"]) == ("w", None, None)
+    assert none == {"error": "there is no stream 'c'", "streams": ["a", "b"]}
+
+
+def test_events_are_asked_for_as_the_query_says() -> None:
+    """Stream, series, since (in seconds or ISO 8601) and limit reach the search; its events come back."""
+    seen: list[dict[str, Any]] = []
+
+    def events(**wanted: Any) -> list[dict[str, Any]]:
+        seen.append(wanted)
+        return [event()]
+
+    body = asked("/api/v1/events?stream=taxi&series=n%20y&since=2026-07-25T17:20:00Z&limit=7", events=events).body
+    assert json.loads(body)["events"][0]["id"] == "0123456789abcdef"
+    assert asked("/api/v1/events?since=1785000000", events=events).status == 200
+    assert seen == [
+        {"stream": "taxi", "series": "n y", "since": NOW, "limit": 7},
+        {"stream": None, "series": None, "since": NOW, "limit": 100},
+    ]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=", "limit=%C2%B2", f"limit={'9' * 5000}"])
+def test_an_impossible_limit_is_400(query: str) -> None:
+    """What is no number from 1 to 1000 is refused with words, never an error of ours."""
+    answer = asked(f"/api/v1/series?{query}")
+    assert answer.status == 400
+    assert "give a number from 1 to 1000" in json.loads(answer.body)["error"]
+
+
+@pytest.mark.parametrize("since", ["yesterday", "", "9" * 40, "-", "2026-13-01", "%C2%B2"])
+def test_an_impossible_since_is_400(since: str) -> None:
+    """What is no instant is refused with words, never an error of ours."""
+    assert asked(f"/api/v1/events?since={since}").status == 400
+
+
+@pytest.mark.parametrize("path", ["/nope", "/metrics/", "/-/", "/api/v1/", "/favicon.ico", "/..%2f..%2fetc/passwd"])
+def test_unknown_paths_are_404(path: str) -> None:
+    """Nothing but the documented paths answers, and what does not says so once."""
+    answer = asked(path)
+    assert (answer.status, answer.text) == (404, "404 Not Found\n")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/status", "/api/v1/events", "/nope"]
+)
+def test_head_has_headers_and_no_body(path: str) -> None:
+    """HEAD answers like GET without the body; security headers are on every answer, errors included."""
+    answer = asked(path, "HEAD")
+    assert answer.status == (404 if path == "/nope" else 200)
+    assert answer.body == b""
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "Python" not in answer.headers["Server"]
+
+
+def test_an_error_of_ours_is_500_without_details(caplog: pytest.LogCaptureFixture) -> None:
+    """What broke goes to the log, not to the client."""
+
+    def broken(**wanted: Any) -> list[dict[str, Any]]:
+        raise RuntimeError("secret path")
+
+    with caplog.at_level(logging.ERROR, logger="tidegauge"):
+        answer = asked("/api/v1/events", events=broken)
+    assert (answer.status, "secret" in answer.text) == (500, False)
+    assert any("secret path" in vars(record).get("error", "") for record in caplog.records)
+
+
+def test_a_slow_search_does_not_hold_up_health() -> None:
+    """The event list is read in other threads: health answers meanwhile."""
+
+    def slow(**wanted: Any) -> list[dict[str, Any]]:
+        time.sleep(0.6)
+        return []
+
+    async def work(address: str) -> float:
+        waiting = asyncio.create_task(ask(f"{address}/api/v1/events"))
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        assert (await ask(f"{address}/-/healthy")).status == 200
+        took = time.monotonic() - began
+        await waiting
+        return took
+
+    assert served(work, events=slow) < 0.4
+
+
+def test_a_request_that_takes_too_long_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request has its deadline, whatever it waits for."""
+    monkeypatch.setattr(connections, "REQUEST_S", 0.2)
+
+    async def reload() -> None:
+        await asyncio.sleep(60)
+
+    assert asked("/-/reload", "POST", reload=reload).status == 503
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /met", b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_silent_and_slow_clients_are_closed(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that never finishes its request loses the connection."""
+    monkeypatch.setattr(connections, "FIRST_S", 0.3)
+
+    async def work(address: str) -> float:
+        began = time.monotonic()
+        await talk(address, sent)
+        return time.monotonic() - began
+
+    assert served(work) > 0.2
+
+
+def test_an_idle_client_is_closed_after_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kept connection that asks nothing more is closed, and was kept for a while."""
+    monkeypatch.setattr(connections, "IDLE_S", 0.4)
+
+    async def work(address: str) -> tuple[bytes, float]:
+        began = time.monotonic()
+        said = await talk(address, b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        return said, time.monotonic() - began
+
+    said, took = served(work)
+    assert said.startswith(b"HTTP/1.1 200")
+    assert took > 0.3
+
+
+def test_a_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer larger than all buffers whose reader stalls is given up before its end."""
+    monkeypatch.setattr(connections, "IDLE_S", 0.4)
+    large = picture(stream(series=columns([f"{'x' * 250}{i}" for i in range(3000)])))
+
+    def stall(address: str) -> bytes:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(10)
+            client.connect((host, int(port)))
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            said = client.recv(1000)
+            time.sleep(1.0)
+            with contextlib.suppress(ConnectionError):
+                while more := client.recv(1 << 20):
+                    said += more
+            return said
+
+    async def work(address: str) -> bytes:
+        return await asyncio.to_thread(stall, address)
+
+    said = served(work, shown=replace(large, max_series=10_000))
+    head, _, body = said.partition(b"\r\n\r\n")
+    length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+    assert 0 < len(body) < length
+
+
+def test_too_many_connections_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit a connection is closed at once, those before go on."""
+    monkeypatch.setattr(connections, "MOST", 3)
+
+    async def work(address: str) -> tuple[bytes, bytes]:
+        host, port = address.removeprefix("http://").split(":")
+        kept = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        refused = await talk(address, b"")
+        kept[0][1].write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await kept[0][0].read()
+        for _, writer in kept:
+            writer.close()
+        return refused, answer
+
+    refused, answer = served(work)
+    assert refused == b""
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 20_000 + b"\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
+        (b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
+    ],
+)
+def test_malformed_requests_are_400(sent: bytes, status: bytes) -> None:
+    """Oversized lines, TLS to a plain port and impossible lengths are the client's error, the next one is served."""
+
+    async def work(address: str) -> tuple[bytes, int]:
+        return await talk(address, sent), (await ask(f"{address}/-/healthy")).status
+
+    said, next_status = served(work)
+    assert said.split(b" ", 2)[1] == status
+    assert next_status == 200
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+def test_any_address_can_be_listened_on(host: str) -> None:
+    """IPv4 or IPv6; port 0 is replaced by the one the system chose."""
+
+    async def run() -> str:
+        async with server(listen=(host, 0)) as address:
+            assert (await ask(f"{address}/-/healthy")).status == 200
+            return address
+
+    assert not asyncio.run(run()).endswith(":0")
+
+
+def test_an_address_in_use_is_an_error() -> None:
+    """Two daemons cannot share an address, and the second says so."""
+
+    async def work(address: str) -> None:
+        with pytest.raises(OSError, match="address already in use"):
+            async with server(listen=("127.0.0.1", int(address.rpartition(":")[2]))):
+                pass
+
+    served(work)
+
+
+def test_the_picture_is_asked_for_anew() -> None:
+    """Each scrape shows the newest picture."""
+    counts = iter(range(100, 200))
+
+    async def work(address: str) -> list[str]:
+        texts = [(await ask(f"{address}/metrics")).text for _ in range(2)]
+        return [line for text in texts for line in text.splitlines() if line.startswith("tidegauge_readings_accepted")]
+
+    first, second = served(work, shown=lambda: picture(stream(accepted=next(counts))))
+    assert first != second
+
+
+def test_store_events_are_the_newest_first(tmp_path: Path) -> None:
+    """Of a long list the newest come, one revision each, filtered; without a database there are none."""
+    assert list(routes.store_events(tmp_path)(stream=None, series=None, since=None, limit=5)) == []
+    made = [
+        Event.from_json(event(id=f"{n:016x}", revision=r, series=f"s{n % 10}", started_at=NOW + n, ended_at=NOW + n))
+        for n in range(60)
+        for r in (0, 1)
+    ]
+    with Store.open(tmp_path) as store:
+        store.record_events(made)
+    find = routes.store_events(tmp_path)
+    newest = list(find(stream=None, series=None, since=None, limit=3))
+    assert [(row["id"], row["revision"]) for row in newest] == [(f"{n:016x}", 1) for n in (59, 58, 57)]
+    rare = list(find(stream="taxi", series="s3", since=NOW + 20, limit=50))
+    assert [row["started_at"] - NOW for row in rare] == [53, 43, 33, 23]

@@ -34,7 +34,7 @@ TRAINED, APART, FAULT = (
     0,
     1,
     2,
-)  # uses of a window: trained on, set apart while a fault may last, called one by an operator
+)  # uses of a window: for training, set apart, called a fault by an operator and set apart
 
 
 class Scored(NamedTuple):

@@ -15,6 +15,8 @@ from daemon.cli import (  # noqa: F401 - each adds its commands to the applicati
 )
 from daemon.cli.app import app
 
+__all__ = ["app", "main"]
+
 
 def main() -> None:
     """Entry point of the console script."""

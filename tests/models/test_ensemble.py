@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from daemon.cli import model_commands as _models  # noqa: F401 - adds its commands
-from daemon.cli.app import app
+from daemon.cli.main import app
 from daemon.engine.messages.inputs import Promoted
 from models.bundle import Bundle, read_bundle, write_bundle
 from models.combination import Contributions, combine, split

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from daemon.cli import model_commands as _models  # noqa: F401 - adds its commands
-from daemon.cli.app import app
+from daemon.cli.main import app
 from models.architectures import ARCHITECTURES, build
 from models.bundle import write_bundle
 from models.ensemble import Member, members_option

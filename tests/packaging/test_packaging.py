@@ -75,7 +75,7 @@ def test_the_daemon_needs_no_package_of_the_extra() -> None:
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({offline}))\n"  # None: importing it raises
         "import daemon.service.service, daemon.runtime.precompilation, daemon.trainer.worker\n"
-        "from daemon.cli.app import main; sys.argv[1:] = ['--version']; main()"
+        "from daemon.cli.main import main; sys.argv[1:] = ['--version']; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout) == (0, f"tidegauge {PROJECT['version']}\n"), done.stderr

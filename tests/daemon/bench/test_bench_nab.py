@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 from daemon.bench.corpus import CorpusError, read_corpus
 from daemon.bench.nab import WITHOUT, _episodes, warm_up_s
 from daemon.bench.scores import RULES, Detection
-from daemon.cli.app import app
 from daemon.cli.bench_commands import _file_table, _part_table, _ranking_table, _score_table, _seed_table
+from daemon.cli.main import app
 from models.nab_score import PROFILES, Profile
 
 START = datetime(2020, 1, 1)

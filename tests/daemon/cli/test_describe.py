@@ -15,10 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from daemon.cli import (
-    replay_command,  # noqa: F401 - adds their commands
-)
-from daemon.cli.app import app
+from daemon.cli.main import app
 from daemon.config.file import load
 from daemon.describe.description import seasons, statistics
 

@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from daemon.cli import (
-    train_commands,  # noqa: F401 - each adds its commands
-)
-from daemon.cli.app import app
+from daemon.cli.main import app
 from tests.daemon.cli.small_inputs import configuration, readings
 
 DURATION = 'is "30", not a duration; write a number and a unit of s, m, h, d or w, such as 30m or 14d'

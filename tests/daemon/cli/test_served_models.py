@@ -9,10 +9,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from daemon.cli import (
-    train_commands,  # noqa: F401 - each adds its commands
-)
-from daemon.cli.app import app
+from daemon.cli.main import app
 from models.bundle import read_bundle
 from tests.daemon.cli.small_inputs import readings
 

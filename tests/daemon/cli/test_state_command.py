@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from daemon.cli import state_commands as _state  # noqa: F401 - adds its commands
-from daemon.cli.app import app
+from daemon.cli.main import app
 from daemon.runtime.durable import DurableEngine
 from daemon.store import Store, open_reader
 from daemon.trainer.trainer import InlineTrainer

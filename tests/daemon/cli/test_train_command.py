@@ -19,10 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from daemon.cli import (
-    train_commands,  # noqa: F401 - each adds its commands
-)
-from daemon.cli.app import app
+from daemon.cli.main import app
 from daemon.cli.train_networks import fitting
 from daemon.config.file import from_effective
 from daemon.offline import recipes
@@ -213,7 +210,7 @@ def said(output: str) -> list[str]:
 MAIN = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
-from daemon.cli.app import main
+from daemon.cli.main import main
 main()
 """
 

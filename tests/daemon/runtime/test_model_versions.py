@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 import daemon.cli.model_commands  # noqa: F401 - adds its commands
-from daemon.cli.app import app
+from daemon.cli.main import app
 from daemon.config.settings import Settings
 from daemon.engine.machine.engine import Engine
 from daemon.engine.machine.stream import Stream

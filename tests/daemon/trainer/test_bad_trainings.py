@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import daemon.cli.model_commands  # noqa: F401 - adds its commands
 from adapters.base import REJECTIONS
-from daemon.cli.app import app
+from daemon.cli.main import app
 from daemon.engine.messages.inputs import Configured
 from daemon.metrics.collector import Picture, make_registry
 from daemon.metrics.exposition import expose

@@ -1,1 +1,1 @@
-"""The command line. `main.main` is the console script `tidegauge`."""
+"""The command line. `entry.main` is the console script `tidegauge`, `main` gathers its commands."""

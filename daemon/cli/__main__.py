@@ -1,5 +1,5 @@
 """`python -m daemon.cli`: for profilers; everybody else uses the console script."""
 
-from daemon.cli.main import main
+from daemon.cli.entry import main
 
 main()

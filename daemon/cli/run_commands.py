@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import Annotated
 
 import typer
@@ -14,13 +16,15 @@ from daemon.config.file import load
 def run(config: Config = None) -> None:
     """Run the daemon."""
     with errors():
+        again = threading.Event()
+        signal.signal(signal.SIGHUP, lambda *_: again.set())  # until the service has its loop
         path = find_config(config)
         settings = load(path, serving=True)
         from daemon.runtime import logs
         from daemon.service import service
 
         logs.configure(settings.log.level, settings.log.format)
-        raise typer.Exit(service.run(settings, path))
+        raise typer.Exit(service.run(settings, path, again))
 
 
 @app.command()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+EARLIEST_MS = 1_704_067_200_000
+"""2024-01-01: a wall clock that shows an earlier time has not been set yet, as on a machine without a battery."""
+
 
 def wall_ms() -> int:
     """Milliseconds since the epoch, by the wall clock."""

@@ -18,6 +18,7 @@ from daemon.config.settings import Settings
 from daemon.engine.messages.inputs import Tick
 from daemon.engine.messages.training_port import Trainer
 from daemon.metrics.collector import Durations, Picture
+from daemon.presentation.words import instant
 from daemon.runtime.clock import wall_ms
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.precompilation import warm
@@ -66,7 +67,7 @@ class Pipeline:
         self.settings, self.durations = settings, durations
         self._trainer, self._reached = trainer, reached
         self._durable: DurableEngine | None = None
-        self.ready, self.why_not, self._full = False, "starting", False
+        self.ready, self.why_not, self._full, self._timeless = False, "starting", False, False
         self.beat = time.monotonic()
         self.finished = threading.Event()
         self.error: BaseException | None = None
@@ -154,6 +155,7 @@ class Pipeline:
         self._sourcing.open(self._store)
         log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
         self._full, self.ready, self.why_not = False, True, ""
+        self._note_clock(wall_ms())
         self._publish()
 
     def _starting(self, what: str) -> None:
@@ -164,7 +166,9 @@ class Pipeline:
     def turn(self) -> bool:
         """One turn; returns whether there was anything to do."""
         worked = self._jobs.run(self)
-        taken = self._sourcing.take(wall_ms())
+        now_ms = wall_ms()
+        self._note_clock(now_ms)
+        taken = self._sourcing.take(now_ms)
         if taken:
             worked = True
             positions = {source: places for each in taken for source, places in each.positions.items()}
@@ -193,17 +197,31 @@ class Pipeline:
         self._wake.wait(FULL_S)
         self._wake.clear()
 
+    def _note_clock(self, now_ms: int) -> None:
+        """Whether streams wait because the machine does not know the time yet; what they send is not lost."""
+        waiting = self._sourcing.without_time(now_ms)
+        if bool(waiting) == self._timeless:
+            return
+        self._timeless = bool(waiting)
+        if waiting:
+            at = instant(now_ms // 1000)
+            log.error("the wall clock is not set, readings wait", extra={"shows": at, "streams": waiting})
+            self.ready, self.why_not = False, f"the wall clock shows {at}; set it, and reading begins"
+        else:
+            log.info("the wall clock is set, going on")
+            self.ready, self.why_not = not self._full, self.why_not if self._full else ""
+
     def _note_room(self) -> None:
         """All writes of a turn were done."""
         if self._full:
             log.info("room again, going on")
-            self._full, self.ready, self.why_not = False, True, ""
+            self._full, self.ready, self.why_not = False, not self._timeless, self.why_not if self._timeless else ""
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Let the wall clock notice silence."""
-        if any(stream.clock == "wall" for stream in self.settings.streams.values()):
+        if not self._timeless and any(stream.clock == "wall" for stream in self.settings.streams.values()):
             self.durable.apply([Tick(wall_ms())], {}, wall_ms())
 
     def checkpoint(self) -> None:

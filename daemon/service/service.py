@@ -20,6 +20,7 @@ from daemon.service.pipeline import Pipeline
 from daemon.service.reload import Reloading, ReloadRefusedError
 from daemon.service.scheduler import Scheduler
 from daemon.service.systemd import Notifier
+from daemon.store import StoreUnusable
 from daemon.trainer.trainer import WorkerTrainer
 from daemon.web import routes, summary
 from daemon.web.control import Control
@@ -37,12 +38,13 @@ STEP_S = 90  # what one step of a start may take, seconds
 CONFIGURATION = 78  # exit status, sysexits.h EX_CONFIG
 
 
-def run(settings: Settings, config: Path) -> int:
+def run(settings: Settings, config: Path, again: threading.Event) -> int:
     """Run the daemon until SIGTERM, SIGINT or the end of standard input; returns the exit status.
 
     Args:
         settings: What `config` says.
         config: The file, which SIGHUP has read again.
+        again: Set when a SIGHUP came after the file was read, and before this has a handler for it.
 
     Raises:
         ConfigError: The web-config file cannot be used.
@@ -51,12 +53,14 @@ def run(settings: Settings, config: Path) -> int:
     durations = Durations()
     trainer = WorkerTrainer(observe=lambda stream, seconds: durations.observe("training", seconds, stream))
     with contextlib.closing(trainer):
-        return asyncio.run(_serve(Pipeline(settings, trainer, durations), config))
+        return asyncio.run(_serve(Pipeline(settings, trainer, durations), config, again))
 
 
-async def _serve(pipeline: Pipeline, config: Path) -> int:
+async def _serve(pipeline: Pipeline, config: Path, again: threading.Event) -> int:
     service = _Service(pipeline, config)
     await service.open()
+    if again.is_set():
+        service.hang_up()
     thread = threading.Thread(target=pipeline.run, name="pipeline", daemon=True)
     thread.start()
     try:
@@ -107,7 +111,7 @@ class _Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(signal.SIGHUP, self.hang_up)
         await self._door.open()
         pipeline, scheduler = self._pipeline, self._scheduler
         scheduler.every(TICK_S, "tick", lambda: pipeline.post(Pipeline.tick))
@@ -152,7 +156,7 @@ class _Service:
         await self._control.close()
         await self._door.close()
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
         """SIGHUP: reload, once more when it comes while one is under way."""
         self._wanted = True
         if self._by_signal is None or self._by_signal.done():
@@ -209,4 +213,4 @@ def _words(pipeline: Pipeline) -> str:
 def _status_of(error: BaseException | None) -> int:
     if error is None:
         return os.EX_OK
-    return CONFIGURATION if isinstance(error, RefusedError | BundleError) else 1
+    return CONFIGURATION if isinstance(error, RefusedError | BundleError | StoreUnusable) else 1

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from daemon.config.settings import Settings
 from daemon.intake.construction import make_format, make_source
 from daemon.intake.intake import Intake, Taken, named
+from daemon.runtime.clock import EARLIEST_MS
 from daemon.store import Store
 
 
@@ -31,8 +32,16 @@ class Sourcing:
             _open(intake, store)
 
     def take(self, now_ms: int) -> list[Taken]:
-        """The next batch of each stream that has one."""
-        return [taken for intake in self._intakes.values() if (taken := intake.take(now_ms)) is not None]
+        """The next batch of each stream that has one; a stream that goes by a clock not set yet is not read."""
+        waiting = self.without_time(now_ms)
+        intakes = (intake for name, intake in self._intakes.items() if name not in waiting)
+        return [taken for intake in intakes if (taken := intake.take(now_ms)) is not None]
+
+    def without_time(self, now_ms: int) -> list[str]:
+        """Streams that go by the wall clock while it is not set: all their readings would be of the future."""
+        if now_ms >= EARLIEST_MS:
+            return []
+        return [name for name, stream in self._settings.streams.items() if stream.clock == "wall"]
 
     def committed(self, taken: list[Taken]) -> None:
         """What was taken is durable."""

@@ -10,6 +10,7 @@ from daemon.store.errors import (
     StoreFull,
     StoreLocked,
     StoreMissing,
+    StoreUnusable,
 )
 from daemon.store.faults import FAULT_POINTS
 from daemon.store.model_store import ModelRecord
@@ -29,6 +30,7 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "StoreMissing",
+    "StoreUnusable",
     "StoreView",
     "open_reader",
 ]

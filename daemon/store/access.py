@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import shlex
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,6 +32,32 @@ def refusal(paths: Iterable[Path], *, writing: bool) -> str | None:
                 f"run it as {owner} or root, or give it to {user} with chown -R, or set another state_dir"
             )
     return None
+
+
+def exposure(directory: Path) -> str | None:
+    """Why a state directory that others may write to must not be used, and what to do; None where only its owner may.
+
+    Whoever may write there may put another state, model or journal in the place of the daemon's own.
+    """
+    mode = directory.stat().st_mode
+    if not mode & stat.S_IWOTH:
+        return None
+    return (
+        f"{directory}: anybody may write here (mode {stat.S_IMODE(mode):04o}), so its state cannot be trusted; "
+        f"run chmod o-w {shlex.quote(str(directory))}, or set another state_dir"
+    )
+
+
+def make_private(paths: Iterable[Path], mode: int) -> list[Path]:
+    """Take everybody else's rights away from files that are there and this user's; those that were changed."""
+    changed = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            status = path.stat()
+            if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & ~mode:
+                path.chmod(mode)
+                changed.append(path)
+    return changed
 
 
 def _nearest(path: Path) -> tuple[Path, os.stat_result]:

@@ -11,6 +11,7 @@ from typing import Any
 from daemon.store.access import refusal
 from daemon.store.errors import StoreDamaged, StoreError, StoreFull
 from daemon.store.faults import Reached, nowhere
+from daemon.store.files import is_full
 
 NAME = "tidegauge.db"
 DAMAGED = NAME + ".damaged"
@@ -21,7 +22,8 @@ COMPANIONS = ("-wal", "-shm")
 Row = tuple[Any, ...]
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_FULL_EXTENDED = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_TRUNCATE)
+_PERHAPS_FULL = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_TRUNCATE)
+"""What SQLite says of a quota that is used up, but also of a broken disk: which it is, a write of our own tells."""
 
 
 class Database:
@@ -112,7 +114,7 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0)
             if code & 0xFF in _DAMAGE:
                 raise self.damaged(f"is malformed ({error})") from error
-            if code & 0xFF == sqlite3.SQLITE_FULL or code in _FULL_EXTENDED:
+            if code & 0xFF == sqlite3.SQLITE_FULL or (code in _PERHAPS_FULL and self._no_room()):
                 raise StoreFull(
                     f"{self.path}: no room to write ({error}); nothing was changed; free space on this file system"
                 ) from error
@@ -120,6 +122,9 @@ class Database:
             why = refusal(involved, writing=not self._read_only) or self._log_left()
             text = f"{self.path}: {error}; check the disk and the directory's owner and mode" if why is None else why
             raise StoreError(text) from error
+
+    def _no_room(self) -> bool:
+        return any(is_full(self.path.with_name(self.path.name + end)) for end in ("", COMPANIONS[0]))
 
     def _log_left(self) -> str | None:
         """What keeps a database from being read where nothing can be written: entries that are in its log still."""

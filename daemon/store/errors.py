@@ -25,6 +25,10 @@ class StoreDamaged(StoreError):
     """The database is malformed. The next `Store.open` quarantines it and starts from the last checkpoint."""
 
 
+class StoreUnusable(StoreError):
+    """The state directory must not be used as it is, and stays as it is; trying again changes nothing."""
+
+
 class StoreMissing(StoreError):
     """There is no database to read."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from daemon.store.errors import StoreError, StoreFull
 
 TEMPORARY = ".tmp"
 """Suffix of files that are being written; leftovers of a crash are removed at the next start."""
+
+PROBE_BYTES = 65_536  # more than the pages that SQLite adds in one step
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -49,6 +52,21 @@ def disk_error(error: OSError, path: Path) -> StoreError:
     return StoreError(
         f"{path}: cannot be written ({error.strerror or error}); check the disk and the directory's owner and mode"
     )
+
+
+def is_full(path: Path) -> bool:
+    """Whether there is no room for `path` to grow; False where there is, and where writing fails for another reason.
+
+    A file beside it is written at the same offset, since a limit may be one of a file's size.
+    """
+    try:
+        size = path.stat().st_size if path.exists() else 0
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            os.pwrite(file.fileno(), bytes(PROBE_BYTES), size)
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno in _NO_SPACE
+    return False
 
 
 def sync_directory(directory: Path) -> None:

@@ -1,10 +1,13 @@
-"""What the bits of a result depend on besides the input: versions and CPU."""
+"""What the bits of a result depend on besides the input: versions, the rules of time zones, and the CPU."""
 
 from __future__ import annotations
 
 import contextlib
 import platform
+import re
 import sys
+import zoneinfo
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,7 +20,18 @@ def versions() -> dict[str, str]:
     for package in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
-    return found | _cpu()
+    return found | _time_zones() | _cpu()
+
+
+def _time_zones(folders: Sequence[str] = zoneinfo.TZPATH) -> dict[str, str]:
+    """Version of the rules that local time follows: the system's, else those of the package `tzdata`."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            named = re.match(r"# version (\S+)", (Path(folder) / "tzdata.zi").read_text(encoding="utf-8")[:80])
+            return {"time_zones": f"system {named[1]}" if named else "system"}
+    with contextlib.suppress(PackageNotFoundError):
+        return {"time_zones": f"package {version('tzdata')}"}
+    return {}
 
 
 def _cpu(path: Path = Path("/proc/cpuinfo")) -> dict[str, str]:

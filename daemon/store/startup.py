@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from daemon.store import checkpoints, journal, label_table, lock, model_store, tables
-from daemon.store.access import refusal
+from daemon.store.access import exposure, make_private, refusal
 from daemon.store.checkpoints import Checkpoints
 from daemon.store.database import COMPANIONS, DAMAGED, NAME, Database
-from daemon.store.errors import StoreDamaged, StoreError
+from daemon.store.errors import StoreDamaged, StoreError, StoreUnusable
 from daemon.store.faults import Reached
 from daemon.store.files import disk_error, quarantine, remove_temporaries
 
@@ -23,6 +23,7 @@ def enter(directory: Path) -> lock.Lock:
     """Make `directory` when there is none, and lock it.
 
     Raises:
+        StoreUnusable: Anybody may write to it.
         StoreError: It or something in it may not be written or read, and is none to be set aside for that.
     """
     folders = [directory / checkpoints.DIRECTORY, directory / model_store.DIRECTORY]
@@ -36,6 +37,8 @@ def enter(directory: Path) -> lock.Lock:
         raise StoreError(why)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (why := exposure(directory)) is not None:
+            raise StoreUnusable(why)
         held = lock.Lock(directory)
     except OSError as error:
         raise disk_error(error, directory) from error
@@ -61,6 +64,8 @@ def database(directory: Path, files: Checkpoints, reached: Reached) -> tuple[Dat
         moved = quarantine(path, COMPANIONS)
         log.error("database quarantined", extra={"file": str(path), "moved_to": str(moved), "why": why})
     path.with_name(DAMAGED).unlink(missing_ok=True)
+    if opened := make_private([path, *(path.with_name(NAME + end) for end in COMPANIONS)], tables.MODE):
+        log.warning("database was readable by others, and is no more", extra={"files": [str(file) for file in opened]})
     if not path.exists():
         _make(directory, files, reached)
     return Database(path, reached=reached), int(why is not None)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from daemon.store.database import DAMAGED, Database
-from daemon.store.errors import StoreDamaged
+from daemon.store.errors import StoreDamaged, StoreUnusable
 from daemon.store.faults import Reached
 from daemon.store.files import TEMPORARY, sync_directory
 
 APPLICATION_ID = 0x54444741  # "TDGA"
 VERSION = 2
+MODE = 0o600  # of the database and of what SQLite makes beside it
 _MAGIC = b"SQLite format 3\0"
 
 _LABELS = """CREATE TABLE labels (
@@ -58,7 +60,10 @@ def create(path: Path, reached: Reached, fill: Callable[[Database], None]) -> No
     temporary = path.with_name(path.name + TEMPORARY)
     for leftover in path.parent.glob(f"{temporary.name}*"):
         leftover.unlink()
-    with closing(Database(temporary, create=True)) as database:
+    os.close(
+        os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE)
+    )  # its log gets this mode too
+    with closing(Database(temporary)) as database:
         database.rows("PRAGMA auto_vacuum=INCREMENTAL")
         database.rows("BEGIN IMMEDIATE")
         for statement in _STATEMENTS:
@@ -75,6 +80,9 @@ def create(path: Path, reached: Reached, fill: Callable[[Database], None]) -> No
 
 def diagnose(path: Path) -> str | None:
     """What is wrong with the database at `path`, None when it is sound and of this version or an older one.
+
+    Raises:
+        StoreUnusable: A newer Tidegauge wrote it. It is left alone: what looks like damage may be its progress.
 
     The journal's blobs are not all read (there may be gigabytes): what recovery needs of them is checked by
     `journal.diagnose`, and damage found later leaves a marker that is honoured here.
@@ -98,7 +106,10 @@ def _diagnose(database: Database) -> str | None:
         return "is not a Tidegauge database"
     version = database.value("PRAGMA user_version")
     if version > VERSION:
-        return f"is of version {version}, but this Tidegauge knows versions up to {VERSION}"
+        raise StoreUnusable(
+            f"{database.path}: was written by a newer Tidegauge (version {version} of the database, this one knows "
+            f"{VERSION}); install that one again, or set another state_dir"
+        )
     if version < VERSION:
         possible = all(step in MIGRATIONS for step in range(version, VERSION))
         return None if possible else f"is of version {version}, which this Tidegauge cannot migrate"
@@ -123,6 +134,7 @@ def migrate(path: Path) -> Path | None:
             return None
         copy = path.with_name(f"{path.name}.version-{version}")
         copy.unlink(missing_ok=True)
+        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE))
         database.rows("VACUUM INTO ?", [str(copy)])
         sync_directory(path.parent)
         for step in range(version, VERSION):

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -276,3 +277,25 @@ def test_a_listener_reads_its_certificate_again(directory: Path) -> None:
         authority.issue("server")
         started.process.send_signal(signal.SIGHUP)
         until("the new certificate", lambda: serial() != before)
+
+
+def test_a_signal_before_the_daemon_is_up_does_not_end_it(directory: Path) -> None:
+    """SIGHUP at any instant of a start, from its first import on, leaves a daemon that runs and reloads."""
+    with Daemon(directory / "tidegauge.yaml") as daemon:
+        sent = 0
+        while not daemon.said().count("state loaded"):  # every few milliseconds of its start
+            if _begun(daemon.pid):
+                os.kill(daemon.pid, signal.SIGHUP)
+                sent += 1
+            time.sleep(0.02)
+            assert daemon.process.poll() is None, daemon.said()
+        assert sent > 5
+        daemon.loaded()
+        until("it reloads", lambda: "configuration taken over" in daemon.said())
+
+
+def _begun(pid: int) -> bool:
+    """Whether the console script has taken the signal: before that it is Python that starts, not ours."""
+    caught = re.search(r"SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
+    assert caught
+    return bool(int(caught[1], 16) >> (signal.SIGHUP - 1) & 1)

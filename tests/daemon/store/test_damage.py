@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -12,8 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from daemon.engine.messages.inputs import Labelled
-from daemon.store import Store, StoreDamaged, StoreError, StoreLocked, StoreMissing, open_reader, tables
+from daemon.engine.messages.inputs import Labelled, Tick
+from daemon.store import (
+    Store,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    StoreMissing,
+    StoreUnusable,
+    open_reader,
+    tables,
+)
 from daemon.store.database import Database
 from tests.daemon.store.contents import REPOSITORY, batch, event
 
@@ -60,7 +72,6 @@ DAMAGES = {
     "truncated": truncate,
     "cut inside a page": lambda path: os.truncate(path, 5000),
     "zeroed pages": lambda path: edit(path, 4096, bytes(5 * 4096)),
-    "newer": sql(f"PRAGMA user_version={tables.VERSION + 1}"),
     "version 0": sql("PRAGMA user_version=0"),
     "foreign": sql("PRAGMA application_id=1"),
     "no table": sql("DROP TABLE sinks"),
@@ -154,6 +165,69 @@ def test_an_older_database_is_migrated_and_a_copy_kept(tmp_path: Path, monkeypat
     with closing(Database(tmp_path / f"tidegauge.db.version-{old}")) as copy:
         assert copy.value("PRAGMA user_version") == old
         assert copy.value("SELECT max(seq) FROM journal") == 6
+
+
+def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """What a newer version wrote is no damage: one line says so, and nothing is set aside, not even in part."""
+    fill(tmp_path)
+    sql(f"PRAGMA user_version={tables.VERSION + 1}")(tmp_path / "tidegauge.db")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    with pytest.raises(StoreUnusable, match=r"written by a newer Tidegauge \(.*\); install that one again"):
+        Store.open(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+    sql(f"PRAGMA user_version={tables.VERSION}")(tmp_path / "tidegauge.db")
+    with Store.open(tmp_path) as store:
+        assert (store.quarantined, store.last_seq) == (0, 6)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o757, 0o702])
+def test_a_directory_that_anybody_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    """Whoever may write into the state directory could plant a state: it is refused, with the command that mends it."""
+    directory = tmp_path / "state"
+    directory.mkdir()
+    directory.chmod(mode)
+    with pytest.raises(StoreUnusable, match=r"anybody may write here \(mode 07.*run chmod o-w"):
+        Store.open(directory)
+    directory.chmod(mode & ~0o002)
+    Store.open(directory).close()
+
+
+def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
+    """Database, log and the copy kept by a migration have mode 0600 whatever the umask; an older one's is mended."""
+    before = os.umask(0)
+    try:
+        with Store.open(tmp_path) as store:
+            store.append([Tick(1)], {}, 1)
+            assert modes(tmp_path) == {0o600}
+        for path in tmp_path.glob("tidegauge.db*"):
+            path.chmod(0o644)
+        with Store.open(tmp_path) as store:
+            store.append([Tick(2)], {}, 2)
+            assert modes(tmp_path) == {0o600}
+    finally:
+        os.umask(before)
+
+
+def modes(directory: Path) -> set[int]:
+    return {stat.S_IMODE(path.stat().st_mode) for path in directory.glob("tidegauge.db*")}
+
+
+@pytest.mark.parametrize(("errno_", "full"), [(errno.EIO, False), (errno.ENOSPC, True), (errno.EDQUOT, True)])
+def test_a_broken_disk_is_not_a_full_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errno_: int, full: bool
+) -> None:
+    """SQLite says the same of a used-up quota and of a disk that fails; a write beside it tells which it is."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno_, os.strerror(errno_))
+
+    with Store.open(tmp_path) as store:
+        failed = sqlite3.OperationalError("disk I/O error")
+        failed.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+        monkeypatch.setattr("daemon.store.files.tempfile.TemporaryFile", fail)
+        with pytest.raises(StoreError) as caught, store._database._translated():
+            raise failed
+        assert isinstance(caught.value, StoreFull) is full
 
 
 def test_one_writer(tmp_path: Path) -> None:

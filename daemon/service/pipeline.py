@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from daemon.config.settings import Settings
 from daemon.engine.messages.inputs import Tick
@@ -71,7 +71,7 @@ class Pipeline:
         self.beat = time.monotonic()
         self.finished = threading.Event()
         self.error: BaseException | None = None
-        self._stdout = stdout or sys.stdout.buffer
+        self._stdout = stdout or _unbuffered()
         self._jobs: Jobs[Pipeline] = Jobs()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._sourcing = Sourcing(settings)
@@ -151,7 +151,8 @@ class Pipeline:
             lambda done, total: self._starting(f"recovering: {done} of {total} journal entries")
         )
         self.durable.configure(self.settings, wall_ms())
-        self._delivery = Delivery(self.settings.events, self._store, self._stdout)
+        self._delivery = delivery = Delivery(self._store, self._stdout)
+        delivery.take_over(delivery.prepare(self.settings.events))
         self._sourcing.open(self._store)
         log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
         self._full, self.ready, self.why_not = False, True, ""
@@ -177,7 +178,8 @@ class Pipeline:
         for source, place in self._sourcing.forgotten():
             self._store.drop_position(source, place)
         if self._delivery is not None:
-            self._delivery.deliver()
+            self._delivery.wake()
+            self._delivery.record()
         self._note_room()
         self._turns += 1
         self.beat = time.monotonic()
@@ -248,9 +250,9 @@ class Pipeline:
         Raises:
             OSError, StoreError, BundleError: They cannot be taken over; everything is as it was before.
         """
-        before, delivery = self.settings, None
-        if settings.events != before.events:
-            delivery = Delivery(settings.events, self._store, self._stdout)
+        before, delivery = self.settings, self._delivery
+        assert delivery is not None
+        prepared = delivery.prepare(settings.events)
         try:
             self._sourcing.replace(settings, self._store)
             try:
@@ -259,13 +261,9 @@ class Pipeline:
                 self._sourcing.replace(before, self._store)
                 raise
         except BaseException:
-            if delivery is not None:
-                delivery.close()
+            delivery.abandon(prepared)
             raise
-        if delivery is not None:
-            self._delivery, delivery = delivery, self._delivery
-            if delivery is not None:
-                delivery.close()
+        delivery.take_over(prepared)
         self.settings = settings
         self._publish()
 
@@ -301,3 +299,8 @@ class Pipeline:
         self._sourcing.close()
         if self._delivery is not None:
             self._delivery.close()
+
+
+def _unbuffered() -> BinaryIO:
+    """Standard output without a buffer, which Python would flush, and wait for its reader, when the process ends."""
+    return cast("BinaryIO", open(sys.stdout.fileno(), "wb", buffering=0, closefd=False))

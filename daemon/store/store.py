@@ -36,6 +36,7 @@ class Store(StoreView):
         checkpoint_bytes: Size of the last checkpoint written or loaded.
         checkpoint_failures: Checkpoints that could not be written since `open`.
         checkpoint_mismatches: Checkpoints loaded that other versions or another CPU wrote.
+        recorded: Revisions of events recorded since `open`, for whoever waits for new ones.
         when_full: Called when a write finds no room, which is then tried again; raises unless it is replaced.
             Checkpoints and pruning do not wait.
     """
@@ -59,6 +60,7 @@ class Store(StoreView):
         self.checkpoint_bytes = 0
         self.checkpoint_failures = 0
         self.checkpoint_mismatches = 0
+        self.recorded = 0
 
     @classmethod
     def open(cls, directory: Path, *, reached: Reached = nowhere, clock: Callable[[], float] = time.time) -> Store:
@@ -129,6 +131,7 @@ class Store(StoreView):
         """Add `events` in one transaction, in order; a revision that is already there stays as it is."""
         if events:
             event_table.record(self._database, events)
+            self.recorded += len(events)
 
     @patient
     def record_label(self, seq: int, item: Labelled) -> None:

@@ -104,15 +104,24 @@ class Daemon:
         config: Its configuration; `http.listen` should have port 0 and `log.format` be plain.
         stdin: What it reads.
         prefix: A command that runs the one given to it, in its own process.
+        stdout: Where its standard output goes, None for the file.
     """
 
-    def __init__(self, config: Path, stdin: int | None = subprocess.DEVNULL, prefix: Sequence[str | Path] = ()) -> None:
+    def __init__(
+        self,
+        config: Path,
+        stdin: int | None = subprocess.DEVNULL,
+        prefix: Sequence[str | Path] = (),
+        stdout: int | None = None,
+    ) -> None:
         self.directory = config.parent
         self.stdout, self.log = self.directory / "stdout", self.directory / "log"
         self._log_begins = self.log.stat().st_size if self.log.exists() else 0
         with self.stdout.open("ab") as out, self.log.open("ab") as log:
             command = [*map(str, prefix), str(TIDEGAUGE), "run", "--config", str(config)]
-            self.process = subprocess.Popen(command, cwd=self.directory, stdin=stdin, stdout=out, stderr=log)
+            self.process = subprocess.Popen(
+                command, cwd=self.directory, stdin=stdin, stdout=out if stdout is None else stdout, stderr=log
+            )
 
     @property
     def pid(self) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sinks.outputs import JsonLinesFile, StandardOutput
+from adapters.sinks import JsonLinesFile, StandardOutput
 
 
 def test_lines_are_appended_and_the_length_returned(tmp_path: Path) -> None:
@@ -77,11 +77,34 @@ def test_a_failed_delivery_leaves_no_half_line(tmp_path: Path, monkeypatch: pyte
     sink.close()
 
 
-def test_standard_output_is_flushed() -> None:
-    """Lines are written whole; there is no length to commit."""
-    raw = io.BytesIO()
-    stream = io.BufferedWriter(raw)  # type: ignore[arg-type]
-    sink = StandardOutput(stream)
-    sink.deliver([b"1", b"2"])
-    assert raw.getvalue() == b"1\n2\n"
+def test_standard_output_is_written_whole() -> None:
+    """A stream that takes a few bytes at a time gets every line whole; there is no length to commit."""
+
+    class Slow(io.BytesIO):
+        def write(self, data: object) -> int:
+            return super().write(bytes(data)[:3])  # type: ignore[call-overload]
+
+    stream = Slow()
+    StandardOutput(stream).deliver([b"12345", b"2"])
+    assert stream.getvalue() == b"12345\n2\n"
+
+
+def test_a_failed_reopen_leaves_no_stale_descriptor(tmp_path: Path) -> None:
+    """The file is renamed and its successor cannot be opened: the number stays ours, and nobody else's is closed."""
+    path = tmp_path / "there" / "events.jsonl"
+    path.parent.mkdir()
+    sink = JsonLinesFile(path, None)
+    sink.deliver([b"1"])
+    path.parent.rename(tmp_path / "away")
+    with pytest.raises(FileNotFoundError):
+        sink.deliver([b"2"])
+    others = [os.open(tmp_path, os.O_RDONLY) for _ in range(3)]  # whoever opens next must not get the sink's number
+    with pytest.raises(FileNotFoundError):
+        sink.deliver([b"2"])
+    path.parent.mkdir()
+    assert sink.deliver([b"2"]) == 2
     sink.close()
+    for descriptor in others:
+        os.close(descriptor)  # raises if the sink had closed it
+    assert (tmp_path / "away" / "events.jsonl").read_bytes() == b"1\n"
+    assert path.read_bytes() == b"2\n"

@@ -1,12 +1,17 @@
-"""What every adapter speaks: sources give chunks of whole lines, formats turn chunks into readings.
+"""What sources and formats speak: sources give chunks of whole lines, formats turn them into readings.
 
-Nothing here knows the engine. A source is three verbs (`open`, `poll`, `close`); everything else is data.
+Nothing here knows the engine. A source is opened, polled and closed, and meanwhile answers four questions: what it has
+seen and not read yet (`backlog`), which places are gone (`forgotten`), whether it is at its end (`done`) and how it is
+(`status`). A source of peers (`Live`) is also told what is durable, and to read its certificates again. A format is one
+verb, `parse`; a document, which needs a whole file, is one verb, `read`. Sinks have a contract of their own
+(`adapters.sinks.base`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -181,4 +186,29 @@ class Format(Protocol):
 
         Returns:
             The readings and rejections, and the header in force after `data`.
+        """
+
+
+Progress = Callable[[int, int], None]
+"""Called with how much of a file is read, and how much there is, in any unit."""
+
+
+class DocumentError(ValueError):
+    """A file that cannot be read as the document it should be; the message says which, where and why."""
+
+
+@runtime_checkable
+class DocumentFormat(Protocol):
+    """A format that needs a whole file, because what a part of it means stands elsewhere in it."""
+
+    def read(self, path: Path, progress: Progress = lambda done, total: None) -> Iterator[Readings]:
+        """The file's readings in its order, a bounded number at a time; rejected rows are in the piece they stand in.
+
+        Args:
+            path: A file that nobody writes to any more; its stem names the series where the file names none.
+            progress: Told how far it is.
+
+        Raises:
+            DocumentError: It is no such document, or is damaged; pieces before that hold.
+            OSError: It cannot be read.
         """

@@ -6,10 +6,11 @@ import os
 import select
 from collections.abc import Collection, Mapping
 from hashlib import blake2b
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from adapters.base import Chunk, Position
 from adapters.lines import Cut, LineCutter
+from adapters.source_kind import Surroundings
 
 _HEAD_BYTES = 1024
 
@@ -135,3 +136,8 @@ class StandardInput:
 
 def _hash(data: bytes) -> str:
     return blake2b(data, digest_size=16).hexdigest()
+
+
+def made(name: str, settings: Any, surroundings: Surroundings) -> StandardInput:
+    """As an entry of `sources` has it."""
+    return StandardInput(name, surroundings.stdin, line_bytes=surroundings.line_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from adapters.base import Chunk, Position
 from adapters.files.generation import Generation
@@ -12,6 +13,7 @@ from adapters.files.hints import Hints
 from adapters.files.known import Known
 from adapters.files.names import Names
 from adapters.files.succession import Succession
+from adapters.source_kind import Surroundings
 
 _HINTED_SCANS = 10
 """Looks at the names in the time between two that are due, when hints ask for them."""
@@ -161,3 +163,8 @@ class FileTail:
         keys = self._names.keys()
         self._files.rehome(keys, now)
         self._files.follow(keys, lambda name: self._names.open(name, now))
+
+
+def made(name: str, settings: Any, surroundings: Surroundings) -> FileTail:
+    """As an entry of `sources` has it."""
+    return FileTail(name, settings.path, line_bytes=surroundings.line_bytes, hints=Hints())

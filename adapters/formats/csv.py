@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.base import Readings
+from adapters.formats.registry import FormatChoices
 from adapters.formats.rows import (
     BOM,
     IGNORED,
@@ -232,3 +233,18 @@ def _quoted(text: str, at: int) -> tuple[str | None, int]:
             return '"'.join(parts), end + 1
         at = end + 2
     return None, at
+
+
+def made(choices: FormatChoices, timezone: str, label_bytes: int) -> CsvFormat:
+    """As the configuration has it."""
+    assert not isinstance(choices.series, list), "the configuration refuses it"
+    return CsvFormat(
+        time=choices.time,
+        value=choices.value,
+        series=choices.series,
+        columns=choices.columns,
+        delimiter=choices.delimiter,
+        decimal=choices.decimal,
+        timezone=timezone,
+        label_bytes=label_bytes,
+    )

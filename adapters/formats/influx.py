@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.base import Readings
+from adapters.formats.registry import FormatChoices
 from adapters.formats.rows import (
     IGNORED,
     Lines,
@@ -236,3 +237,9 @@ def _read_fields(text: str) -> tuple[dict[str, list[str]], str] | None:
             return None if " " in stamp else (fields, stamp)
         at += 1
     return None
+
+
+def made(choices: FormatChoices, timezone: str, label_bytes: int) -> InfluxFormat:
+    """As the configuration has it; stamps are instants, so no zone is needed."""
+    tags = [choices.series] if isinstance(choices.series, str) else choices.series
+    return InfluxFormat(value=choices.value, tags=tags, label_bytes=label_bytes)

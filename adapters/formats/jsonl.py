@@ -18,6 +18,7 @@ import numpy.typing as npt
 import orjson
 
 from adapters.base import Readings
+from adapters.formats.registry import FormatChoices
 from adapters.formats.rows import (
     IGNORED,
     Lines,
@@ -240,3 +241,11 @@ def _read_list(cell: Any, width: int) -> list[tuple[float, int]]:
     if type(cell) is not list:
         return [_read_cell(cell)] if cell is None else [(0.0, REASON["width"])]
     return [_read_cell(number) for number in cell] if len(cell) == width else [(0.0, REASON["width"])]
+
+
+def made(choices: FormatChoices, timezone: str, label_bytes: int) -> JsonlFormat:
+    """As the configuration has it."""
+    assert not isinstance(choices.series, list), "the configuration refuses it"
+    return JsonlFormat(
+        time=choices.time, value=choices.value, series=choices.series, timezone=timezone, label_bytes=label_bytes
+    )

@@ -7,7 +7,7 @@ number or text. A label is text or a whole number. A row that breaks a rule is r
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.base import Readings
+from adapters.base import DocumentError, Progress, Readings
+from adapters.formats.registry import FormatChoices
 from adapters.formats.rows import Rows, checked_all, read_numbers
 from adapters.formats.stamps import LAST_MS, OK, REASON, StampReader
 
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = 1 << 16  # read at once
-
-Progress = Callable[[int, int], None]
-"""Called with rows read and rows in all."""
-
-
-class ParquetError(ValueError):
-    """A file that cannot be read as readings; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +45,17 @@ class ParquetFormat:
     label_bytes: int = 256
 
     def read(self, path: Path, progress: Progress = lambda done, total: None) -> Iterator[Readings]:
-        """The file's rows in order, some thousands at a time.
+        """See `DocumentFormat.read`; some ten thousand rows at a time.
 
         Raises:
-            ParquetError: It is no Parquet file, is damaged, or lacks a column; or pyarrow is not installed.
+            DocumentError: It is no Parquet file, is damaged, or lacks a column; or pyarrow is not installed.
             OSError: It cannot be read.
         """
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ModuleNotFoundError:
-            raise ParquetError(
+            raise DocumentError(
                 f"{path}: reading Parquet needs pyarrow, which a plain install leaves out; install tidegauge[offline], "
                 f"or run: {sys.executable} -m pip install pyarrow"
             ) from None
@@ -70,7 +64,7 @@ class ParquetFormat:
             with pq.ParquetFile(path) as file:
                 names = file.schema_arrow.names
                 if missing := [name for name in columns if name not in names]:
-                    raise ParquetError(f"{path}: has no column {', '.join(missing)}; it has {', '.join(names)}")
+                    raise DocumentError(f"{path}: has no column {', '.join(missing)}; it has {', '.join(names)}")
                 done = 0
                 for rows in file.iter_batches(ROWS, columns=list(dict.fromkeys(columns))):
                     yield self._readings(rows, path.stem)
@@ -78,7 +72,7 @@ class ParquetFormat:
                     progress(done, file.metadata.num_rows)
         except pa.ArrowException as error:
             said = " ".join(str(error).split())
-            raise ParquetError(f"{path}: not a Parquet file that can be read: {said}") from error
+            raise DocumentError(f"{path}: not a Parquet file that can be read: {said}") from error
 
     def _readings(self, table: pa.RecordBatch, stem: str) -> Readings:
         count = len(table)
@@ -138,3 +132,10 @@ def _numbers(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.
     values = column.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy(zero_copy_only=False)
     values, reasons = checked_all(values)
     return values, np.where(missing, REASON["missing_value"], reasons).astype(np.uint8)
+
+
+def made(choices: FormatChoices, timezone: str, label_bytes: int) -> ParquetFormat:
+    """As the configuration has it."""
+    values = [choices.value] if isinstance(choices.value, str) else choices.value
+    series = choices.series if isinstance(choices.series, list) else [] if choices.series is None else [choices.series]
+    return ParquetFormat(choices.time, values, series, timezone, label_bytes)

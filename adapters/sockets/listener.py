@@ -14,6 +14,7 @@ from adapters.sockets.connection import Connection, Deadlines
 from adapters.sockets.endpoint import CLOSINGS, REFUSALS, Endpoint, shown
 from adapters.sockets.limits import Patience, Seats
 from adapters.sockets.peer_source import Listening
+from adapters.source_kind import Surroundings
 
 BUFFER_BYTES = 16 << 20
 """Bytes of unfinished lines over all connections; beyond it only those with little of them are read."""
@@ -272,3 +273,16 @@ class Listener(Listening):
             self._listening.close()
             self._endpoint.close()
             self._listening = self._epoll = None
+
+
+def listener(name: str, endpoint: Endpoint, settings: Any, surroundings: Surroundings) -> Listener:
+    """A listener at an endpoint, as an entry of `sources` has its connections."""
+    return Listener(
+        name,
+        endpoint,
+        line_bytes=surroundings.line_bytes,
+        max_connections=settings.max_connections,
+        deadlines=Deadlines(line_s=settings.line_timeout, idle_s=settings.idle_timeout),
+        ack=settings.ack,
+        notice=surroundings.notice,
+    )

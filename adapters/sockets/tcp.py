@@ -9,7 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from adapters.sockets.endpoint import ListenError
+from adapters.sockets.listener import Listener, listener
 from adapters.sockets.tls import Certificates
+from adapters.source_kind import Surroundings
 
 BACKLOG = 1024
 _RECEIVE_BYTES = 256 << 10
@@ -119,3 +121,12 @@ def bind(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
         raise ListenError(f"cannot listen on {where}: {error.strerror}; free it, or set another listen:") from error
     sock.setblocking(False)
     return sock
+
+
+def made(name: str, settings: Any, surroundings: Surroundings) -> Listener:
+    """As an entry of `sources` has it."""
+    host, port = settings.address
+    tls = settings.tls
+    certificates = None if tls.certificate is None else Certificates(tls.certificate, tls.key, tls.client_ca)
+    endpoint = TcpEndpoint(host, port, allow=settings.allow, certificates=certificates)
+    return listener(name, endpoint, settings, surroundings)

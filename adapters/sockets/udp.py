@@ -6,12 +6,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from adapters.base import Chunk, Notice, Position, unnoticed
 from adapters.lines import Cut, LineCutter
 from adapters.sockets.endpoint import shown
 from adapters.sockets.peer_source import Listening
 from adapters.sockets.tcp import Networks, bind
+from adapters.source_kind import Surroundings
 
 DATAGRAM_BYTES = 65_535
 RECEIVE_BYTES = 4 << 20
@@ -162,3 +164,10 @@ class UdpListener(Listening):
         if self._sock is not None:
             self._sock.close()
             self._sock = None
+
+
+def made(name: str, settings: Any, surroundings: Surroundings) -> UdpListener:
+    """As an entry of `sources` has it."""
+    host, port = settings.address
+    line_bytes, notice = surroundings.line_bytes, surroundings.notice
+    return UdpListener(name, host, port, allow=settings.allow, line_bytes=line_bytes, notice=notice)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from adapters.sockets.endpoint import ListenError
+from adapters.sockets.listener import Listener, listener
 from adapters.sockets.tcp import BACKLOG
+from adapters.source_kind import Surroundings
 
 _PATH_BYTES = 107
 _CREDENTIALS = struct.Struct("3i")
@@ -120,3 +122,9 @@ def _owner(probe: socket.socket) -> str:
         return f"process {pid} ({Path(f'/proc/{pid}/exe').readlink()})"
     except OSError:
         return f"process {pid}"
+
+
+def made(name: str, settings: Any, surroundings: Surroundings) -> Listener:
+    """As an entry of `sources` has it."""
+    endpoint = UnixEndpoint(settings.path, mode=int(settings.mode, 8), group=settings.group)
+    return listener(name, endpoint, settings, surroundings)

@@ -62,7 +62,7 @@ def needs(*packages: str) -> None:
 @contextmanager
 def errors() -> Iterator[None]:
     """Turns the errors that a user can do something about into one line each and an exit code."""
-    from adapters.formats.parquet import ParquetError
+    from adapters.base import DocumentError
     from daemon.store import StoreError
     from models.bundle_errors import BundleError
 
@@ -75,7 +75,7 @@ def errors() -> Iterator[None]:
         raise typer.Exit(USAGE if of_options else CONFIGURATION) from None
     except (RefusedError, BundleError) as error:
         fail(str(error), CONFIGURATION)
-    except (StoreError, ParquetError) as error:
+    except (StoreError, DocumentError) as error:
         fail(str(error))
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - nobody reads on; keep the interpreter's exit quiet

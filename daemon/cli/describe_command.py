@@ -9,6 +9,7 @@ import orjson
 import typer
 from rich.table import Table
 
+from adapters.formats.registry import LINES, of_suffix
 from daemon.cli.app import Json, Series, Time, app, errors, fail
 from daemon.cli.selection import given, settings_of
 from daemon.config.units import format_duration
@@ -40,7 +41,7 @@ def describe(
     from daemon.describe.description import describe as look
     from daemon.describe.description_page import page
     from daemon.describe.suggestion import suggested
-    from daemon.intake.construction import SUFFIXES, make_file_format
+    from daemon.intake.construction import make_file_format
 
     with errors():
         options = given(
@@ -51,7 +52,7 @@ def describe(
             format_decimal=decimal,
             timezone=timezone,
         )
-        if (kind := SUFFIXES.get(file.suffix, "csv")) != "csv":
+        if (kind := of_suffix(file.suffix)) in LINES:
             options["format.type"] = kind
         settings, name = settings_of(None, None, file.stem, options)
         stream = settings.streams[name]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import field_validator, model_validator
 
+from adapters.formats.registry import FORMATS, LINES
 from daemon.config.addresses import HINT, split_address
 from daemon.config.alert_settings import AlertSettings
 from daemon.config.holidays import Holiday
@@ -21,13 +22,16 @@ from daemon.config.sections import ConflictError, Section, live, new_state
 from daemon.config.source_settings import SourceSettings
 from daemon.config.units import Duration, Size, format_duration
 
+if TYPE_CHECKING:
+    FormatType = str
+else:
+    FormatType = Literal[LINES]
+
 WEEKLY_S = 14 * 86400  # warm-up that shows each time of week twice
 
 
 class FormatSettings(Section):
-    type: Literal["csv", "jsonl", "influx"] = live(
-        "csv", "`csv`, `jsonl` for one JSON object a line, `influx` for InfluxDB line protocol."
-    )
+    type: FormatType = live("csv", f"{', '.join(FORMATS[name].summary for name in LINES)}.")
     time: str = live("timestamp", "Column or key of the time stamp; `influx` has its own place for it.")
     value: str | list[str] = live("value", "Column, key or field of the value; a list of them for a vector.")
     series: str | list[str] | None = live(
@@ -79,7 +83,7 @@ class FormatSettings(Section):
                 )
         if self.columns is None:
             return self
-        if self.type != "csv":
+        if FORMATS[self.type].carries_names:
             raise ConflictError(
                 "columns", f"is set, but lines of {self.type} carry their own names; remove columns or set type: csv"
             )
@@ -92,7 +96,7 @@ class FormatSettings(Section):
 
     def _used(self) -> list[str]:
         """Names of columns, keys or fields that must differ from each other."""
-        if self.type == "influx":  # a tag may have the name of a field
+        if FORMATS[self.type].joins_series:  # a tag may have the name of a field
             return list(self.names)
         if isinstance(self.series, list):
             raise ConflictError("series", "is a list, but only influx joins tags to a label; name one column or key")

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_network
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator, model_validator
 
+from adapters.registry import SOURCES
 from daemon.config.addresses import HINT, split_address
 from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration
 
-Kind = Literal["file", "stdin", "tcp", "udp", "unix"]
-_ALL: frozenset[Kind] = frozenset({"tcp", "udp", "unix"})
-_STREAMS: frozenset[Kind] = frozenset({"tcp", "unix"})
-_BELONGS: dict[str, frozenset[Kind]] = {
-    "path": frozenset({"file", "unix"}),
-    "listen": frozenset({"tcp", "udp"}),
-    "allow": frozenset({"tcp", "udp"}),
-    "max_connections": _STREAMS,
-    "line_timeout": _STREAMS,
-    "idle_timeout": _STREAMS,
-    "ack": _STREAMS,
-    "mode": frozenset({"unix"}),
-    "group": frozenset({"unix"}),
-    "tls": frozenset({"tcp"}),
-}
-"""Which types of source a key is for; `type` is for all."""
-_NEEDED: dict[str, dict[Kind, str]] = {
-    "path": {"file": "/where/readings/are.csv", "unix": "/run/tidegauge/readings.sock"},
-    "listen": {"tcp": "127.0.0.1:9899", "udp": "127.0.0.1:9899"},
-}
-"""Examples of keys that a type of source cannot do without."""
+if TYPE_CHECKING:
+    Kind = str
+else:
+    Kind = Literal[tuple(SOURCES)]
 
 
 class TlsSettings(Section):
@@ -103,18 +87,21 @@ class SourceSettings(Section):
 
     @model_validator(mode="after")
     def _keys_belong(self) -> SourceSettings:
-        for name, kinds in _BELONGS.items():
+        kind = SOURCES[self.type]
+        for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if self.type not in kinds and value != type(self).model_fields[name].default:
-                said = f"is {value}" if isinstance(value, str) else "is set"
-                types = " or ".join(sorted(kinds))
+            if name == "type" or name in kind.keys or value == field.default:
+                continue
+            said = f"is {value}" if isinstance(value, str) else "is set"
+            types = " or ".join(sorted(other for other, each in SOURCES.items() if name in each.keys))
+            raise ConflictError(
+                name, f"{said}, but a source of type {self.type} takes none; remove it or set type: {types}"
+            )
+        for name, example in (kind.needs or {}).items():
+            if not getattr(self, name):
                 raise ConflictError(
-                    name, f"{said}, but a source of type {self.type} takes none; remove it or set type: {types}"
+                    name, f"is missing, but a source of type {self.type} needs one; add {name}: {example}"
                 )
-        for name, examples in _NEEDED.items():
-            if self.type in examples and not getattr(self, name):
-                example = f"{name}: {examples[self.type]}"
-                raise ConflictError(name, f"is missing, but a source of type {self.type} needs one; add {example}")
         return self
 
     @property

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon.replay.replay import LINE_BYTES, Progress, Reader, chunks
+from adapters.base import Progress
+from daemon.replay.replay import LINE_BYTES, Reader, chunks
 from daemon.replay.unread import unread
 
 BINS = 40
@@ -131,7 +132,7 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
 
     Raises:
         DescribingError: It holds no readings, or no two of one series.
-        ParquetError: It should be a Parquet file with certain columns, and is not.
+        DocumentError: It should be a document of some kind, and is not.
         OSError: It cannot be read.
     """
     columns = _read(path, fmt, progress)
@@ -227,7 +228,8 @@ def statistics(values: Floats) -> Values:
     low, q25, median, q75, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()
     reach = WHISKER * (q75 - q25)
     inside = values[(values >= q25 - reach) & (values <= q75 + reach)]
-    bins, _ = np.histogram(values, BINS, (low, high) if high > low else (low - 0.5, low + 0.5))
+    wide = high - low > BINS * np.spacing(max(abs(low), abs(high)))  # else bins have no width
+    bins, _ = np.histogram(values, BINS, (low, high) if wide else (low - 0.5, low + 0.5))
     return Values(
         count=len(values),
         mean=float(values.mean()),

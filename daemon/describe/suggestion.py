@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
+from adapters.formats.registry import LINES, of_suffix
 from daemon.config.alert_settings import AlertSettings
 from daemon.config.model_settings import ModelSettings
 from daemon.config.settings import FormatSettings, StreamSettings
 from daemon.config.units import format_duration
 from daemon.describe.description import Description
-from daemon.intake.construction import PARQUET_SUFFIXES
 
 _DEFAULTS = StreamSettings(model=ModelSettings(), alerts=AlertSettings())
 _WEEKS = 14 * 86400
@@ -37,8 +37,8 @@ def suggested(d: Description, fmt: FormatSettings, timezone: str) -> str:
     Returns:
         YAML, each choice with its reason in a comment above all.
     """
-    parquet = Path(d.file).suffix in PARQUET_SUFFIXES
-    source = {"type": "stdin"} if parquet else {"type": "file", "path": str(Path(d.file).absolute())}
+    document = of_suffix(Path(d.file).suffix) not in (None, *LINES)
+    source = {"type": "stdin"} if document else {"type": "file", "path": str(Path(d.file).absolute())}
     stream: dict[str, Any] = {"sources": [source]}
     defaults = FormatSettings()
     if own := {k: v for k, v in fmt.model_dump().items() if v != getattr(defaults, k)}:
@@ -48,7 +48,7 @@ def suggested(d: Description, fmt: FormatSettings, timezone: str) -> str:
     reasons = [f"interval: {interval_words(d)}"]
     if d.regular < REGULAR:
         reasons.append("set interval to how often a series should report, and aggregate: mean")
-    if parquet:
+    if document:
         reasons.append("sources: a daemon reads lines of text, which this file is not; say where they come from")
     stream["interval"] = format_duration(d.interval_s)
     _kind(d, stream, reasons)

@@ -40,7 +40,7 @@ def of_file(
 
     Raises:
         HistoryError: No reading was accepted, or no interval can be inferred.
-        ParquetError: A Parquet file is not what its name says.
+        DocumentError: A file is not the document that its name says.
         OSError: The file cannot be read.
     """
     own = settings.streams[stream]

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from adapters.base import Format, Readings
-from adapters.formats.parquet import ParquetFormat
+from adapters.base import DocumentFormat, Format, Progress, Readings
 from adapters.lines import LineCutter
 from daemon.config.file import effective
 from daemon.config.settings import Settings, StreamSettings
@@ -30,10 +29,7 @@ CHUNK_BYTES = 1 << 20
 INFER_FROM = 10_000  # readings an interval is inferred from
 LINE_BYTES = 1 << 20
 
-Progress = Callable[[int, int], None]
-"""Called with what is read and what there is in all: bytes, or rows of a Parquet file."""
-
-Reader = Format | ParquetFormat
+Reader = Format | DocumentFormat
 
 
 @dataclass
@@ -75,9 +71,9 @@ def chunks(
 
     Raises:
         OSError: The file cannot be read.
-        ParquetError: It should be a Parquet file with certain columns, and is not.
+        DocumentError: It should be a document of some kind, and is not.
     """
-    if isinstance(fmt, ParquetFormat):
+    if isinstance(fmt, DocumentFormat):
         for readings in fmt.read(path, progress):
             yield readings, readings.rejected()
         return

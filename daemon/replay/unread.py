@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapters.formats.parquet import ParquetFormat
+from adapters.base import DocumentFormat
 from daemon.presentation.words import tally
 from daemon.replay.replay import Reader
 
@@ -21,7 +21,7 @@ def unread(path: Path, fmt: Reader, rejected: Mapping[str, int]) -> str:
     if not rejected:
         return f"{path}: holds no reading, at most a header"
     named = "name its columns with --time, --value and --series"
-    if isinstance(fmt, ParquetFormat):
+    if isinstance(fmt, DocumentFormat):
         return f"{path}: no row is a reading, rejected: {tally(dict(rejected))}; {named}"
     with path.open("rb") as file:
         first = file.readline(4 * _SHOWN).decode("utf-8", "replace").strip()

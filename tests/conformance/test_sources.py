@@ -1,4 +1,6 @@
-"""The contract of `base.Source`, held against every source. A new source joins by a line in `KINDS`.
+"""The contract of `base.Source`, held against every source of the registry. A new one joins by its line there.
+
+How a sender reaches it is what `RIGS` says; without an entry there its tests fail.
 
 A file can be read again from a position. A peer cannot be asked again, but it can be told how far it was read: where a
 source is live, the sender goes on from the positions with which the source was opened.
@@ -16,16 +18,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.base import Chunk, Live, Position, Source
+from adapters.base import Chunk, Live, Position, Source, unnoticed
 from adapters.files.stdin import StandardInput
 from adapters.files.tail import FileTail
+from adapters.registry import SOURCES
 from adapters.sockets.listener import Listener
 from adapters.sockets.tcp import TcpEndpoint
 from adapters.sockets.udp import UdpListener
 from adapters.sockets.unix import UnixEndpoint
+from adapters.source_kind import Surroundings
+from daemon.config.file import load
+from daemon.config.source_settings import SourceSettings
 
 LIMIT = 60
 
@@ -143,8 +150,19 @@ def udp(contents: list[bytes]) -> Iterator[Rig]:
         yield Rig(make, 1, send)
 
 
-KINDS = {"tail": tail, "stdin": stdin, "tcp": tcp, "unix": unix, "udp": udp}
-every_kind = pytest.mark.parametrize("kind", KINDS)
+RIGS = {"file": tail, "stdin": stdin, "tcp": tcp, "unix": unix, "udp": udp}
+every_kind = pytest.mark.parametrize("kind", SOURCES)
+
+
+def settings_of(kind: str, folder: Path) -> SourceSettings:
+    """The registry's sample of a source, with what it names on this machine replaced by what is there."""
+    sample = yaml.safe_load(SOURCES[kind].sample)
+    return SourceSettings.model_validate(
+        sample
+        | ({"listen": "127.0.0.1:0"} if "listen" in sample else {})
+        | ({"path": str(folder / "readings")} if "path" in sample else {})
+    )
+
 
 short_lines = st.sampled_from([b"a,1,2", b"", b"header", b"\r", b"\0\0", b"\xff", b"x" * LIMIT])
 long_lines = st.sampled_from([b"y" * (LIMIT + 1), b"z" * 300, b"\0" * 100])
@@ -207,7 +225,7 @@ def expected(contents: list[bytes]) -> tuple[list[bytes], dict[str, int]]:
 def test_every_line_once(kind: str, lines: list[list[bytes]], limit_bytes: int) -> None:
     """All chunks of a place joined are its complete lines, each once; lines beyond the limit are counted."""
     contents = [whole(part) for part in lines]
-    with KINDS[kind](contents) as rig:
+    with RIGS[kind](contents) as rig:
         source = rig.open({})
         got = drain(source, limit_bytes)
         texts, dropped = expected(contents[: rig.places])
@@ -225,7 +243,7 @@ def test_resumes_from_any_position(kind: str, data: st.DataObject) -> None:
     """Opened again with any position it returned, a source gives exactly the lines and drops after it."""
     lines = data.draw(st.lists(all_lines, min_size=1, max_size=3))
     contents = [whole(part) for part in lines]
-    with KINDS[kind](contents) as rig:
+    with RIGS[kind](contents) as rig:
         first = rig.open({})
         got = drain(first, data.draw(st.sampled_from([1, 40, 1 << 20])))
         first.close()
@@ -259,7 +277,7 @@ def test_resumes_from_any_position(kind: str, data: st.DataObject) -> None:
 @every_kind
 def test_skipped_places_are_left_alone(kind: str) -> None:
     """A skipped place gives nothing, and loses nothing."""
-    with KINDS[kind]([whole([b"%d" % k for k in range(3000)])]) as rig:
+    with RIGS[kind]([whole([b"%d" % k for k in range(3000)])]) as rig:
         source = rig.open({})
         chunk = next(chunk for _ in range(1000) for chunk in source.poll(4096))
         assert source.poll(4096, skip={chunk.place}) == []
@@ -271,7 +289,7 @@ def test_skipped_places_are_left_alone(kind: str) -> None:
 @every_kind
 def test_close_releases_descriptors(kind: str) -> None:
     """Opening, reading and closing leaves no descriptor behind, and positions stay valid."""
-    with KINDS[kind]([b"1\n2\n"]) as rig:
+    with RIGS[kind]([b"1\n2\n"]) as rig:
         source = rig.make()
         before = len(list(Path("/proc/self/fd").iterdir()))
         source.open({})
@@ -311,3 +329,30 @@ def test_another_input_is_read_from_its_start(tmp_path: Path) -> None:
         source.open({chunk.place: chunk.position_at(4, "h")})
         (chunk,) = drain(source).chunks
         assert (chunk.data, chunk.header) == (b"7\n8\n9\n", None)
+
+
+@every_kind
+def test_it_is_made_from_its_sample(kind: str, tmp_path: Path) -> None:
+    """The sample beside a source is a configuration that can be run, and makes one that opens, is up and closes."""
+    config = tmp_path / "tidegauge.yaml"
+    stream = f"{{sources: [{SOURCES[kind].sample}], interval: 1h, format: {{columns: [timestamp, value]}}}}"
+    config.write_text(f"version: 1\nstreams: {{a: {stream}}}\n")
+    assert load(config, serving=True).streams["a"].sources[0].type == kind
+    (tmp_path / "readings").touch() if kind == "file" else None
+    with (tmp_path / "stdin").open("wb+") as stdin:
+        source = SOURCES[kind].make("a/0", settings_of(kind, tmp_path), Surroundings(LIMIT, stdin, unnoticed))
+        source.open({})
+        try:
+            assert source.name == "a/0"
+            source.poll(1000)
+            assert source.status()["up"] == (0.0 if source.done() else 1.0)
+        finally:
+            source.close()
+
+
+@every_kind
+def test_its_keys_are_in_the_schema(kind: str) -> None:
+    """What a source takes, and what it cannot do without, are keys of the configuration's `sources`."""
+    known = set(SourceSettings.model_fields)
+    assert SOURCES[kind].keys <= known
+    assert set(SOURCES[kind].needs or {}) <= SOURCES[kind].keys

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.base import Readings
+from adapters.base import DocumentError, Readings
 from adapters.formats.csv import CsvFormat
-from adapters.formats.parquet import ParquetError, ParquetFormat
+from adapters.formats.parquet import ParquetFormat
 
 ZONE = "America/New_York"
 stamps = st.sampled_from(
@@ -105,10 +105,10 @@ def test_values_and_labels_of_every_type(tmp_path: Path) -> None:
 def test_what_is_no_such_file_is_one_line(tmp_path: Path) -> None:
     """A missing column is named with those there are, a damaged file with what is wrong; none at all is an OSError."""
     path = written(tmp_path / "m.parquet", {"at": [0], "value": [1.0]})
-    with pytest.raises(ParquetError, match="has no column timestamp; it has at, value"):
+    with pytest.raises(DocumentError, match="has no column timestamp; it has at, value"):
         list(ParquetFormat("timestamp", ["value"]).read(path))
     path.write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(ParquetError, match=r"m.parquet: not a Parquet file that can be read: .+"):
+    with pytest.raises(DocumentError, match=r"m.parquet: not a Parquet file that can be read: .+"):
         list(ParquetFormat("at", ["value"]).read(path))
     with pytest.raises(FileNotFoundError):
         list(ParquetFormat("at", ["value"]).read(tmp_path / "none.parquet"))

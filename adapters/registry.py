@@ -1,0 +1,11 @@
+"""Sources by the type that the configuration has for them. Data only: a source is imported when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adapters.files.registry import FILES
+from adapters.sockets.registry import SOCKETS
+from adapters.source_kind import SourceKind
+
+SOURCES: Mapping[str, SourceKind] = {**FILES, **SOCKETS}

@@ -1,0 +1,44 @@
+"""What a registry says of one kind of source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+
+if TYPE_CHECKING:  # what only reads the configuration need not load numpy
+    from adapters.base import Notice, Source
+
+
+class Surroundings(NamedTuple):
+    """What every source is given beside its own settings."""
+
+    line_bytes: int
+    """Longest line; what goes on beyond it is dropped and counted."""
+    stdin: BinaryIO
+    """The process' standard input."""
+    notice: Notice
+    """Where it says what it counted."""
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """One kind of source.
+
+    Attributes:
+        maker: Module and function `made(name, settings, surroundings)`, as `pkgutil.resolve_name` takes them.
+        sample: An entry of `sources` that uses it, as YAML.
+        keys: Which keys of the entry it takes beside `type`.
+        needs: Those it cannot do without, each with an example for messages.
+    """
+
+    maker: str
+    sample: str
+    keys: frozenset[str] = frozenset()
+    needs: Mapping[str, str] | None = None
+
+    def make(self, name: str, settings: Any, surroundings: Surroundings) -> Source:
+        """A source, not yet open; `settings` has the entry's keys as attributes."""
+        made: Any = resolve_name(self.maker)
+        return cast("Source", made(name, settings, surroundings))

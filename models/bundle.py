@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import torch
 
 from models.architectures import build
 from models.archive import pack, unpack
+from models.atomic_file import write_atomically
 from models.bundle_errors import BundleError
 from models.manifest import Manifest
 from models.network import NetworkConfig
@@ -140,17 +140,7 @@ def write_bundle(path: Path, bundle: Bundle) -> str:
         SHA-256 of the file, to be recorded and given to `read_bundle`.
     """
     data = bundle.to_file_bytes()
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    write_atomically(path, [data])
     return hashlib.sha256(data).hexdigest()
 
 

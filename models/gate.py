@@ -20,6 +20,7 @@ from models.bundle import BundleError
 from models.gate_windows import GateSample, injected, separation, summed, trimmed
 from models.injection import KINDS
 from models.scorer import Scorer
+from models.splitmix import splitmix64
 
 LEAST_FAULTS = 8  # windows of episodes that a network finds; fewer say nothing
 FOUND = 0.9  # quantile of the clean errors above which a window is found
@@ -119,16 +120,8 @@ def held_back(slots: npt.NDArray[np.int64], window: int, seed: int) -> npt.NDArr
         seed: The stream's seed.
     """
     stretch = slots // window
-    drawn = _hashes(stretch // HELD_BACK, seed) % np.uint64(HELD_BACK)
+    drawn = splitmix64(stretch // HELD_BACK, np.array([seed])) % np.uint64(HELD_BACK)
     return np.asarray((stretch % HELD_BACK).astype(np.uint64) == drawn)
-
-
-def _hashes(values: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.uint64]:
-    """64 bits that look random for each value (splitmix64, Steele et al. 2014, doi:10.1145/2660193.2660195)."""
-    z = values.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed * 0xD1B54A32D192ED03 % 2**64)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
 def _decide(n: dict[str, float], rule: GateRule) -> Verdict:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.config.units import format_duration
 from daemon.offline.recipes import to_yaml
 from daemon.presentation.console import progress
-from models.offline.checkpoints import write_atomically
+from models.atomic_file import write_atomically
 from models.offline.history import History
 from models.offline.recipe import Recipe
 
@@ -95,7 +95,7 @@ def _one(job: Job, histories: Sequence[History], labelled: Labelled, quiet: bool
     job.directory.mkdir(parents=True, exist_ok=True)
     began, resumed = time.monotonic(), (job.directory / CHECKPOINT).exists()
     if not resumed:  # a checkpoint of another recipe is refused further on and keeps its own
-        write_atomically(job.directory / RECIPE, to_yaml(job.recipe).encode())
+        write_atomically(job.directory / RECIPE, [to_yaml(job.recipe).encode()])
     work = _scorer if job.recipe.task == "reconstruct" else _classifier
     with progress(job.name, quiet, plain) as say:
         return work(job, histories, labelled, say, lambda: None if resumed else time.monotonic() - began)

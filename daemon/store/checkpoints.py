@@ -15,7 +15,8 @@ from typing import Any
 
 from daemon.store.errors import CheckpointDamaged
 from daemon.store.faults import Reached, nowhere
-from daemon.store.files import quarantine, sync_directory, write_whole
+from daemon.store.files import quarantine, write_whole
+from models.atomic_file import sync_directory
 
 DIRECTORY = "checkpoints"
 

@@ -1,8 +1,7 @@
-"""Files that are there whole or not at all."""
+"""Files of a state directory: written whole, set aside, cleared away; and the disk's refusals as the store's errors."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import tempfile
@@ -11,9 +10,7 @@ from pathlib import Path
 
 from daemon.store.access import refusal
 from daemon.store.errors import StoreError, StoreFull
-
-TEMPORARY = ".tmp"
-"""Suffix of files that are being written; leftovers of a crash are removed at the next start."""
+from models.atomic_file import TEMPORARY, sync_directory, write_atomically
 
 PROBE_BYTES = 65_536  # more than the pages that SQLite adds in one step
 
@@ -21,25 +18,15 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_whole(path: Path, parts: Iterable[bytes | memoryview], before_rename: Callable[[], None]) -> None:
-    """Write `parts` to `path`: temporary file, fsync, rename, fsync of the directory.
+    """Write `parts` to `path`, whole or not at all, for its owner alone.
 
     Raises:
         StoreFull: There is no room; `path` is as it was.
         StoreError: Any other failure of the disk; `path` is as it was, or the new file whole.
     """
-    temporary = path.with_name(path.name + TEMPORARY)
     try:
-        with temporary.open("wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        before_rename()
-        temporary.replace(path)
-        sync_directory(path.parent)
+        write_atomically(path, parts, mode=0o600, before_rename=before_rename)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise disk_error(error, path) from error
 
 
@@ -67,15 +54,6 @@ def is_full(path: Path) -> bool:
     except OSError as error:
         return error.errno in _NO_SPACE
     return False
-
-
-def sync_directory(directory: Path) -> None:
-    """Make renames inside `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def quarantine(path: Path, companions: tuple[str, ...] = ()) -> Path:

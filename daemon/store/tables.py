@@ -10,7 +10,7 @@ from pathlib import Path
 from daemon.store.database import DAMAGED, Database
 from daemon.store.errors import StoreDamaged, StoreUnusable
 from daemon.store.faults import Reached
-from daemon.store.files import TEMPORARY, sync_directory
+from models.atomic_file import TEMPORARY, sync_directory
 
 APPLICATION_ID = 0x54444741  # "TDGA"
 VERSION = 2

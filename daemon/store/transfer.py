@@ -12,13 +12,15 @@ import tarfile
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from daemon.store import checkpoints, journal, model_store
 from daemon.store.checkpoints import Checkpoints
 from daemon.store.database import NAME, Database
 from daemon.store.errors import StoreDamaged, StoreError
-from daemon.store.files import disk_error, sync_directory
+from daemon.store.files import disk_error
 from daemon.store.view import open_reader
+from models.atomic_file import replacing, sync_directory
 
 _PARTS = re.compile(rf"{NAME}|{checkpoints.DIRECTORY}/checkpoint-\d{{12,}}\.tgc|{model_store.DIRECTORY}/[^/]+\.pt")
 
@@ -28,30 +30,23 @@ def export(directory: Path, file: Path) -> int:
 
     Raises:
         StoreMissing: There is no state.
-        StoreError: `file` exists or cannot be written, or the daemon has moved on too far meanwhile.
+        StoreError: `file` exists or cannot be written, a model is missing, or the daemon has moved on too far; there is
+            no file then.
     """
     with open_reader(directory):
         pass  # says what is wrong with the database, if anything is
-    temporary = file.with_name(f"{file.name}.tmp")
     try:
-        with file.open("xb"):
-            pass
-        try:
-            with TemporaryDirectory(dir=file.parent) as scratch:
-                last = _write(directory, Path(scratch), temporary)
-            temporary.replace(file)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            file.unlink()
-            raise
+        if file.exists():
+            raise FileExistsError
+        with TemporaryDirectory(dir=file.parent) as scratch, replacing(file, mode=0o600, new=True) as target:
+            return _write(directory, Path(scratch), target)
     except FileExistsError as error:
         raise StoreError(f"{file}: exists; name another file") from error
     except OSError as error:
         raise disk_error(error, file) from error
-    return last
 
 
-def _write(directory: Path, scratch: Path, file: Path) -> int:
+def _write(directory: Path, scratch: Path, file: BinaryIO) -> int:
     """Checkpoints are copied first: the database that follows then has every entry after the newest of them."""
     found = [path for path in sorted((directory / checkpoints.DIRECTORY).glob("*.tgc")) if _copy(path, scratch)]
     with closing(Database(directory / NAME, read_only=True)) as database:
@@ -62,15 +57,26 @@ def _write(directory: Path, scratch: Path, file: Path) -> int:
     kept = Checkpoints(scratch).sequences()
     if floor > base and not any(seq >= floor for seq in kept):
         raise StoreError(f"{directory}: the daemon wrote new checkpoints while the old ones were copied; export again")
-    with tarfile.open(file, "w") as tar:
+    with tarfile.open(fileobj=file, mode="w") as tar:
         tar.add(scratch / NAME, NAME)
         for path in found:
             tar.add(scratch / path.name, f"{checkpoints.DIRECTORY}/{path.name}")
         for name in models:
             path = directory / model_store.DIRECTORY / name
-            if path.exists():
+            try:
                 tar.add(path, f"{model_store.DIRECTORY}/{name}")
+            except FileNotFoundError:
+                raise StoreError(_missing(directory, path)) from None
     return last
+
+
+def _missing(directory: Path, path: Path) -> str:
+    """Why a model file that is recorded is not there, and what to do."""
+    with closing(Database(directory / NAME, read_only=True)) as database:
+        recorded = any(record.file == path.name for record in model_store.records(database))
+    if recorded:
+        return f"{path}: is missing though it is recorded, so the state is not whole; tidegauge state check says more"
+    return f"{directory}: the daemon dropped models while they were copied; export again"
 
 
 def _copy(path: Path, into: Path) -> bool:

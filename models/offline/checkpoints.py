@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.archive import pack, unpack
+from models.atomic_file import write_atomically
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -20,38 +20,14 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be continued; the message says why and what to do."""
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that after a crash or on a full disk the old or the new one is there, whole.
-
-    Raises:
-        OSError: It could not be written; the old one is as it was.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 def write_checkpoint(path: Path, meta: Mapping[str, Any], arrays: Arrays) -> None:
     """Write a training's state; the content's SHA-256 comes first.
 
     Raises:
-        OSError: See `write_atomically`.
+        OSError: It could not be written; the old one is as it was.
     """
     content = pack(meta, arrays)
-    write_atomically(path, hashlib.sha256(content).digest() + content)
+    write_atomically(path, [hashlib.sha256(content).digest(), content])
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], Arrays] | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from models.offline.checkpoints import write_atomically
+from models.atomic_file import write_atomically
 from models.report.figures import Report
 from models.report.images import image
 from models.report.report_page import page
@@ -21,12 +21,13 @@ def write_report(report: Report, directory: Path, stem: str = "report") -> list[
         OSError: One could not be written; those before it are whole.
     """
     html, data = directory / f"{stem}.html", directory / f"{stem}.json"
-    write_atomically(html, page(report).encode())
-    write_atomically(data, orjson.dumps(plain(report.data), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
+    write_atomically(html, [page(report).encode()])
+    plainly = orjson.dumps(plain(report.data), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+    write_atomically(data, [plainly, b"\n"])
     images = []
     for figure in report.figures():
         images.append(directory / f"{stem}-{figure.key}.png")
-        write_atomically(images[-1], image(figure))
+        write_atomically(images[-1], [image(figure)])
     return [html, data, *images]
 
 

@@ -15,6 +15,8 @@ from typing import ParamSpec, TypeVar, cast
 
 import numba
 
+from models import splitmix
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -23,6 +25,7 @@ def cache_directory() -> Path:
     """Where compiled code is kept: in NUMBA_CACHE_DIR, else in the package or in the user's cache, else for once."""
     here = Path(__file__).parents[1]
     digest = hashlib.sha256()
+    digest.update(Path(splitmix.__file__).read_bytes())  # compiled too, though it lies elsewhere
     for path in sorted(here.rglob("*.py")):
         source = path.read_bytes()
         if b"@compiled" in source:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.engine.kernel.compiled import compiled
+from models.splitmix import splitmix64
 
 PER_SLOT = 4  # windows a slot contributes at most, on average
 RECENT_SLOTS = 1000
@@ -25,6 +26,8 @@ FREE = -1  # no series: it is gone, or there is no window
 GONE = -(1 << 31)  # taken out, and the series is gone
 DRAWN = 4096  # of the older windows, in one training
 
+
+mix = compiled(splitmix64)
 
 Period = tuple[int, int]
 """First and last slot."""
@@ -57,15 +60,6 @@ def reservoir(window: int, width: int, seed: int) -> Reservoir:
 def most_windows(window: int, width: int) -> int:
     """How many windows of this shape may be held at once, at least one."""
     return max(1, MOST_NUMBERS // (window * width))
-
-
-@compiled
-def mix(a: int, b: int) -> np.uint64:
-    """Hash of two integers: 64 bits that look random (splitmix64, Steele et al. 2014, doi:10.1145/2660193.2660195)."""
-    z = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(b) * np.uint64(0xD1B54A32D192ED03)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
 
 
 @compiled

@@ -75,6 +75,15 @@ def test_exported_while_the_daemon_writes(directory: Path, tmp_path: Path) -> No
     assert "exists; name another" in run("export", tmp_path / "a.tar", "--state", tmp_path / "a", status=1)
 
 
+def test_a_state_that_is_not_whole_is_not_exported(directory: Path, tmp_path: Path) -> None:
+    """Without a model that is recorded there is no export, not even an empty file, and the line names the model."""
+    model = sorted((directory / "state" / "models").iterdir())[0]
+    model.unlink()
+    said = run("export", tmp_path / "state.tar", "--state", directory / "state", status=1)
+    assert f"{model}: is missing though it is recorded" in said
+    assert not list(tmp_path.glob("state.tar*"))
+
+
 def test_what_is_there_is_never_written_over(directory: Path, tmp_path: Path) -> None:
     """Import refuses a directory that holds something, an archive of something else, and a damaged one."""
     run("export", file := tmp_path / "state.tar", "--state", directory / "state")

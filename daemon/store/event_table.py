@@ -34,8 +34,9 @@ def select(
     latest_only: bool = True,
     after_row: int = 0,
     limit: int | None = None,
+    newest_first: bool = False,
 ) -> list[tuple[int, Event]]:
-    """`(row, event)` in order of rows; see `StoreView.events`."""
+    """`(row, event)` in order of rows, or against it; see `StoreView.events`."""
     conditions: list[tuple[str, Any]] = [
         ("stream = ?", stream),
         ("series = ?", series),
@@ -45,7 +46,8 @@ def select(
     ]
     chosen = [(text, value) for text, value in conditions if value is not None]
     where = ["row > ?", *(text for text, _ in chosen)] + ([_LATEST] if latest_only else [])
-    sql = f"SELECT row, body FROM events WHERE {' AND '.join(where)} ORDER BY row LIMIT ?"
+    order = "row DESC" if newest_first else "row"
+    sql = f"SELECT row, body FROM events WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
     args = [after_row, *(value for _, value in chosen), -1 if limit is None else limit]
     return [(row, Event.from_json(json.loads(body))) for row, body in database.rows(sql, args)]
 

@@ -54,6 +54,7 @@ class StoreView:
         latest_only: bool = True,
         after_row: int = 0,
         limit: int | None = None,
+        newest_first: bool = False,
     ) -> list[tuple[int, Event]]:
         """Events in the order they were recorded, each with its row number.
 
@@ -66,6 +67,7 @@ class StoreView:
             latest_only: The newest revision of each event, or all revisions.
             after_row: Rows after this one.
             limit: At most so many.
+            newest_first: From the newest row backwards, so that `limit` keeps the newest.
         """
         return event_table.select(
             self._database,
@@ -77,6 +79,7 @@ class StoreView:
             latest_only=latest_only,
             after_row=after_row,
             limit=limit,
+            newest_first=newest_first,
         )
 
     def sink_position(self, name: str, default_bytes: int = 0) -> tuple[int, int]:

@@ -16,12 +16,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from daemon.engine.messages.events import Event
 from daemon.metrics.collector import Picture, make_registry
 from daemon.metrics.exposition import expose
 from daemon.runtime.logs import RateLimited
 from daemon.store import StoreMissing, open_reader
-from daemon.store.view import StoreView
 from daemon.web import page, summary
 from daemon.web.answers import json_response
 from daemon.web.connections import deadlines
@@ -212,30 +210,11 @@ def store_events(directory: Path) -> Events:
     def find(*, limit: int, **wanted: Any) -> list[dict[str, Any]]:
         try:
             with open_reader(directory) as reader:
-                return [event.to_json() for _, event in _newest(reader, limit, wanted)]
+                return [event.to_json() for _, event in reader.events(newest_first=True, limit=limit, **wanted)]
         except StoreMissing:
             return []
 
     return find
-
-
-def _newest(reader: StoreView, limit: int, wanted: dict[str, Any]) -> list[tuple[int, Event]]:
-    """The newest `limit` events that fit. The view lists from the oldest, so this looks at ever more of its end."""
-    low, high = 0, 1
-    while reader.events(after_row=high, limit=1, latest_only=False):
-        low, high = high, high * 2
-    while low < high:  # the last row, by bisection
-        middle = (low + high) // 2
-        if reader.events(after_row=middle, limit=1, latest_only=False):
-            low = middle + 1
-        else:
-            high = middle
-    span = 4 * limit
-    while True:
-        found = reader.events(after_row=max(0, high - span), **wanted)
-        if len(found) >= limit or span >= high:
-            return found[-limit:][::-1]
-        span *= 4
 
 
 def _answer(reason: str | None, good: str) -> web.Response:

@@ -40,6 +40,17 @@ def test_events_are_chosen_by_every_filter(tmp_path: Path) -> None:
         assert [row for row, _ in store.events(latest_only=False, after_row=1, limit=2)] == [2, 3]
 
 
+def test_the_newest_events_are_chosen_among_those_that_fit(tmp_path: Path) -> None:
+    """Newest first, a limit keeps the newest that pass the filters, however far back they stand."""
+    with Store.open(tmp_path) as store:
+        store.record_events([event("a"), event("b", 0, 500, series=None)])
+        store.record_events([event("a", 1), event("a", 2, state="closed")])
+        assert [row for row, _ in store.events(newest_first=True)] == [4, 2]
+        assert [row for row, _ in store.events(newest_first=True, limit=1)] == [4]
+        assert [row for row, _ in store.events(newest_first=True, limit=1, state="open")] == [2]
+        assert [row for row, _ in store.events(newest_first=True, limit=2, latest_only=False)] == [4, 3]
+
+
 def test_an_event_said_again_changes_nothing(tmp_path: Path) -> None:
     """The first record of a revision stands; row numbers have no holes."""
     with Store.open(tmp_path) as store:

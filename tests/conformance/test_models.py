@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,14 +18,14 @@ from models.bundle import Bundle, read_bundle, scripted, write_bundle
 from models.ensemble import ENSEMBLE, Member, members_option
 from models.features import calendar
 from models.manifest import Manifest
-from models.network import Network, NetworkConfig, options
+from models.network import Network, NetworkConfig, Option, options
 from models.scorer import Scorer
 from models.tasks import TransformerClassifier
 from models.training import TrainingRequest, train
 
 WINDOW, ROWS, INTERVAL_S = 16, 256, 3600
 WIDTH = {"manufacturing": 12}
-TINY = {"dim": 16, "feedforward": 16, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.1}
+TINY: dict[str, Option] = {"dim": 16, "feedforward": 16, "encoder_layers": 1, "decoder_layers": 1, "dropout": 0.1}
 """Transformer's options that train in a second."""
 
 CONTEXT, RESIDUALS = "transformer-classifier with context", "transformer with residuals"
@@ -53,11 +54,11 @@ def config(architecture: str) -> NetworkConfig:
         members = members_option([Member(f"my {name}", name, shape, 0.5) for name, shape in shapes.items()])
         return NetworkConfig(WINDOW, 1, 2, 1, INTERVAL_S, options({"members": members}))
     if architecture == CONTEXT:
-        own = TINY | {"inputs": "context", "embedding": "patches", "patch": 3, "kernel": 3, "pooling": "last"}
-        return NetworkConfig(WINDOW, 1, 2, 1, 86_400, options(own))
+        context = TINY | {"inputs": "context", "embedding": "patches", "patch": 3, "kernel": 3, "pooling": "last"}
+        return NetworkConfig(WINDOW, 1, 2, 1, 86_400, options(context))
     if architecture == RESIDUALS:
         return NetworkConfig(WINDOW, 1, 2, 1, 86_400, options(TINY | {"inputs": "residual"}))
-    own = TINY if architecture.startswith("transformer") else {}
+    own: dict[str, Option] = TINY if architecture.startswith("transformer") else {}
     return NetworkConfig(WINDOW, WIDTH.get(architecture, 1), 2, 1 if own else 2, INTERVAL_S, options(own))
 
 
@@ -121,7 +122,7 @@ def trained(architecture: str) -> Bundle:
         for _ in range(60):
             rows = torch.randint(0, 2 * ROWS, (64,), generator=generator)
             optimiser.zero_grad()
-            net.classification_loss(*(part[rows] for part in both), label[rows]).backward()
+            net.classification_loss(both[0][rows], both[1][rows], both[2][rows], label[rows]).backward()
             optimiser.step()
     weights = {name: p.detach().numpy().copy() for name, p in net.named_parameters()}
     return Bundle(manifest(architecture, c), weights, {})
@@ -244,9 +245,10 @@ def whole(architecture: str) -> tuple[Scorer, list[bytes]]:
     return scorer, bits(scorer, slice(None))
 
 
-def bits(scorer: Scorer, rows: object) -> list[bytes]:
+def bits(scorer: Scorer, rows: slice | list[int] | npt.NDArray[np.int64]) -> list[bytes]:
     """The bits of each chosen window's scores."""
-    scores = scorer.score(*(part.numpy()[rows] for part in windows(scorer.manifest.width)))  # type: ignore[index]
+    x, observed, calendar = (part.numpy()[rows] for part in windows(scorer.manifest.width))
+    scores = scorer.score(x, observed, calendar)
     return [b"".join(part[i].tobytes() for part in scores) for i in range(len(scores.newest))]
 
 

@@ -208,7 +208,8 @@ def drain(source: Source, limit_bytes: int = 1 << 20) -> Got:
 
 def expected(contents: list[bytes]) -> tuple[list[bytes], dict[str, int]]:
     """Lines that must come, per content that has any, and drops by reason."""
-    texts, dropped = [], {}
+    texts: list[bytes] = []
+    dropped: dict[str, int] = {}
     for content in contents:
         lines = split(content)
         for line in lines:

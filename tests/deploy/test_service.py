@@ -10,6 +10,7 @@ import math
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -77,7 +78,14 @@ def tide() -> str:
 
 def test_the_sandbox_is_as_tight_as_promised() -> None:
     """`systemd-analyze security` gives the unit an exposure of 1.1 or less."""
-    command = [need("systemd-analyze"), "security", "--offline=true", "--threshold=11", "--no-pager", str(UNIT)]
+    command: list[str | Path] = [
+        need("systemd-analyze"),
+        "security",
+        "--offline=true",
+        "--threshold=11",
+        "--no-pager",
+        str(UNIT),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -144,9 +144,13 @@ def test_row_17_the_daemon_waits_for_room(tmp_path: Path, disk: SmallDisk) -> No
         return daemon.metric("tidegauge_state_full") == {"": 1.0}
 
     def fill_and_write(daemon: Daemon) -> None:
+        def one_more() -> bool:
+            write(1)
+            return full(daemon)
+
         run_inside(disk, sys.executable, "-c", CUT_LOG, str(disk.directory / "state/tidegauge.db"))
         disk.fill()
-        until("it is full", lambda: full(daemon) or write(1), every_s=0.05)
+        until("it is full", one_more, every_s=0.05)
         assert not ready(daemon)
 
     with Daemon(config, prefix=disk.enter(tmp_path)) as daemon:

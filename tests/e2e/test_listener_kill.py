@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 from daemon.replay.expectations import read_events
@@ -50,7 +51,16 @@ def test_13_killed_between_receipt_and_scoring(tmp_path: Path, shared_data: Path
     replayed = json_of("replay", file, "--config", config, "--record", "expected.jsonl", cwd=tmp_path)
     assert replayed["readings"] == ROWS
     chance = random.Random(SEED)
-    command = [TIDEGAUGE, "replay", file, "--config", config, "--to", f"tcp://127.0.0.1:{port}", "--ack"]
+    command: list[str | Path] = [
+        TIDEGAUGE,
+        "replay",
+        file,
+        "--config",
+        config,
+        "--to",
+        f"tcp://127.0.0.1:{port}",
+        "--ack",
+    ]
     with Daemon(config) as first:
         first.loaded()
         with subprocess.Popen([*command, "--speed", "300000x"], cwd=tmp_path, stdout=subprocess.PIPE) as player:
@@ -59,7 +69,7 @@ def test_13_killed_between_receipt_and_scoring(tmp_path: Path, shared_data: Path
                 daemon = first if number == 0 else Daemon(config)
                 with daemon:
                     daemon.loaded()
-                    until("new readings", lambda daemon=daemon, before=before: daemon.has_read(min(before + 50, ROWS)))
+                    until("new readings", partial(daemon.has_read, min(before + 50, ROWS)))
                     before = int(accepted_by(daemon))
                     time.sleep(chance.uniform(0, 0.3))
                     daemon.end(signal.SIGKILL)

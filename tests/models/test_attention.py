@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -80,9 +82,10 @@ def pair(config: AttentionConfig, seed: int) -> tuple[Attention, nn.MultiheadAtt
         if config.bias:
             theirs.in_proj_bias.copy_(torch.cat([mine.q.bias, mine.k.bias, mine.v.bias]))
         out = mine.o if config.output else None
-        theirs.out_proj.weight.copy_(out.weight if out is not None else torch.eye(dim))
-        if theirs.out_proj.bias is not None:
-            theirs.out_proj.bias.copy_(out.bias if out is not None and config.output_bias else torch.zeros(dim))
+        their_out: Any = theirs.out_proj
+        their_out.weight.copy_(out.weight if out is not None else torch.eye(dim))
+        if their_out.bias is not None:
+            their_out.bias.copy_(out.bias if out is not None and config.output_bias else torch.zeros(dim))
     return mine.double().eval(), theirs.double().eval()
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -42,7 +44,8 @@ def _copy(net: Network, k: int, guessed: torch.Tensor, x: torch.Tensor, calendar
     seen = x.clone()
     seen[-3:, guessed] = 0
     h = torch.cat([seen.flatten(), calendar])
-    for i, layer in enumerate(net.layers):
+    layers: Any = net.layers
+    for i, layer in enumerate(layers):
         if i == 3 and x.shape[1] > 1:
             h = torch.cat([h, seen[-1]])
         h = h @ layer.weight[k] + layer.bias[k, 0]
@@ -107,8 +110,9 @@ def test_initial_weights_follow_from_the_seed_alone() -> None:
     for p, q, r in zip(a.parameters(), b.parameters(), other.parameters(), strict=True):
         assert torch.equal(p, q)
         assert not torch.equal(p, r)
-    assert a.layers[0].weight.abs().max() <= 28**-0.5  # 12 slots of 2 variables, and the calendar
-    assert not torch.equal(a.layers[0].weight[0], a.layers[0].weight[1])
+    layers: Any = a.layers
+    assert layers[0].weight.abs().max() <= 28**-0.5  # 12 slots of 2 variables, and the calendar
+    assert not torch.equal(layers[0].weight[0], layers[0].weight[1])
 
 
 def test_an_impossible_network_is_refused() -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_the_command_writes_a_bundle(tmp_path: Path) -> None:
 
 def test_events_say_what_each_network_added() -> None:
     """A stream serves an ensemble; an event names its networks with their shares, and the ensemble is tuned whole."""
-    settings = {"model": {"retrain_every": 40, "gate": {"enabled": False}}}
+    settings: dict[str, Any] = {"model": {"retrain_every": 40, "gate": {"enabled": False}}}
     parts = {"masked": of_stream(), "lstm": of_stream(model={"architecture": "lstm"})}
     made = engine(**settings)
     made.step(Promoted(STREAM, combine(parts).to_bytes()))

@@ -31,7 +31,7 @@ def test_a_column_that_is_off_is_zero(daily: bool, weekly: bool) -> None:
     """Turning one pair of columns off zeroes it and leaves the other's bits alone."""
     at = MONDAY + np.arange(500, dtype=np.int64) * 1801
     both = calendar(at, True, True)
-    assert np.array_equal(calendar(at, daily, weekly), both * np.float32([daily, daily, weekly, weekly]))
+    assert np.array_equal(calendar(at, daily, weekly), both * np.array([daily, daily, weekly, weekly], np.float32))
 
 
 def test_no_instants_give_no_rows() -> None:

@@ -92,7 +92,7 @@ def test_a_poisoned_training_is_refused(poison: str) -> None:
     """Twenty steps on windows that are not the series' own, and the gate says no."""
     rng, x = np.random.default_rng(0), request().x.copy()
     if poison == "garbage":
-        x = rng.uniform(-3, 4, x.shape)
+        x = rng.uniform(-3, 4, x.shape).astype(np.float32)
     elif poison == "half_garbage":
         x[::2] = rng.uniform(-3, 4, x[::2].shape)
     elif poison == "shifted":

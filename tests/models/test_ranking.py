@@ -20,10 +20,12 @@ def published(score: Any, label: Any, longest: int) -> float:
     """TSB-AD's `RangeAUC_volume_opt`, transcribed, with a threshold at each of the N ranks."""
     n = len(score)
     edges = np.diff(np.concatenate([[0], label.astype(int), [0]]))
-    runs = list(zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1, strict=True))
+    starts, ends = np.flatnonzero(edges == 1).tolist(), (np.flatnonzero(edges == -1) - 1).tolist()
+    runs: list[tuple[int, int]] = list(zip(starts, ends, strict=True))
 
     def merged(buffer: int) -> list[tuple[int, int]]:
-        out, a = [], max(runs[0][0] - buffer // 2, 0)
+        out: list[tuple[int, int]] = []
+        a = max(runs[0][0] - buffer // 2, 0)
         for (_, end), (start, _) in pairwise(runs):
             if end + buffer // 2 < start - buffer // 2:
                 out.append((a, end + buffer // 2))

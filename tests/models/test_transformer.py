@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,9 @@ def copy_attention(mine: nn.Module, theirs: nn.MultiheadAttention) -> None:
             getattr(theirs.out_proj, name).copy_(getattr(mine.o, name))
 
 
-def copy_rest(mine: EncoderLayer | DecoderLayer, theirs: nn.Module, norms: int) -> None:
+def copy_rest(
+    mine: EncoderLayer | DecoderLayer, theirs: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer, norms: int
+) -> None:
     """The same for the feed-forward maps and the norms."""
     theirs.linear1.load_state_dict(mine.feedforward.first.state_dict())
     theirs.linear2.load_state_dict(mine.feedforward.second.state_dict())
@@ -48,7 +51,7 @@ def test_layers_are_torchs(norm_first: bool) -> None:
     x, memory = normal(0, 3, 7, 16), normal(1, 3, 7, 16)
     present = torch.ones(3, 7, dtype=torch.bool)
     present[0, 4:] = present[2, :2] = False
-    like = {"dropout": 0.0, "batch_first": True, "norm_first": norm_first}
+    like: dict[str, Any] = {"dropout": 0.0, "batch_first": True, "norm_first": norm_first}
     encoder, decoder = EncoderLayer(config).eval(), DecoderLayer(config).eval()
     their_encoder = nn.TransformerEncoderLayer(16, 2, 24, **like).eval()
     their_decoder = nn.TransformerDecoderLayer(16, 2, 24, **like).eval()

@@ -21,7 +21,8 @@ def parsed(reader: Reader) -> tuple[list[tuple[str, float]], dict[str, int]]:
     """What CSV makes of what is new: label and value of each reading, and rejections by reason."""
     fmt = CsvFormat(time="timestamp", value=["value"], series="series")
     headers: dict[str, str | None] = {}
-    accepted, rejected = [], {}
+    accepted: list[tuple[str, float]] = []
+    rejected: dict[str, int] = {}
     for _ in range(4):
         for chunk in reader.tail.poll(1 << 20):
             readings, header = fmt.parse(chunk.data, chunk.label, headers.get(chunk.place, chunk.header))
@@ -338,7 +339,12 @@ def test_row_13_shared_headers_stay_apart(tmp_path: Path) -> None:
     reader = Reader(tmp_path / "*.csv")
     reader.read()
     assert [chunk.header for chunk in reader.tail.poll(1 << 20)] == []
-    reader.restart(lambda: [append(tmp_path / f"{n}.csv", b"%s,1,1\n" % n.encode()) for n in "abc"])
+
+    def three_more() -> None:
+        for name in "abc":
+            append(tmp_path / f"{name}.csv", b"%s,1,1\n" % name.encode())
+
+    reader.restart(three_more)
     reader.read()
     assert [text.splitlines()[-1][:1] for _, text in sorted(reader.text.items())] == [b"a", b"b", b"c"]
     assert len(reader.text) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -348,7 +349,7 @@ def chunk_of(rows: list[tuple[bytes, bytes]]) -> bytes:
     return b"".join(line + feed for line, feed in rows)
 
 
-FORMATS = {
+FORMATS: dict[str, Callable[[bool], Format]] = {
     "csv": lambda vouch: CsvFormat(series="series", timezone="Europe/Berlin", vouch=vouch),
     "columns": lambda vouch: CsvFormat(columns=["x", "timestamp", "value"], timezone="Europe/Berlin", vouch=vouch),
     "decimal": lambda vouch: CsvFormat(columns=["timestamp", "value"], delimiter="\t", decimal=",", vouch=vouch),

@@ -102,7 +102,8 @@ def test_3_a_giant_line_is_dropped_in_constant_memory(line: bytes) -> None:
         sender = threading.Thread(target=peer.sendall, args=(content,))
         tracemalloc.start()
         sender.start()
-        text, dropped = b"", {}
+        text = b""
+        dropped: dict[str, int] = {}
         while not text.endswith(b"b,2\n"):
             texts, more = drain(listener)
             text += texts.get("s:tcp#000001", b"")
@@ -228,7 +229,6 @@ def test_5_without_descriptors_it_waits_and_recovers(descriptors: None) -> None:
         with socket.socket() as probe:
             lowest = probe.fileno()
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-        attempts = 0
         for _ in range(600):
             assert listener.poll(1000) == []
             clock.now += 0.1

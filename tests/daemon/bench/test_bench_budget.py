@@ -59,7 +59,8 @@ def test_what_is_counted() -> None:
     opened = [(0, 700, ("model",)), (0, 900, ("model", "novelty"))]
     results = [Result(clean[0], 2.0, opened, []), *(Result(job, 2.0, [], []) for job in clean[1:])]
     put = [Anomaly(0, "spike", 3.0, 100, 101), Anomaly(0, "spike", 3.0, 800, 801), Anomaly(1, "dip", 4.0, 700, 701)]
-    seen = [(0, 100 + FOUND_WITHIN, ("model",)), (0, 799, ("model",)), (0, 700, ("model",))]
+    by: tuple[str, ...] = ("model",)
+    seen = [(0, 100 + FOUND_WITHIN, by), (0, 799, by), (0, 700, by)]
     results.append(Result(Job("t3", (0, 1), 60, 1.0, 0, True), 4.0, seen, put))
     found = summarise(results)
     rates = {rate["noise"]: (rate["per_month"], rate["reasons"]) for rate in found["rates"]}

@@ -111,8 +111,8 @@ def test_a_file_played_to_a_daemon(tmp_path: Path) -> None:
     recorded = readings(tmp_path / "recorded.csv", stop=120)
     with Daemon(config) as daemon:
         daemon.loaded()
-        command = ["replay", recorded, "--config", config, "--to", "file:tide.csv", "--speed", "200000x"]
-        player = subprocess.Popen([TIDEGAUGE, *command], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        command: list[str | Path] = [TIDEGAUGE, "replay", recorded, "--config", config, "--to", "file:tide.csv"]
+        player = subprocess.Popen([*command, "--speed", "200000x"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
         with player:
             until("some are there", lambda: daemon.has_read(1), every_s=0.05)
             assert not daemon.has_read(120)  # 120 hours take 2.1 s

@@ -126,12 +126,12 @@ def feed(made: Engine, rows: Iterable[Row], **how: Any) -> list[Event]:
     return made.step(batch(rows, **how)).events
 
 
-def noise(slots: Iterable[int], label: str = "a", seed: int = 0) -> list[Row]:
+def noise(slots: Iterable[int], label: str = "a", seed: int = 0) -> list[tuple[str, int, float]]:
     """One series: a daily sine and a little noise, a pure function of label, slot and seed."""
-    rows: list[Row] = []
+    rows: list[tuple[str, int, float]] = []
     for slot in slots:
         rng = np.random.default_rng([seed, slot + 10_000, *label.encode()])
-        rows.append((label, slot, 10 + 3 * np.sin(slot * 2 * np.pi / 48) + 0.2 * rng.standard_normal()))
+        rows.append((label, slot, float(10 + 3 * np.sin(slot * 2 * np.pi / 48) + 0.2 * rng.standard_normal())))
     return rows
 
 

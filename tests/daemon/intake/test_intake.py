@@ -37,9 +37,9 @@ def configured(directory: Path, source: str) -> Iterator[tuple[Intake, Any]]:
     intake = Intake.of("meters", settings.streams["meters"], settings.limits)
     intake.open({})
     try:
-        (source,) = intake.sources
-        assert isinstance(source, Live)
-        yield intake, source
+        (listener,) = intake.sources
+        assert isinstance(listener, Live)
+        yield intake, listener
     finally:
         intake.close()
 

@@ -55,8 +55,8 @@ def test_a_scored_series_has_all_its_metrics() -> None:
     """Reading, expected value, bounds, score, error, rarity, threshold and time are those of the snapshot."""
     samples = exported(picture())
     one = {"stream": "taxi", "series": "nyc"}
-    for name, value in {"reading": 100, "expected": 99, "expected_lower": 97, "expected_upper": 101}.items():
-        assert samples[key(name, **one, variable="value")] == value
+    for name, bound in {"reading": 100, "expected": 99, "expected_lower": 97, "expected_upper": 101}.items():
+        assert samples[key(name, **one, variable="value")] == bound
     for name, value in {
         "anomaly_score": 0.0,
         "reconstruction_error": float(np.float32(0.0125)),
@@ -320,9 +320,12 @@ def test_an_unknown_duration_is_refused() -> None:
 def test_durations_may_be_observed_by_many_threads() -> None:
     """No observation is lost between threads."""
     durations = Durations()
-    threads = [
-        threading.Thread(target=lambda: [durations.observe("journal", 0.01) for _ in range(2000)]) for _ in range(4)
-    ]
+
+    def observe() -> None:
+        for _ in range(2000):
+            durations.observe("journal", 0.01)
+
+    threads = [threading.Thread(target=observe) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ rows_of_two = st.lists(
 )
 
 
-def grids(rows: list[Row], **stream: Any) -> dict[str, list[float]]:
+def grids(rows: Sequence[Row], **stream: Any) -> dict[str, list[float]]:
     """Values from the first slot of each series on, NaN where there is none."""
     read = [batch(rows[:3]), batch(rows[3:])]
     own = StreamSettings.model_validate({"interval": INTERVAL} | stream)
@@ -37,7 +38,8 @@ def grids(rows: list[Row], **stream: Any) -> dict[str, list[float]]:
 @given(st.sampled_from(KINDS), rows_of_two)
 def test_a_series_is_what_the_engine_holds(stream: dict[str, Any], drawn: list[tuple[str, int, int, bool]]) -> None:
     """In order of time, with gaps, repeated slots, repeated hours and resets: the engine's history, slot for slot."""
-    at, rows = {"a": 0, "b": 0}, []
+    at = {"a": 0, "b": 0}
+    rows: list[tuple[str, int, float, int]] = []
     for label, step, value, repeated in drawn:
         at[label] += step
         rows.append((label, at[label], float(value), 2 * INTERVAL if repeated and stream["aggregate"] == "none" else 0))

@@ -49,7 +49,7 @@ def drive(directory: Path, start: int, stop: int, checkpoint_at: int | None = No
     pipeline = Pipeline(load(directory / "tidegauge.yaml"), InlineTrainer(), Durations(), stdout=io.BytesIO())
     thread = threading.Thread(target=pipeline.run)
     if checkpoint_at is not None:
-        pipeline.checkpoint = lambda: None  # type: ignore[method-assign] - the one at the end
+        pipeline.checkpoint = lambda: None  # type: ignore[method-assign]  # the one at the end
     thread.start()
     file = directory / "tide.csv"
     try:
@@ -61,7 +61,11 @@ def drive(directory: Path, start: int, stop: int, checkpoint_at: int | None = No
             with file.open("ab") as out:
                 out.write(b"" if file.stat().st_size else b"timestamp,value\n")
                 out.write(b"".join(map(reading, range(first, last))))
-            until("read", lambda last=last: counters.accepted + unknown >= last or pipeline.error, every_s=0.01)
+
+            def read(last: int = last) -> object:
+                return counters.accepted + unknown >= last or pipeline.error
+
+            until("read", read, every_s=0.01)
             if last == checkpoint_at:
                 pipeline.post(lambda one: one.durable.checkpoint())
     finally:

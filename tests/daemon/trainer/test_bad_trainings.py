@@ -73,9 +73,11 @@ def until(condition: Callable[[], object]) -> None:
 
 def hung(worker: MeddledWorker, request: TrainingRequest) -> TrainingRequest:
     """Far more than a second's work: 4000 steps of a fresh training instead of a hundred."""
-    return replace(request, **{name: np.tile(array, (4000 // len(array) * 16, *[1] * (array.ndim - 1)))
-                               for name, array in (("x", request.x), ("observed", request.observed),
-                                                   ("calendar", request.calendar))})  # fmt: skip
+
+    def many(array: np.ndarray) -> np.ndarray:
+        return np.tile(array, (4000 // len(array) * 16, *[1] * (array.ndim - 1)))
+
+    return replace(request, x=many(request.x), observed=many(request.observed), calendar=many(request.calendar))
 
 
 def killed(worker: MeddledWorker, request: TrainingRequest) -> TrainingRequest:

@@ -26,7 +26,7 @@ async def _label(wanted: Wanted) -> dict[str, Any] | None:
 
 def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
     """Status comes back as it was said, a refusal with its reason; without a daemon there is a plain error."""
-    said = {"ready": True, "not_ready": None, "streams": {"tide": {}}}
+    said: dict[str, Any] = {"ready": True, "not_ready": None, "streams": {"tide": {}}}
 
     async def ask() -> None:
         control = Control(_serve, _label, lambda: said)

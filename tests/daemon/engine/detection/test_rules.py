@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -32,7 +34,7 @@ def said(events: list[Event], reason: str) -> list[tuple[str, int]]:
     return [(event.state, event.at // INTERVAL - FIRST) for event in events if reason in event.reasons]
 
 
-def ready(rows: list[Row], **stream: object) -> Engine:
+def ready(rows: Iterable[Row], **stream: Any) -> Engine:
     """An engine with a bundle in service that has seen `rows`."""
     made = engine(**stream)
     made.step(Promoted(STREAM, bundle().to_bytes()))

@@ -20,7 +20,8 @@ def values(slots: np.ndarray, series: int) -> np.ndarray:
     rng = np.random.default_rng([99, series])
     noise = rng.normal(0, SPREAD, 200 * 48)[slots]
     day = 3 * np.sin((slots / 48 + rng.random()) * 2 * np.pi)
-    return rng.normal(50, 10) + day + 0.5 * np.sin(slots / 336 * 2 * np.pi) + noise
+    made: np.ndarray = rng.normal(50, 10) + day + 0.5 * np.sin(slots / 336 * 2 * np.pi) + noise
+    return made
 
 
 def rows(first: int, last: int, shift: float = 0.0) -> list[Row]:

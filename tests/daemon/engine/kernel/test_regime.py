@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from daemon.engine.messages.events import Event
 from tests.daemon.engine.small_engines import FIRST, PureTrainer, engine, feed, noise, row_of, the
 
 ADOPTION = Adoption(after=7 * 48, day=48)
-TUNED = {
+TUNED: dict[str, Any] = {
     "warm_up": 96 * 1800,
     "drift": {"adopt_after": 96 * 1800},
     "model": {"retrain_every": 100, "apply_after": 4, "copies": 2},
@@ -109,7 +111,7 @@ def test_what_recurs_is_adopted_after_four_times_that() -> None:
 
 def shifted(slots: range, at: int, by: float) -> list[tuple[str, int, float]]:
     """A series whose level changes for good."""
-    return [(label, slot, float(np.asarray(v)) + (by if slot >= at else 0.0)) for label, slot, v in noise(slots)]
+    return [(label, slot, value + (by if slot >= at else 0.0)) for label, slot, value in noise(slots)]
 
 
 def adoptions(events: list[Event]) -> list[Event]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_it_is_trained_scores_and_is_tuned(architecture: str) -> None:
     trainer = PureTrainer()
     width = 3 if architecture == "manufacturing" else 1
     rows = [("a", slot, [value] * width) for _, slot, value in noise(range(90))]
-    settings = {"model": SMALL | {"architecture": architecture}}
+    settings: dict[str, Any] = {"model": SMALL | {"architecture": architecture}}
     if width > 1:
         settings["format"] = {"value": ["u", "v", "w"]}
     whole, parts = engine(trainer, **settings), engine(trainer, **settings)

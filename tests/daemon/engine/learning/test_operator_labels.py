@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from daemon.runtime.label_evidence import _halvings
 from tests.daemon.engine.small_engines import FIRST, INTERVAL, PureTrainer, engine, feed, noise, row_of, the
 from tests.daemon.store.contents import event
 
-TUNED = {
+TUNED: dict[str, Any] = {
     "warm_up": 96 * INTERVAL,
     "drift": {"adopt_after": 192 * INTERVAL},
     "model": {"retrain_every": 50, "apply_after": 4, "copies": 2},
@@ -35,7 +36,7 @@ def labelled(kind: LabelKind, since: int, until: int, halvings: int = 0, true_al
 
 def shifted(slots: range, since: int, by: float = 12.0) -> list[tuple[str, int, float]]:
     """Series `a`, whose level is another from a slot on."""
-    return [(label, slot, float(np.asarray(v)) + (by if slot >= since else 0.0)) for label, slot, v in noise(slots)]
+    return [(label, slot, value + (by if slot >= since else 0.0)) for label, slot, value in noise(slots)]
 
 
 def reaching(made: Engine, since: int, until: int) -> int:

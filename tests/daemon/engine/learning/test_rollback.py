@@ -99,7 +99,7 @@ def test_cuts_and_dumps_do_not_matter_to_a_rollback() -> None:
 def test_a_fault_after_a_good_promotion_does_not_take_it_back() -> None:
     """Alarms leave the budget, but the model before would do no better."""
     made = engine(PureTrainer(), **SETTINGS)
-    rows = [(label, slot, value + 15.0 * (slot > 310)) for label, slot, value in noise(range(SLOTS))]  # type: ignore[operator]
+    rows = [(label, slot, value + 15.0 * (slot > 310)) for label, slot, value in noise(range(SLOTS))]
     events = feed(made, rows)
     assert any(event.started_at // 1800 - FIRST > 304 for event in events)
     assert the(made).learner.promoting.rollbacks == 0

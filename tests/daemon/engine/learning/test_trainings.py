@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ from tests.daemon.engine.small_engines import (
     together,
 )
 
-TUNED = {"model": {"retrain_every": 20, "apply_after": 4}}
+TUNED: dict[str, Any] = {"model": {"retrain_every": 20, "apply_after": 4}}
 
 
 def step_by_step(made: Engine, slots: range) -> list[int]:
@@ -140,9 +142,9 @@ def test_a_model_from_outside_serves_at_once() -> None:
 
 
 @pytest.mark.parametrize(("key", "other"), [("window", {"model": {"window": 12}}), ("interval_s", {"interval": 900})])
-def test_a_bundle_that_does_not_fit_is_refused(key: str, other: dict[str, object]) -> None:
+def test_a_bundle_that_does_not_fit_is_refused(key: str, other: dict[str, Any]) -> None:
     """A bundle made for another window or interval raises, names what differs, and changes nothing."""
-    made = engine(**({"warm_up": 24 * INTERVAL} | other))
+    made = engine(**{"warm_up": 24 * INTERVAL, **other})
     before = made.dump()
     with pytest.raises(ValueError, match=f"has {key}"):
         made.step(Promoted(STREAM, bundle().to_bytes()))

@@ -57,7 +57,7 @@ def test_the_largest_numbers_there_may_be_overflow_nothing(shape: str, stream: d
     made = engine(**stream)
     for slot in range(40):
         readings: list[Row] = [("a", slot, EXTREMES[shape](slot))] * (3 if "aggregate" in stream else 1)
-        for event in feed(made, readings + noise([slot], "other")):
+        for event in feed(made, [*readings, *noise([slot], "other")]):
             orjson.dumps(event.to_json())
     arrays = the(made).table.arrays._asdict()
     assert the(made).learner.champion is not None
@@ -65,7 +65,7 @@ def test_the_largest_numbers_there_may_be_overflow_nothing(shape: str, stream: d
     assert np.isfinite(row_of(made, "other")["error"])
 
 
-def status(slots: list[int], **stream: object) -> int:
+def status(slots: list[int], **stream: Any) -> int:
     """Status of a series that reported in these slots, beside one that always did; a bundle is in service."""
     made = engine(**stream)
     made.step(Promoted(STREAM, bundle().to_bytes()))

@@ -77,7 +77,7 @@ STATE: dict[str, Any] = {
         for part in ("time_of_day", "caps", "likelihood", "tail", "level", "calibration")
     },
 }
-LONG = {"warm_up": 32 * 1800}
+LONG: dict[str, Any] = {"warm_up": 32 * 1800}
 NO_MEMORY = {
     "max_series": 4_000_000,
     "warm_up": 1024 * 1800,

@@ -45,7 +45,7 @@ def test_fault(fault: Fault) -> None:
     if fault.holds is not None:
         assert held(made) == {ms(slot) // 1000 // INTERVAL: value for slot, value in fault.holds.items()}
     seen = {"late": counters.late, "counter_resets": int(the(made).arrivals.clock[COUNTER_RESETS])}
-    assert seen == {"late": 0, "counter_resets": 0} | fault.counts
+    assert seen == {"late": 0, "counter_resets": 0, **fault.counts}
 
 
 def held(made: Engine) -> dict[int, float]:

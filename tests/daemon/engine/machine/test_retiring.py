@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.daemon.engine.small_engines import INTERVAL, Row, engine, feed, noise, row_of, the, together
 
-AFTER = {"retire_after": 12 * INTERVAL, "max_series": 2}
-LIMITED = {"alerts": {"limits": {"max": 100}}}
+AFTER: dict[str, Any] = {"retire_after": 12 * INTERVAL, "max_series": 2}
+LIMITED: dict[str, Any] = {"alerts": {"limits": {"max": 100}}}
 
 
 def test_a_retired_series_frees_its_row() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.inputs import Promoted
 from daemon.engine.table.placement import COUNTER_RESETS, fill_window
 from tests.daemon.engine.small_engines import (
@@ -22,9 +23,9 @@ from tests.daemon.engine.small_engines import (
 )
 
 
-def history(made: object, slots: range) -> list[float]:
+def history(made: Engine, slots: range) -> list[float]:
     """Values of series `a` in warm-up; NaN is a gap."""
-    values = the(made).table.arrays.history[row_of(made, "a")["buffer"], :, 0]  # type: ignore[arg-type]
+    values = the(made).table.arrays.history[row_of(made, "a")["buffer"], :, 0]
     return [float(values[(FIRST + slot) % len(values)]) for slot in slots]
 
 

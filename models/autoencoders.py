@@ -153,6 +153,8 @@ class DenseEnsemble(Network):
     with `calendar` the sines and cosines moved from -1..1 to 0..1.
     """
 
+    ends = "sigmoid"
+
     def __init__(self, config: NetworkConfig, layers: DenseConfig, seed: int = 0) -> None:
         columns = config.width + (CALENDAR if layers.calendar else 0)
         sizes = (columns, *layers.hidden, *layers.hidden[-2::-1], columns)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,24 @@ from models.manifest import Manifest
 from models.scorer import Scorer
 
 _SAME = ("width", "interval_s", "daily", "weekly")
+
+
+def distinct_names(files: Sequence[Path]) -> list[str]:
+    """What events call the members of an ensemble: each file's name, or what tells it from others of that name.
+
+    `train --compare` writes `dense-3/bundle.pt` beside `lstm/bundle.pt`: these are `dense-3` and `lstm`.
+
+    Returns:
+        As many names, in their order; two are equal only where two files are the same.
+    """
+    parts = [(*file.absolute().parent.parts, file.stem) for file in files]
+    if len(files) > 1 and len({each[-1] for each in parts}) == 1:
+        parts = [each[:-1] for each in parts]
+    for count in range(1, max(map(len, parts), default=0) + 1):
+        names = ["/".join(each[-count:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(file) for file in files]
 
 
 def combine(bundles: dict[str, Bundle]) -> Bundle:

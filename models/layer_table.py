@@ -80,11 +80,12 @@ def shown(architecture: str, network: Network) -> NetworkShown:
     )
     found = torchinfo.summary(network.eval(), input_data=inputs, verbose=0, depth=9)
     names = network.names if isinstance(network, Ensemble) else []
+    ends = {last: each.ends for each in network.modules() if isinstance(each, Network) for last in _last(each)}
     layers = [
         LayerShown(
             _name(each.var_name, each.depth, names),
             each.depth - 1,
-            kind_of(each.module),
+            kind_of(each.module) + (f", {ends[each.module]}" if ends.get(each.module) else ""),
             list(each.output_size),
             _count(each.module),
         )
@@ -105,6 +106,11 @@ def kind_of(module: nn.Module) -> str:
     """`Linear 5 → 64, ReLU` of a layer, the class of anything else."""
     words = layer_words(module)
     return type(module).__name__ if words is None else f"{words.kind} {words.weights}{words.after}"
+
+
+def _last(network: Network) -> list[nn.Module]:
+    """The last layer with parameters, as a list of one."""
+    return [module for module in network.modules() if layer_words(module) is not None][-1:]
 
 
 def _count(module: nn.Module) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -76,6 +76,9 @@ class Network(nn.Module):
         numbers: Size of the largest intermediate result of one window; the larger, the less the scorer pads batches.
         share: Each copy's share in what is said of a variable, shape (F, K); the sums over copies are 1.
     """
+
+    ends: ClassVar[str] = ""
+    """What is done to the last layer's output, in words; "" for nothing."""
 
     def __init__(self, config: NetworkConfig, numbers: int) -> None:
         super().__init__()

@@ -123,12 +123,16 @@ class FileTail:
         return self._known.forgotten()
 
     def status(self) -> dict[str, float]:
-        """`up`: a file is followed under its name. `unreadable` and the like count since the start."""
+        """`up`: a file is followed under its name; `position_bytes`: of all that are followed, in lines handed out.
+
+        `unreadable` and the like count since the start.
+        """
         entries = [entry for lane in self._files.lanes.values() for entry in lane]
         named = sum(not isinstance(entry, Generation) or entry.leaving_at is None for entry in entries)
         return {
             "up": float(named > 0),
             "lag_bytes": float(sum(entry.lag_bytes() for entry in entries)),
+            "position_bytes": float(sum(each.window.offset for each in entries if isinstance(each, Generation))),
             "files": float(len(entries)),
             "rotations": float(self._files.counts["rotations"]),
             "truncations": float(self._files.counts["truncations"]),

@@ -139,12 +139,12 @@ def models_combine(
 ) -> None:
     """Make one bundle of several, whose networks score together: an ensemble, served by `model.bundle`."""
     from models.bundle import read_bundle, write_bundle
-    from models.combination import combine, split
+    from models.combination import combine, distinct_names, split
 
     with errors():
-        names = [path.stem for path in bundles]
+        names = distinct_names(bundles)
         if len(set(names)) != len(names):
-            fail(f"two bundles are called {max(names, key=names.count)}; events name them by file, so rename one", 2)
+            fail(f"{max(names, key=names.count)} is named twice; an ensemble needs different bundles", 2)
         try:
             made = combine({name: read_bundle(path) for name, path in zip(names, bundles, strict=True)})
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""`tidegauge train`: start a daemon from history, or train a network trainings."""
+"""`tidegauge train`: start a daemon from history, or train a network on recorded readings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from daemon.presentation.console import progress
 from daemon.presentation.words import plural, tally
 
 train_app = typer.Typer(
-    invoke_without_command=True, help="Start a daemon from history (--from), or train a network trainings."
+    invoke_without_command=True, help="Start a daemon from history (--from), or train a network on recorded readings."
 )
 app.add_typer(train_app, name="train")
 

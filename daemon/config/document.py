@@ -152,7 +152,10 @@ class Document:
 
     def _plain(self, node: yaml.Node, where: Where, above: tuple[int, ...]) -> Any:
         self._nodes += 1
-        if id(node) in above or self._nodes > _MAX_NODES:
+        if self._nodes > _MAX_NODES:
+            text = f"the file holds more than {_MAX_NODES:,} values; it is not a configuration"
+            raise ConfigError([Problem(self.name, node.start_mark.line + 1, text)])
+        if id(node) in above:
             raise ConfigError([self.problem(where, f"{dotted(where)} contains itself; write it out")])
         above = (*above, id(node))
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":

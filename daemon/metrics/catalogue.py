@@ -93,7 +93,12 @@ STREAM_METRICS: tuple[Spec, ...] = (
 SOURCE_METRICS: tuple[Spec, ...] = (
     Spec("source_up", "gauge", _SOURCE, "1 while the source is open and can be read."),
     Spec("source_lag_bytes", "gauge", _SOURCE, "Bytes known to be there and not yet read."),
-    Spec("source_position_bytes", "gauge", _SOURCE, "Bytes read of the file being followed."),
+    Spec(
+        "source_position_bytes",
+        "gauge",
+        _SOURCE,
+        "Bytes read of the files that are followed, in whole lines.",
+    ),
     Spec("source_files", "gauge", _SOURCE, "Files followed."),
     Spec(
         "source_files_ignored",

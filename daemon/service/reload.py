@@ -104,7 +104,11 @@ class Reloading:
         except (OSError, StoreError, BundleError, RefusedError) as error:
             await prepared.abandon()
             raise ReloadRefusedError([str(error)]) from None
-        await self._door.use(prepared)
+        try:
+            await self._door.use(prepared)
+        except Exception as error:
+            await in_pipeline(self._pipeline, lambda pipeline: pipeline.take_over(before))
+            raise ReloadRefusedError([f"http: {error}; all is as it was before"]) from error
         logs.configure(settings.log.level, settings.log.format)
         return settings
 

@@ -21,14 +21,23 @@ from daemon.web.web_config import WebConfig
 log = logging.getLogger(__name__)
 
 _Stamp = tuple[int, int, int]
+_Stamps = dict[Path, _Stamp | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Settings that could hold: their web-config file's content, and the new address, which `abandon` gives back."""
+    """Settings that could hold: their web-config file's content, and the new address, which `abandon` gives back.
+
+    Attributes:
+        settings: The section `http`.
+        config: What the web-config file says.
+        stamps: Of the files that it names, when they were read.
+        site: Listens on the new address already; None where the address stays.
+    """
 
     settings: HttpSettings
     config: WebConfig
+    stamps: _Stamps
     site: Site | None
 
     async def abandon(self) -> None:
@@ -49,7 +58,8 @@ class Door:
     def __init__(self, app: web.Application, access: Access, settings: HttpSettings) -> None:
         self._access, self._settings = access, settings
         self._server = Server(app, settings.address)
-        self._stamps: dict[Path, _Stamp | None] = {}
+        self._stamps: _Stamps = {}
+        self._config = WebConfig()
 
     @property
     def name(self) -> str:
@@ -63,10 +73,7 @@ class Door:
             ConfigError: The web-config file cannot be used.
             OSError: The address cannot be had.
         """
-        self._stamps = {}
-        config = self._read(self._settings)
-        await self._server.secure(config.tls)
-        self._access.config, self._access.metrics_open = config, self._settings.metrics_without_password
+        await self._let_in(self._settings, *self._read(self._settings))
         with _said(self._settings):
             await self._server.start()
         log.info("listening", extra={"address": self._server.name})
@@ -78,48 +85,56 @@ class Door:
             ConfigError: The web-config file cannot be used.
             OSError: The address cannot be had.
         """
-        config = self._read(settings)
+        config, stamps = self._read(settings)
         with _said(settings):
-            return Prepared(settings, config, await self._server.bind(settings.address))
+            return Prepared(settings, config, stamps, await self._server.bind(settings.address))
 
     async def use(self, prepared: Prepared) -> None:
-        """Go over to what was prepared."""
-        if prepared.site is not None:
-            await self._server.move(prepared.site)
-            log.info("listening", extra={"address": self._server.name})
-        await self._let_in(prepared.settings, prepared.config)
+        """Go over to what was prepared. Whatever this raises, what held before holds, and it is abandoned."""
+        before = self._settings, self._config, self._stamps
+        try:
+            await self._let_in(prepared.settings, prepared.config, prepared.stamps)
+            if prepared.site is not None:
+                await prepared.site.secure(prepared.config.tls)
+                await self._server.move(prepared.site)
+                log.info("listening", extra={"address": self._server.name})
+        except BaseException:
+            await prepared.abandon()
+            await self._let_in(*before)
+            raise
 
     async def look_again(self) -> None:
         """Read the web-config file, its certificates and keys again if one has changed; what is bad changes nothing."""
         if all(_stamp(path) == stamp for path, stamp in self._stamps.items()):
             return
         try:
-            config = self._read(self._settings)
+            config, stamps = self._read(self._settings)
         except ConfigError as error:
             self._stamps = {path: _stamp(path) for path in self._stamps}
             log.error("web_config was changed and cannot be used, the one before holds", extra={"error": str(error)})
             return
-        await self._let_in(self._settings, config)
+        await self._let_in(self._settings, config, stamps)
         log.info("web_config was changed, its new content holds")
 
     async def close(self) -> None:
         """Accept nothing more and end what is being answered, within seconds."""
         await self._server.close()
 
-    async def _let_in(self, settings: HttpSettings, config: WebConfig) -> None:
+    async def _let_in(self, settings: HttpSettings, config: WebConfig, stamps: _Stamps) -> None:
         await self._server.secure(config.tls)
         self._access.config, self._access.metrics_open = config, settings.metrics_without_password
-        self._settings = settings
+        self._settings, self._config, self._stamps = settings, config, stamps
 
-    def _read(self, settings: HttpSettings) -> WebConfig:
-        """The file's content; stamps are taken before, so that what is written meanwhile counts as changed."""
+    def _read(self, settings: HttpSettings) -> tuple[WebConfig, _Stamps]:
+        """The file's content, and what is to be watched for a change of it.
+
+        Stamps are taken before, so that what is written meanwhile counts as changed.
+        """
         if settings.web_config is None:
-            self._stamps = {}
-            return WebConfig()
+            return WebConfig(), {}
         before = {path: _stamp(path) for path in self._stamps}
         config = web_config.read(settings.web_config)
-        self._stamps = {path: before.get(path) or _stamp(path) for path in config.files}
-        return config
+        return config, {path: before.get(path) or _stamp(path) for path in config.files}
 
 
 @contextmanager

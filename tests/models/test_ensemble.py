@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from daemon.cli.main import app
 from daemon.engine.messages.inputs import Promoted
 from models.bundle import Bundle, read_bundle, write_bundle
-from models.combination import Contributions, combine, split
+from models.combination import Contributions, combine, distinct_names, split
 from models.scorer import Scorer
 from models.training import train
 from tests.daemon.engine.small_engines import STREAM, engine, feed, noise, the
@@ -109,3 +109,20 @@ def test_events_say_what_each_network_added() -> None:
     (opened,) = [event for event in events if event.value == (60.0,) and event.state == "open"]
     assert {each["network"] for each in opened.networks} == {"masked", "lstm"}
     assert sum(each["share"] for each in opened.networks) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["a.pt", "b.pt"], ["a", "b"]),
+        (["out/dense-3/bundle.pt", "out/lstm/bundle.pt"], ["dense-3", "lstm"]),
+        (["x/dense-3/seed-0/bundle.pt", "x/lstm/seed-0/bundle.pt"], ["dense-3/seed-0", "lstm/seed-0"]),
+        (["x/a.pt", "y/a.pt", "b.pt"], ["x/a", "y/a", None]),
+        (["a.pt", "a.pt"], ["a.pt", "a.pt"]),
+    ],
+)
+def test_members_are_called_by_what_tells_their_files_apart(files: list[str], names: list[str | None]) -> None:
+    """Equal file names, as `train --compare` writes them, are told apart by their directories."""
+    found = distinct_names([Path(file) for file in files])
+    assert [name for name, want in zip(found, names, strict=True) if want] == [want for want in names if want]
+    assert (len(set(found)) == len(found)) == (len(set(files)) == len(files))

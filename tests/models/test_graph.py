@@ -45,7 +45,7 @@ def test_layers_say_what_they_do() -> None:
         "Linear 32 → 2",
         "Linear 2 → 32, ReLU",
         "Linear 32 → 64, ReLU",
-        "Linear 64 → 5",
+        "Linear 64 → 5, sigmoid",
     ]
     names = [layer["name"] for layer in json.loads(tidegauge("lstm", "--json")[1])["layers"]]
     assert names == ["slots", "members", "0", "encoder", "decoder"]
@@ -144,3 +144,12 @@ def test_an_ensemble_is_drawn_member_by_member(tmp_path: Path) -> None:
     assert texts.count("weighted mean of the scores") == 1
     ends = [path.get("d", "").rpartition("V")[2] for path in root.iter("{http://www.w3.org/2000/svg}path")]
     assert ends.count(ends[-1]) == 2
+
+
+@pytest.mark.parametrize("architecture", ["dense-3", "dense-4", "manufacturing"])
+def test_the_output_s_sigmoid_is_shown(architecture: str) -> None:
+    """The reference's last layer is a linear one with a sigmoid, and the bottleneck is linear: so it says."""
+    layers = json.loads(tidegauge(architecture, "--json")[1])["layers"]
+    kinds = [layer["kind"] for layer in layers if layer["kind"].startswith("Linear")]
+    assert [kind.endswith(", sigmoid") for kind in kinds] == [False] * (len(kinds) - 1) + [True]
+    assert sum(not kind.endswith(("ReLU", "sigmoid")) for kind in kinds) == 1

@@ -64,6 +64,10 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
         "version: !!python/object/apply:os.system [ls]\n",
         ":1: version has the tag !!python/object/apply:os.system, which is not allowed here; remove the tag",
     ),
+    "more values than any configuration has": (
+        f"version: 1\nstreams: [{'1,' * 100_001}]\n",
+        ":2: the file holds more than 100,000 values; it is not a configuration",
+    ),
     "an alias to itself": ("version: &a [*a]\n", ":1: version[0] contains itself; write it out"),
     "a key that is a list": (
         "version: 1\n? [a]\n: 1\n",

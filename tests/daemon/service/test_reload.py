@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -10,17 +11,17 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from daemon.config.file import effective
+from daemon.config.file import effective, load
 from daemon.config.settings import Settings
 from daemon.engine.messages.inputs import Configured
-from daemon.service.reload import refusals
+from daemon.service.reload import Reloading, ReloadRefusedError, refusals
 from daemon.store import open_reader
 from tests.adapters.sockets.certificates import Authority
 from tests.e2e.processes import Daemon, get, lines_of, tide, until
@@ -299,3 +300,39 @@ def _begun(pid: int) -> bool:
     caught = re.search(r"SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
     assert caught
     return bool(int(caught[1], 16) >> (signal.SIGHUP - 1) & 1)
+
+
+def test_nothing_is_taken_over_when_the_door_fails(tmp_path: Path) -> None:
+    """The pipeline has gone over, then HTTP cannot: it goes back, and the reload is refused with the reason."""
+    config = tmp_path / "tidegauge.yaml"
+    write(tmp_path, SMALL)
+    before = load(config, serving=True)
+    write(tmp_path, changed(gap_after=9))
+    taken: list[Settings] = []
+
+    class Pipe:
+        """A pipeline that does each call at once, and notes the settings it takes over."""
+
+        settings = before
+
+        def post(self, job: Callable[[Any], None]) -> None:
+            job(self)
+
+        def take_over(self, wanted: Settings) -> None:
+            taken.append(wanted)
+            self.settings = wanted
+
+    class BrokenDoor:
+        async def prepare(self, wanted: object) -> object:
+            return wanted
+
+        async def use(self, prepared: object) -> None:
+            raise RuntimeError("no descriptor left")
+
+    told: list[Settings] = []
+    reloading = Reloading(config, Pipe(), BrokenDoor(), told.append)  # type: ignore[arg-type]
+    with pytest.raises(ReloadRefusedError, match="no descriptor left; all is as it was before"):
+        asyncio.run(reloading.ask())
+    assert [each.streams["tide"].gap_after for each in taken] == [9, before.streams["tide"].gap_after]
+    assert told == [before]
+    assert not reloading.successful

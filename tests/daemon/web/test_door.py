@@ -289,3 +289,43 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, authority: Authority) ->
         path.rename(tmp_path / path.name)
     (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}\n")
     assert read(tmp_path / "web.yml").files[1:] == (tmp_path / "server.crt", tmp_path / "server.key")
+
+
+def test_a_refused_reload_forgets_nothing_that_is_watched(certified: Path, authority: Authority) -> None:
+    """Settings without TLS were prepared and abandoned: a certificate renewed after that is still noticed."""
+
+    async def serial(address: str) -> int:
+        host, port = address.rpartition("//")[2].split(":")
+        _, writer = await asyncio.open_connection(host, int(port), ssl=trusting(authority), server_hostname="localhost")
+        found = writer.get_extra_info("ssl_object").getpeercert()["serialNumber"]
+        writer.close()
+        return int(found, 16)
+
+    async def work(address: str, door: Door) -> tuple[int, int]:
+        before = await serial(address)
+        await (await door.prepare(HttpSettings(listen="127.0.0.1:0"))).abandon()
+        authority.issue("server")
+        await door.look_again()
+        return before, await serial(address)
+
+    before, after = opened(work, certified)
+    assert before != after
+
+
+def test_a_door_that_cannot_be_used_stays_as_it_was(passwords: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moving to a new address fails in the middle: the old one answers, with the passwords that it had."""
+
+    async def work(address: str, door: Door) -> tuple[int, int]:
+        prepared = await door.prepare(HttpSettings(listen="127.0.0.2:0"))
+        assert prepared.site is not None
+
+        async def fail(site: object) -> None:
+            raise OSError("no descriptor left")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(door._server, "move", fail)
+            with pytest.raises(OSError, match="no descriptor left"):
+                await door.use(prepared)
+        return (await ask(f"{address}/-/healthy")).status, (await ask(f"{address}/-/healthy", headers=RIGHT)).status
+
+    assert opened(work, passwords) == (401, 200)

@@ -15,7 +15,7 @@ export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test soak check docs bench fuzz flood clean
+.PHONY: help demo test lint soak check docs bench fuzz flood clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,11 +29,13 @@ test: $(DEV) ## Run the tests
 soak: $(DEV) ## Kill the daemon -9 at random instants (KILLS=20); nothing may be lost or doubled; as root its disk is filled, too
 	$(VENV)/bin/python -m tests.soak
 
-check: $(DEV) ## Format, lint, types, import contracts, documentation, wheel
+lint: $(DEV) ## Format, lint, types, import contracts: what is quick to find
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+check: lint ## What lint checks, then documentation and the wheel
 	$(VENV)/bin/python -m pytest tests/docs tests/packaging
 	rm -rf build dist
 	$(VENV)/bin/python -m build --wheel --outdir dist .

@@ -4,7 +4,7 @@ Nothing here knows the engine. A source is opened, polled and closed, and meanwh
 seen and not read yet (`backlog`), which places are gone (`forgotten`), whether it is at its end (`done`) and how it is
 (`status`). A source of peers (`Live`) is also told what is durable, and to read its certificates again. A format is one
 verb, `parse`; a document, which needs a whole file, is one verb, `read`. Sinks have a contract of their own
-(`adapters.sinks.base`).
+(`adapters.sinks.contract`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from adapters.base import Chunk, Notice, Position, unnoticed
 from adapters.sockets.connection import Connection, Deadlines
 from adapters.sockets.endpoint import CLOSINGS, REFUSALS, Endpoint, shown
 from adapters.sockets.limits import Patience, Seats
-from adapters.sockets.peer_source import Listening
+from adapters.sockets.peer_source import PeerSource
 from adapters.source_kind import Surroundings
 
 BUFFER_BYTES = 16 << 20
@@ -23,7 +23,7 @@ _ACCEPTS = 64
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
-class Listener(Listening):
+class Listener(PeerSource):
     """Lines of many peers; each connection is a place, `NAME:KIND#NUMBER`, numbered since the start.
 
     A position is `{"offset": bytes, "lines": lines}`, counted since the connection began, dropped lines included.

@@ -7,7 +7,7 @@ from collections import Counter
 from adapters.base import Notice
 
 
-class Listening:
+class PeerSource:
     """A source that is never done, holds nobody back, and forgets the places of an earlier life.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any
 from adapters.base import Chunk, Notice, Position, unnoticed
 from adapters.lines import Cut, LineCutter
 from adapters.sockets.endpoint import shown
-from adapters.sockets.peer_source import Listening
+from adapters.sockets.peer_source import PeerSource
 from adapters.sockets.tcp import Networks, bind
 from adapters.source_kind import Surroundings
 
@@ -24,7 +24,7 @@ _DROPS = 8
 _EVERY_S = 0.5
 
 
-class UdpListener(Listening):
+class UdpListener(PeerSource):
     """Lines from anybody's datagrams; all of them are one place, `NAME:udp`.
 
     A datagram holds whole lines; the last one needs no newline. One longer than `datagram_bytes` arrives cut off: the

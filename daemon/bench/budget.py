@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Job:
+class BudgetJob:
     """One run of the engine: series of one kind of noise under one budget."""
 
     noise: Noise
@@ -57,7 +57,7 @@ class Anomaly:
 
 
 @dataclass(frozen=True)
-class Result:
+class BudgetResult:
     """What a run gave.
 
     Attributes:
@@ -67,24 +67,24 @@ class Result:
         anomalies: What had been put in.
     """
 
-    job: Job
+    job: BudgetJob
     months: float
     opened: list[tuple[int, int, tuple[str, ...]]]
     anomalies: list[Anomaly]
 
 
-def jobs(series: int, days: int, budgets: Sequence[float], seed: int) -> list[Job]:
+def jobs(series: int, days: int, budgets: Sequence[float], seed: int) -> list[BudgetJob]:
     """All runs: each budget without anomalies, then a budget of 1 with them; the kinds share the series."""
     own = {noise: tuple(range(i, series, len(NOISES))) for i, noise in enumerate(NOISES)}
     return [
-        Job(noise, own[noise], days, budget, seed, injected)
+        BudgetJob(noise, own[noise], days, budget, seed, injected)
         for budget, injected in [*((budget, False) for budget in budgets), (1.0, True)]
         for noise in NOISES
         if own[noise]
     ]
 
 
-def values_of(job: Job) -> tuple[Floats, list[Anomaly]]:
+def values_of(job: BudgetJob) -> tuple[Floats, list[Anomaly]]:
     """The series of a run, shape (slots, N), and the anomalies in them."""
     columns, anomalies = [], []
     for place, number in enumerate(job.series):
@@ -110,7 +110,7 @@ def with_anomalies(values: Floats, series: int, seed: tuple[int, ...]) -> tuple[
     return values, found
 
 
-def measure(job: Job) -> Result:
+def measure(job: BudgetJob) -> BudgetResult:
     """Run the engine over the series of a job, a day at a time."""
     import torch
 
@@ -141,10 +141,10 @@ def measure(job: Job) -> Result:
         for e in events
         if e.state == "open" and e.revision == 0 and e.series is not None
     ]
-    return Result(job, judged * n / MONTH_SLOTS, opened, anomalies)
+    return BudgetResult(job, judged * n / MONTH_SLOTS, opened, anomalies)
 
 
-def run(todo: Sequence[Job], processes: int, progress: Callable[[int, int], None]) -> list[Result]:
+def run(todo: Sequence[BudgetJob], processes: int, progress: Callable[[int, int], None]) -> list[BudgetResult]:
     """All runs, `processes` at a time, in the order given; progress is called with runs done and runs in all."""
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(measure, job) for job in todo]
@@ -157,7 +157,7 @@ def run(todo: Sequence[Job], processes: int, progress: Callable[[int, int], None
             raise
 
 
-def summarise(results: Sequence[Result]) -> dict[str, Any]:
+def summarise(results: Sequence[BudgetResult]) -> dict[str, Any]:
     """Everything measured, as JSON: rates by budget and noise, recall by kind and strength at a budget of 1."""
     clean = [r for r in results if not r.job.injected]
     budgets = list(dict.fromkeys(r.job.budget for r in clean))
@@ -185,7 +185,7 @@ def summarise(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _rate(budget: float, noise: str, results: Sequence[Result]) -> dict[str, Any]:
+def _rate(budget: float, noise: str, results: Sequence[BudgetResult]) -> dict[str, Any]:
     months, opened = sum(r.months for r in results), [one for r in results for one in r.opened]
     reasons = Counter(reason for _, _, named in opened for reason in named)
     return {
@@ -199,7 +199,7 @@ def _rate(budget: float, noise: str, results: Sequence[Result]) -> dict[str, Any
     }
 
 
-def _is_found(anomaly: Anomaly, result: Result) -> bool:
+def _is_found(anomaly: Anomaly, result: BudgetResult) -> bool:
     """Whether an episode of its series opened during an anomaly or in the slots after it."""
     return any(
         series == anomaly.series and anomaly.start <= slot < anomaly.end + FOUND_WITHIN

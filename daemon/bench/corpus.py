@@ -29,7 +29,7 @@ class CorpusFile:
 
 
 @dataclass(frozen=True)
-class Rows:
+class CorpusRows:
     """A file's rows: the text of stamp and value as written, and their meaning, shape (N,)."""
 
     stamps: list[str]
@@ -64,7 +64,7 @@ def read_corpus(directory: Path, pattern: str | None = None) -> list[CorpusFile]
     return [CorpusFile(name, paths[name], windows[name]) for name in chosen]
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Path) -> CorpusRows:
     """The columns `timestamp` and `value` of a file.
 
     Raises:
@@ -83,7 +83,7 @@ def read_rows(path: Path) -> Rows:
                 raise CorpusError(f"{path}:{reader.line_num}: {error!r}; expected columns timestamp, value") from None
     if not at or not np.isfinite(values).all() or (np.diff(at) < 0).any():
         raise CorpusError(f"{path}: needs rows of finite values, in order of their stamps")
-    return Rows(stamps, texts, np.array(at, np.int64), np.array(values))
+    return CorpusRows(stamps, texts, np.array(at, np.int64), np.array(values))
 
 
 def _object(path: Path) -> dict[str, Any]:

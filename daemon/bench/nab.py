@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.bench.corpus import CorpusFile, Rows, read_rows
+from daemon.bench.corpus import CorpusFile, CorpusRows, read_rows
 from daemon.bench.scores import Bools, Detection, Floats
 from daemon.engine.messages.training_port import Outcome
 from daemon.trainer.trainer import InlineTrainer
 from models import nab_score
-from models.ranking import average_precision, vus_pr
+from models.rank_measures import average_precision, vus_pr
 
 OURS = "tidegauge"
 JUDGED = frozenset({"model", "novelty"})  # reasons that count as alarms; the corpus labels no others
@@ -99,7 +99,7 @@ def detect(file: CorpusFile, seed: int, with_baselines: bool, parts: Sequence[st
 
 
 def _run_baselines(
-    rows: Rows, seed: int, interval_s: int, probation: int
+    rows: CorpusRows, seed: int, interval_s: int, probation: int
 ) -> list[tuple[str, Floats, Floats, Floats, Bools]]:
     """Name, and rank, score, alarm and opened of each row, shape (N,) each; a slot's first row stands for all of it."""
     from models.baselines import baselines
@@ -115,7 +115,7 @@ def _run_baselines(
 
 
 def _run_engine(
-    file: CorpusFile, rows: Rows, seed: int, trainer: InlineTrainer, changed: dict[str, Any]
+    file: CorpusFile, rows: CorpusRows, seed: int, trainer: InlineTrainer, changed: dict[str, Any]
 ) -> tuple[tuple[Floats, Floats, Floats, Bools], int]:
     """Rank, rarity, alarm and opened of each row, shape (N,) each, under changed settings; and the interval."""
     from daemon.config.file import effective, from_effective

@@ -25,7 +25,7 @@ from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
 from daemon.offline import recipes
 from daemon.replay.replay import replay
-from daemon.replay.trace import Trace, Tracer
+from daemon.replay.trace import ReadingTrace, Tracer
 from daemon.store import open_reader
 from daemon.trainer.trainer import InlineTrainer
 from models.bundle import write_bundle
@@ -227,7 +227,7 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _trace(config: Path, file: Path) -> Trace:
+def _trace(config: Path, file: Path) -> ReadingTrace:
     """What the engine made of every vector."""
     tracers: list[Tracer] = []
 
@@ -247,7 +247,12 @@ def _plain_errors(scorer: Scorer, recipe: Recipe, clean: Floats, broken: Floats,
 
 
 def _of_kind(
-    kind: Fault, faults: list[_Fault], plain: dict[int, float], trace: Trace, events: list[Event], names: list[str]
+    kind: Fault,
+    faults: list[_Fault],
+    plain: dict[int, float],
+    trace: ReadingTrace,
+    events: list[Event],
+    names: list[str],
 ) -> FaultKind:
     own = [fault for fault in faults if fault.kind == kind]
     ranks = dict(zip((trace.at // INTERVAL_S - FIRST).tolist(), trace.rank.tolist(), strict=True))

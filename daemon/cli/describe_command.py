@@ -9,7 +9,7 @@ import orjson
 import typer
 from rich.table import Table
 
-from adapters.formats.registry import LINES, of_suffix
+from adapters.formats.format_registry import LINES, of_suffix
 from daemon.cli.app import Json, Series, Time, app, errors, fail
 from daemon.cli.selection import given, settings_of
 from daemon.config.units import format_duration

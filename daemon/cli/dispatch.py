@@ -42,11 +42,11 @@ def act(
 
 def _ask_daemon(directory: Path, path: str, arguments: dict[str, Any], holder: int | None) -> dict[str, Any]:
     """Have the process that holds the state do it."""
-    from daemon.web.control_client import NoDaemonError, RefusedError, command
+    from daemon.web.control_client import CommandRefusedError, NoDaemonError, command
 
     try:
         return command(directory, path, **arguments)
-    except RefusedError as error:
+    except CommandRefusedError as error:
         fail(str(error))
     except NoDaemonError:
         who = "another process" if holder is None else f"process {holder}"

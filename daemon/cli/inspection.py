@@ -121,10 +121,10 @@ def status(
 
 def _ask_status(settings: Settings) -> dict[str, Any]:
     """What the daemon says, by its control socket where this user may enter the state directory, else by HTTP."""
-    from daemon.web.control_client import NoDaemonError, RefusedError
+    from daemon.web.control_client import CommandRefusedError, NoDaemonError
     from daemon.web.control_client import status as ask
 
-    with contextlib.suppress(NoDaemonError, RefusedError, OSError):
+    with contextlib.suppress(NoDaemonError, CommandRefusedError, OSError):
         return ask(settings.state_dir)
     address = f"http://{join_address(*settings.http.address)}/api/v1/status"
     if settings.http.web_config is not None:

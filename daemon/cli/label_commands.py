@@ -23,7 +23,7 @@ from daemon.presentation.words import instant
 if TYPE_CHECKING:
     from daemon.engine.messages.events import Event
     from daemon.runtime.durable import DurableEngine
-    from daemon.runtime.label_evidence import Wanted
+    from daemon.runtime.label_evidence import WantedLabel
     from daemon.store import ModelRecord
 
 label_app = typer.Typer(
@@ -173,9 +173,9 @@ def _label(
     settings: Settings, kind: Literal["fault", "normal"], note: str, quiet: bool, period: dict[str, Any]
 ) -> dict[str, Any]:
     """Have the engine learn from one label, and say so."""
-    from daemon.runtime.label_evidence import Wanted
+    from daemon.runtime.label_evidence import WantedLabel
 
-    wanted = Wanted(kind=kind, note=note, **period)
+    wanted = WantedLabel(kind=kind, note=note, **period)
     found = act(settings.state_dir, "/label", asdict(wanted), lambda durable: _label_here(durable, wanted), quiet)
     if not quiet:
         before, now = found["threshold_before"], found["threshold"]
@@ -185,7 +185,7 @@ def _label(
     return found
 
 
-def _label_here(durable: DurableEngine, wanted: Wanted) -> dict[str, Any]:
+def _label_here(durable: DurableEngine, wanted: WantedLabel) -> dict[str, Any]:
     from daemon.runtime.clock import wall_ms
     from daemon.runtime.label_evidence import label
 

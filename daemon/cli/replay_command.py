@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from daemon.cli.app import Config, Json, Series, Stream, Time, Timezone, app, errors, fail, needs
-from daemon.cli.replay_file import Wanted, replay_file
+from daemon.cli.replay_file import WantedReplay, replay_file
 from daemon.cli.selection import given, settings_of
 from daemon.config.settings import Settings
 from daemon.presentation.console import progress
@@ -66,7 +66,7 @@ def replay(
             return
         if file is None:
             fail("nothing to replay: give a FILE, or --journal DIR", 2)
-        wanted = Wanted(labels, expect, exact, record, report, as_json)
+        wanted = WantedReplay(labels, expect, exact, record, report, as_json)
         _check(wanted)
         options = given(
             interval=interval,
@@ -91,7 +91,7 @@ def _alone(option: str, others: dict[str, object]) -> None:
         fail(f"{option} goes without {', '.join(beside)}; give one or the other", 2)
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: WantedReplay) -> None:
     """End with a line where what is wanted of a replay cannot be had, before any work that would be lost."""
     if wanted.exact and wanted.expect is None:
         fail("--exact goes with --expect, the events to hold these against", 2)

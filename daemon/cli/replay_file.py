@@ -21,12 +21,12 @@ from daemon.replay.expectations import differences, read_events, write_events
 
 if TYPE_CHECKING:
     from daemon.engine.machine.engine import Engine
-    from daemon.replay.replay import Report
+    from daemon.replay.replay import ReplayReport
     from daemon.replay.trace import Tracer
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedReplay:
     """What is to be made of a replay.
 
     Attributes:
@@ -47,7 +47,7 @@ class Wanted:
 
 
 def replay_file(
-    file: Path, settings: Settings, name: str, wanted: Wanted, *, rows: int | None, state: Path | None
+    file: Path, settings: Settings, name: str, wanted: WantedReplay, *, rows: int | None, state: Path | None
 ) -> None:
     """Drive a stream with a file and show what came of it.
 
@@ -80,7 +80,7 @@ def replay_file(
         _compare(expected, report.events, wanted.exact)
 
 
-def _must_be_writable(wanted: Wanted) -> None:
+def _must_be_writable(wanted: WantedReplay) -> None:
     for path in (wanted.record, wanted.report):
         if path is not None and not path.parent.is_dir():
             fail(f"{path}: there is no directory {path.parent}; make it, or write elsewhere")
@@ -88,7 +88,7 @@ def _must_be_writable(wanted: Wanted) -> None:
 
 def _drive(
     file: Path, settings: Settings, name: str, observed: _Observed, rows: int | None, state: Path | None, quiet: bool
-) -> Report:
+) -> ReplayReport:
     """Replay, on a state directory where one is given, and print events as they are raised."""
     from daemon.replay.replay import replay
     from daemon.runtime.durable import DurableEngine
@@ -160,7 +160,7 @@ def latest(events: Sequence[Event]) -> list[Event]:
     return list(last.values())
 
 
-def _summary(report: Report, events: Sequence[Event], windows: Windows | None) -> dict[str, Any]:
+def _summary(report: ReplayReport, events: Sequence[Event], windows: Windows | None) -> dict[str, Any]:
     """The figures of a replay; with labels how many windows were found, by events of reason model or novelty.
 
     Labelled windows before the first reading and after the last one do not count.

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from daemon.cli.app import Config, Json, Series, Stream, Time, Timezone, app, errors, fail, find_config
 from daemon.cli.selection import choose_stream, given
-from daemon.cli.train_networks import Readings, train_networks
+from daemon.cli.train_networks import RecordedReadings, train_networks
 from daemon.config.file import load
 from daemon.presentation.console import progress
 from daemon.presentation.words import plural, tally
@@ -131,7 +131,7 @@ def autoencoder(
 ) -> None:
     """Train a scorer on recorded readings: a bundle that `model.bundle` serves, and a report."""
     columns = _columns(interval, timezone, time, value, series)
-    readings = Readings(files or [], labels, journal, config, stream, columns)
+    readings = RecordedReadings(files or [], labels, journal, config, stream, columns)
     train_networks("reconstruct", compare or [recipe], seed, 0, readings, out, device, jobs, as_json)
 
 
@@ -168,7 +168,7 @@ def transformer(
     if folds and task != "classify":
         fail("--folds goes with --task classify; a scorer's parts follow each other in time", 2)
     columns = _columns(interval, timezone, time, value, series)
-    readings = Readings(files or [], labels, journal, config, stream, columns)
+    readings = RecordedReadings(files or [], labels, journal, config, stream, columns)
     names = compare or [recipe or default[task]]
     train_networks(task, names, seed, folds, readings, out, device, jobs, as_json)
 

@@ -28,7 +28,7 @@ SHOWN_SECTIONS = 1  # of the report, on the terminal; the page has all
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class RecordedReadings:
     """What is trained on: files, or a state directory's journal.
 
     Attributes:
@@ -53,7 +53,7 @@ def train_networks(
     names: Sequence[str],
     seeds: Sequence[int],
     folds: int,
-    readings: Readings,
+    readings: RecordedReadings,
     out: Path,
     device: str,
     at_once: int,
@@ -79,9 +79,9 @@ def train_networks(
         from daemon.offline import recipes, trainings
         from daemon.offline.train_report import of_training
         from models.offline import devices
-        from models.offline.checkpoints import CheckpointError
         from models.offline.epochs import TrainingError
         from models.offline.history import HistoryError
+        from models.offline.training_checkpoints import CheckpointError
         from models.report.report_files import write_report
 
         try:
@@ -123,7 +123,7 @@ def _say(report: Report, bundles: Sequence[Path], paths: Sequence[Path], as_json
     typer.echo(f"report: {paths[0]}")
 
 
-def _read(readings: Readings, quiet: bool) -> tuple[list[History], list[Windows], str, Counter[str]]:
+def _read(readings: RecordedReadings, quiet: bool) -> tuple[list[History], list[Windows], str, Counter[str]]:
     """The series, their labelled windows, the name of the stream they are of, and lines that are no readings."""
     if bool(readings.files) == (readings.journal is not None):
         fail("give either files of readings, or --journal DIR", 2)
@@ -132,7 +132,7 @@ def _read(readings: Readings, quiet: bool) -> tuple[list[History], list[Windows]
     return *_of_journal(readings, readings.journal, quiet), Counter()
 
 
-def _of_journal(readings: Readings, directory: Path, quiet: bool) -> tuple[list[History], list[Windows], str]:
+def _of_journal(readings: RecordedReadings, directory: Path, quiet: bool) -> tuple[list[History], list[Windows], str]:
     from daemon.offline.histories import of_journal
 
     if readings.columns or readings.labels is not None:
@@ -143,7 +143,7 @@ def _of_journal(readings: Readings, directory: Path, quiet: bool) -> tuple[list[
     return found, [[] for _ in found], name
 
 
-def _of_files(readings: Readings, quiet: bool) -> tuple[list[History], list[Windows], str, Counter[str]]:
+def _of_files(readings: RecordedReadings, quiet: bool) -> tuple[list[History], list[Windows], str, Counter[str]]:
     from daemon.offline.histories import of_file
 
     settings, name = settings_of(readings.config, readings.stream, "offline", readings.columns)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import field_validator, model_validator
 
-from adapters.formats.registry import FORMATS, LINES
+from adapters.formats.format_registry import FORMATS, LINES
 from daemon.config.addresses import HINT, split_address
 from daemon.config.alert_settings import AlertSettings
 from daemon.config.holidays import Holiday

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator, model_validator
 
-from adapters.registry import SOURCES
+from adapters.source_registry import SOURCES
 from daemon.config.addresses import HINT, split_address
 from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from adapters.formats.registry import LINES, of_suffix
+from adapters.formats.format_registry import LINES, of_suffix
 from daemon.config.alert_settings import AlertSettings
 from daemon.config.model_settings import ModelSettings
 from daemon.config.settings import FormatSettings, StreamSettings

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adapters.base import DocumentFormat, Format, Readings, Source
-from adapters.formats.registry import FORMATS, of_suffix
+from adapters.formats.format_registry import FORMATS, of_suffix
 from adapters.merge import Merged
-from adapters.registry import SOURCES
 from adapters.source_kind import Surroundings
+from adapters.source_registry import SOURCES
 from daemon.config.settings import Limits, StreamSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.engine.messages.inputs import Batch

@@ -12,7 +12,7 @@ from daemon.offline.trainings import Job, Result
 from daemon.presentation.words import plural, tally
 from models.offline.history import History
 from models.offline.recipe import Recipe
-from models.report.figures import Report, Section, Table
+from models.report.figures import Report, ReportSection, Table
 from models.report.training_report import Classified, Variant, class_figures, report
 
 MOST_DECISIONS = 12  # variants whose matrices and curves one page shows
@@ -47,7 +47,7 @@ def of_training(
     summary = [first, how]
     variants = [r.variant for r in results]
     shown = _first_of_each(jobs, results)
-    lead = [Section("Over seeds and folds", _spread(jobs, variants))] if len(shown) < len(jobs) else []
+    lead = [ReportSection("Over seeds and folds", _spread(jobs, variants))] if len(shown) < len(jobs) else []
     decisions = [d for r in shown for d in r.decisions]
     if recipe.task == "classify":
         rows, more = _baselines(jobs, histories, labelled)
@@ -57,20 +57,20 @@ def of_training(
         summary.append("Curves of decisions and errors are those of each variant's first training.")
     scored = [s for r in shown[:MOST_SCORED] for s in r.scored]
     made = report(f"Training: {names}", summary, variants, decisions[:MOST_DECISIONS], scored, extra, lead)
-    return replace(made, sections=[*made.sections, Section("Layers", _layers(jobs, histories), _LAYERS)])
+    return replace(made, sections=[*made.sections, ReportSection("Layers", _layers(jobs, histories), _LAYERS)])
 
 
-def _of_scorers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, list[Section]]:
+def _of_scorers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, list[ReportSection]]:
     """How the readings were parted, and what is said of scorers alone."""
     shares = ", ".join(f"{100 * s / sum(recipe.split):.0f} %" for s in recipe.split)
     how = (
         f"Training, validation and test are {shares} of the time, in this order, with one window "
         "between them left out. The error of a reading is that of the window it ends."
     )
-    return how, [Section("Injected anomalies", [_by_kind(results, "injected_auc")], _INJECTED)]
+    return how, [ReportSection("Injected anomalies", [_by_kind(results, "injected_auc")], _INJECTED)]
 
 
-def _of_classifiers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, list[Section]]:
+def _of_classifiers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, list[ReportSection]]:
     """How the windows were made and parted, and what is said of classifiers alone."""
     e = recipe.examples
     how = (
@@ -79,8 +79,8 @@ def _of_classifiers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, lis
         f"{results[0].variant.data['generator']}, seed {e.seed}. Training, validation and test share no series."
     )
     return how, [
-        Section("Right decisions by kind of anomaly", [_by_kind(results, "share_right_by_kind")]),
-        Section("Series of each part", [_series(results)]),
+        ReportSection("Right decisions by kind of anomaly", [_by_kind(results, "share_right_by_kind")]),
+        ReportSection("Series of each part", [_series(results)]),
     ]
 
 

@@ -18,7 +18,7 @@ from models.offline.history import History
 from models.offline.recipe import Recipe
 
 if TYPE_CHECKING:
-    from models.report.training_report import Classified, Scored, Variant
+    from models.report.training_report import Classified, ScoredTraining, Variant
 
 Labelled = Sequence[Sequence[tuple[float, float]]]
 SHOWN_SERIES = 3  # whose errors a report of one variant shows
@@ -54,7 +54,7 @@ class Result:
 
     variant: Variant
     decisions: list[Classified] = field(default_factory=list)
-    scored: list[Scored] = field(default_factory=list)
+    scored: list[ScoredTraining] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -148,12 +148,12 @@ def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any
 
 def _pictures(
     job: Job, histories: Sequence[History], labelled: Labelled, windows: Any, errors: Any, threshold: float
-) -> tuple[list[Scored], list[Classified]]:
+) -> tuple[list[ScoredTraining], list[Classified]]:
     """The first series' readings and errors, and the test part's decisions where it has labels."""
     import numpy as np
 
     from models.offline.alarms import label_of
-    from models.report.training_report import Classified, Scored
+    from models.report.training_report import Classified, ScoredTraining
 
     scored = []
     truth = np.zeros(len(errors["test"]), np.bool_)
@@ -164,7 +164,7 @@ def _pictures(
             at = {part: history.at[windows[part].slot[r]] for part, r in rows.items()}
             error = {part: errors[part][r] for part, r in rows.items()}
             name = history.label if len(histories) > 1 else job.name
-            scored.append(Scored(name, history.at, history.values[:, 0], at, error, threshold, list(spans)))
+            scored.append(ScoredTraining(name, history.at, history.values[:, 0], at, error, threshold, list(spans)))
     return scored, [Classified(job.name, errors["test"], truth, threshold)]
 
 

@@ -33,7 +33,7 @@ Reader = Format | DocumentFormat
 
 
 @dataclass
-class Report:
+class ReplayReport:
     """What a replay did.
 
     Attributes:
@@ -132,7 +132,7 @@ def replay(
     progress: Progress = lambda done, total: None,
     on_event: Callable[[Event], None] = lambda event: None,
     on_engine: Callable[[Engine], None] = lambda engine: None,
-) -> Report:
+) -> ReplayReport:
     """Drive an engine with a file.
 
     Args:
@@ -152,7 +152,7 @@ def replay(
         BundleError: A configured bundle cannot be read or does not fit.
     """
     fmt = make_file_format(path, settings.streams[stream], settings.limits)
-    began, report = time.monotonic(), Report()
+    began, report = time.monotonic(), ReplayReport()
     engine, apply = _engine(settings, trainer, durable, now_ms)
     on_engine(engine)
     before = engine.streams[stream].counters.accepted
@@ -187,7 +187,7 @@ def _engine(
     return engine, lambda item: engine.step(item).events
 
 
-def _take_in(report: Report, batch: Batch) -> None:
+def _take_in(report: ReplayReport, batch: Batch) -> None:
     """Count what the file held."""
     report.offered += len(batch)
     if len(batch):
@@ -195,7 +195,7 @@ def _take_in(report: Report, batch: Batch) -> None:
         report.last_at = max(report.last_at, int(batch.at_ms.max()) / 1000)
 
 
-def _warnings(report: Report, stream: StreamSettings) -> list[str]:
+def _warnings(report: ReplayReport, stream: StreamSettings) -> list[str]:
     found = []
     duplicates = report.rejected.get("duplicate", 0)
     if duplicates > report.readings:

@@ -11,8 +11,8 @@ import numpy as np
 
 from daemon.engine.messages.events import Event
 from daemon.presentation.words import REASON_WORDS, instant, plural
-from daemon.replay.trace import Trace as Traced
-from models.report.figures import Figure, Report, Section, Table, Trace, instants, within
+from daemon.replay.trace import ReadingTrace as Traced
+from models.report.figures import Figure, Report, ReportSection, Table, Trace, instants, within
 
 MOST_EVENTS = 200  # in the table; the JSON has all
 
@@ -48,10 +48,10 @@ def of_replay(
             f"outside them {plural(summary['false_episodes'], 'false episode')}."
         )
     sections = [
-        Section(t.label, _figures(t, i, [e for e in events if e.series == t.label], windows, threshold))
+        ReportSection(t.label, _figures(t, i, [e for e in events if e.series == t.label], windows, threshold))
         for i, t in enumerate(traces)
     ]
-    sections.append(Section("Events", [_events(events)]))
+    sections.append(ReportSection("Events", [_events(events)]))
     data = {"summary": summary, "threshold": threshold, "events": [event.to_json() for event in events]}
     return Report(f"Replay of {file.name}", lines, sections, data)
 

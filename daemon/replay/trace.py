@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
+class ReadingTrace:
     """One series, one number for each of N readings; NaN where a reading was not scored.
 
     Attributes:
@@ -71,7 +71,7 @@ class Tracer:
              rank, rarity, reasons)
         )  # fmt: skip
 
-    def traces(self) -> list[Trace]:
+    def traces(self) -> list[ReadingTrace]:
         """Each series' readings in order of time."""
         if not self._chunks:
             return []
@@ -81,5 +81,5 @@ class Tracer:
             own = np.flatnonzero(columns[0] == row)
             own = own[np.argsort(columns[1][own], kind="stable")]
             slot, *rest = (column[own] for column in columns[1:])
-            found.append(Trace(label, slot * self._stream.slots.interval_s, *rest))
+            found.append(ReadingTrace(label, slot * self._stream.slots.interval_s, *rest))
         return found

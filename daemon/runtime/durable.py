@@ -20,7 +20,7 @@ from daemon.engine.machine.engine import Engine, StepResult, essential
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Batch, Command, Configured, Input, Labelled, Promoted, PromotionReason
 from daemon.engine.messages.training_port import Trainer
-from daemon.runtime.recorded_trainer import RememberingTrainer
+from daemon.runtime.recorded_trainer import RecordedTrainer
 from daemon.runtime.recovery import load, start_over
 from daemon.runtime.versions import Versions, champion, configured
 from daemon.store import ModelRecord, Store
@@ -54,7 +54,7 @@ class DurableEngine:
         self, store: Store, trainer: Trainer, observe: Observe = lambda name, seconds, stream="": None
     ) -> None:
         self.store, self._observe = store, observe
-        self.trainer = RememberingTrainer(trainer, store)
+        self.trainer = RecordedTrainer(trainer, store)
         self.engine = Engine(self.trainer)
         self.versions = Versions(store)
         self.seq = 0

@@ -17,7 +17,7 @@ LONGEST_NOTE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedLabel:
     """What an operator says.
 
     Attributes:
@@ -37,7 +37,7 @@ class Wanted:
     note: str = ""
 
 
-def label(durable: DurableEngine, wanted: Wanted, now_ms: int) -> dict[str, Any]:
+def label(durable: DurableEngine, wanted: WantedLabel, now_ms: int) -> dict[str, Any]:
     """Have the engine learn from a label, through the journal.
 
     A label that begins at the same slot takes the place of the one before.
@@ -71,7 +71,7 @@ def label(durable: DurableEngine, wanted: Wanted, now_ms: int) -> dict[str, Any]
     return given | {"threshold_before": before, "threshold": stream.threshold_of(wanted.series)}
 
 
-def _check_bounds(wanted: Wanted) -> None:
+def _check_bounds(wanted: WantedLabel) -> None:
     """Whether instants and note are of a size that everything which keeps them can keep."""
     if not all(0 <= at < YEAR_10000 for at in (wanted.since, wanted.until or 0)):
         raise ValueError("the period lies before 1970 or after 9999")

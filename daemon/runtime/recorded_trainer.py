@@ -18,7 +18,7 @@ class StoppedError(Exception):
     """The daemon is to stop and must not wait; what it was about is journaled, so the next start takes it up."""
 
 
-class RememberingTrainer:
+class RecordedTrainer:
     """Runs trainings and records what became of each, so that recovery takes the same outcome and need not train again.
 
     Args:

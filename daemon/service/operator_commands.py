@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from daemon.runtime.clock import wall_ms
-from daemon.runtime.label_evidence import Wanted, label
+from daemon.runtime.label_evidence import WantedLabel, label
 from daemon.service.pipeline import Pipeline
 from daemon.service.pipeline_call import in_pipeline
 from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, StoreError
@@ -21,7 +21,7 @@ _HARMLESS = (ModelUnknown, ModelChecksum, BundleError)
 """Errors of a command that changed nothing."""
 
 
-class Commanding:
+class OperatorCommands:
     """Takes commands, one after the other.
 
     Args:
@@ -40,7 +40,7 @@ class Commanding:
         """
         return await self._do(lambda p: p.durable.serve(stream, version, wall_ms()))
 
-    async def label(self, wanted: Wanted) -> dict[str, Any] | None:
+    async def label(self, wanted: WantedLabel) -> dict[str, Any] | None:
         """Have the engine learn from a label; None while the pipeline is busy: it is done later.
 
         Raises:

@@ -11,12 +11,12 @@ from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations, Picture
 from daemon.metrics.snapshot import take
 from daemon.runtime.durable import DurableEngine
-from daemon.service.source_set import Sourcing
+from daemon.service.source_set import SourceSet
 
 
 def picture_of(
     durable: DurableEngine | None,
-    sourcing: Sourcing,
+    sourcing: SourceSet,
     settings: Settings,
     durations: Durations,
     process: Mapping[str, object],

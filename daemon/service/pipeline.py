@@ -26,7 +26,7 @@ from daemon.runtime.recorded_trainer import StoppedError
 from daemon.service.delivery import Delivery
 from daemon.service.jobs import Jobs
 from daemon.service.picture import picture_of
-from daemon.service.source_set import Sourcing
+from daemon.service.source_set import SourceSet
 from daemon.store import Store, StoreError, StoreFull
 from daemon.store.faults import Reached, nowhere
 
@@ -74,7 +74,7 @@ class Pipeline:
         self._stdout = stdout or _unbuffered()
         self._jobs: Jobs[Pipeline] = Jobs()
         self._wake, self._stopping = threading.Event(), threading.Event()
-        self._sourcing = Sourcing(settings)
+        self._sourcing = SourceSet(settings)
         self.process: Mapping[str, object] = {}
         self._started_at, self._turns, self._published = time.time(), 0, 0.0
         self._delivery: Delivery | None = None

@@ -36,7 +36,7 @@ class ReloadRefusedError(ValueError):
         self.problems = problems
 
 
-class Reloading:
+class Reloader:
     """Takes the configuration file over again, one reload after the other.
 
     Args:

@@ -15,9 +15,9 @@ from daemon.config.change import RefusedError
 from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations
 from daemon.presentation.words import plural
-from daemon.service.operator_commands import Commanding
+from daemon.service.operator_commands import OperatorCommands
 from daemon.service.pipeline import Pipeline
-from daemon.service.reload import Reloading, ReloadRefusedError
+from daemon.service.reload import Reloader, ReloadRefusedError
 from daemon.service.scheduler import Scheduler
 from daemon.service.systemd import Notifier
 from daemon.store import StoreUnusable
@@ -98,13 +98,13 @@ class _Service:
             access=access,
         )
         self._door = Door(app, access, pipeline.settings.http)
-        commanding = Commanding(pipeline)
+        commanding = OperatorCommands(pipeline)
         self._control = Control(
             commanding.serve,
             commanding.label,
             lambda: summary.status(pipeline.picture, None if pipeline.ready else pipeline.why_not),
         )
-        self._reloading = Reloading(config, pipeline, self._door, self._after_reload)
+        self._reloading = Reloader(config, pipeline, self._door, self._after_reload)
 
     async def open(self) -> None:
         """Take signals, listen for HTTP, and begin the schedule."""

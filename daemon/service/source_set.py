@@ -11,7 +11,7 @@ from daemon.runtime.clock import EARLIEST_MS
 from daemon.store import Store
 
 
-class Sourcing:
+class SourceSet:
     """One intake a stream.
 
     Args:

@@ -20,7 +20,7 @@ _HEADER_BYTES = 8190
 _quiet = logging.getLogger("aiohttp.server")
 
 
-class Connection(web.RequestHandler):
+class HttpConnection(web.RequestHandler):
     """aiohttp's connection with a deadline that is always set."""
 
     __slots__ = ("_deadline",)
@@ -66,7 +66,7 @@ async def deadlines(
 ) -> web.StreamResponse:
     """Give each request its time, then the client its time to read the answer and to come back."""
     connection = request.protocol
-    if isinstance(connection, Connection):
+    if isinstance(connection, HttpConnection):
         connection.allow(REQUEST_S + 1)
     try:
         async with asyncio.timeout(REQUEST_S):
@@ -74,7 +74,7 @@ async def deadlines(
     except TimeoutError:
         raise web.HTTPServiceUnavailable(text="this took too long; try again\n") from None
     finally:
-        if isinstance(connection, Connection):
+        if isinstance(connection, HttpConnection):
             connection.allow(IDLE_S)
 
 
@@ -132,8 +132,8 @@ class Site(web.BaseSite):
         loop, server = asyncio.get_running_loop(), self._runner.server
         assert isinstance(server, web.Server)
 
-        def connection() -> Connection:
-            return Connection(
+        def connection() -> HttpConnection:
+            return HttpConnection(
                 server,
                 loop=loop,
                 keepalive_timeout=IDLE_S,

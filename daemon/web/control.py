@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from daemon.runtime.label_evidence import Wanted
+from daemon.runtime.label_evidence import WantedLabel
 from daemon.store import ModelRecord
 from daemon.web.answers import json_response
 from daemon.web.control_client import SOCKET, reachable
@@ -26,7 +26,7 @@ Serve = Callable[[str, int | None], Awaitable[ModelRecord | None]]
 """Puts a version of a stream's model into service, None for the one before; None when that is not done yet.
 Raises ValueError with the reason why not."""
 
-Label = Callable[[Wanted], Awaitable[dict[str, Any] | None]]
+Label = Callable[[WantedLabel], Awaitable[dict[str, Any] | None]]
 """Has the engine learn from an operator's label, and says what came of it; None and ValueError as above."""
 
 Status = Callable[[], dict[str, Any]]
@@ -111,10 +111,10 @@ def _busy(shown_by: str) -> web.Response:
     return _answer(202, error=f"the daemon is busy and does it next; {shown_by} shows it when done")
 
 
-def _wanted_label(body: str) -> Wanted:
+def _wanted_label(body: str) -> WantedLabel:
     """The label that a request gives."""
     try:
-        return TypeAdapter(Wanted).validate_json(body)
+        return TypeAdapter(WantedLabel).validate_json(body)
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         where = ".".join(map(str, found["loc"]))

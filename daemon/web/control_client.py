@@ -19,7 +19,7 @@ class NoDaemonError(Exception):
     """No daemon answers at the socket."""
 
 
-class RefusedError(Exception):
+class CommandRefusedError(Exception):
     """The daemon did not do it; the message says why."""
 
 
@@ -60,7 +60,7 @@ def command(directory: Path, path: str, **arguments: Any) -> dict[str, Any]:
 
     Raises:
         NoDaemonError: None listens there.
-        RefusedError: It did not do it, or not yet.
+        CommandRefusedError: It did not do it, or not yet.
     """
     return _ask(directory, "POST", path, json.dumps(arguments))
 
@@ -80,5 +80,5 @@ def _ask(directory: Path, method: str, path: str, body: str | None = None) -> di
     except ValueError:
         found = {"error": text.strip()}
     if answer.status != http.HTTPStatus.OK or not isinstance(found, dict):
-        raise RefusedError(str(found.get("error", text)) if isinstance(found, dict) else text)
+        raise CommandRefusedError(str(found.get("error", text)) if isinstance(found, dict) else text)
     return found

@@ -12,7 +12,7 @@ from models.evaluation import match_events
 from models.offline.history import History
 from models.offline.measures import Judgement, judge
 from models.offline.windows import Windows
-from models.ranking import vus_pr
+from models.rank_measures import vus_pr
 
 QUANTILE = 0.995  # of validation errors: the static threshold
 QUIET = 3  # readings in a row at or below the threshold that end an episode, as in the engine

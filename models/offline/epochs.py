@@ -20,7 +20,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from models.offline.checkpoints import (
+from models.offline.recipe import TrainingRecipe
+from models.offline.training_checkpoints import (
     Arrays,
     CheckpointError,
     read_checkpoint,
@@ -28,7 +29,6 @@ from models.offline.checkpoints import (
     under,
     write_checkpoint,
 )
-from models.offline.recipe import TrainingRecipe
 
 Part = Literal["train", "validation", "test"]
 Rows = npt.NDArray[np.int64]

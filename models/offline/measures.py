@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.gate_windows import separation
-from models.ranking import average_precision
+from models.rank_measures import average_precision
 
 Scores = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.bool_]

@@ -19,7 +19,7 @@ from models.offline.history import History, HistoryError, digest
 from models.offline.lessons import Reconstruction
 from models.offline.manifests import Taught, manifest
 from models.offline.recipe import Recipe
-from models.offline.splits import Parts, split_time
+from models.offline.splits import SplitParts, split_time
 from models.offline.windows import GREATEST, LOWEST, Scale, Windows, cut, ranges_of, scale_of, span_of
 from models.scorer import Scorer, one_thread
 
@@ -29,7 +29,7 @@ _WEEKS_S = 14 * 86400
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedWindows:
     """What a scorer learns from.
 
     Attributes:
@@ -39,7 +39,7 @@ class Prepared:
         weekly: Whether the calendar has the time of week: the training part is two weeks long or more.
     """
 
-    parts: Parts
+    parts: SplitParts
     scales: list[Scale]
     windows: Mapping[Part, Windows]
     weekly: bool
@@ -64,7 +64,7 @@ class Trained:
     detection: dict[str, float] = field(default_factory=dict)
 
 
-def prepare(histories: Sequence[History], recipe: Recipe) -> Prepared:
+def prepare(histories: Sequence[History], recipe: Recipe) -> PreparedWindows:
     """Cut the readings in time order into parts of windows.
 
     Raises:
@@ -89,7 +89,7 @@ def prepare(histories: Sequence[History], recipe: Recipe) -> Prepared:
         windows[name] = cut(histories, scales, ranges_of(histories, getattr(parts, name)), window, weekly)
         if not len(windows[name].x):
             raise HistoryError(f"{name} has no window of {window} slots of which half has readings")
-    return Prepared(parts, scales, windows, weekly)
+    return PreparedWindows(parts, scales, windows, weekly)
 
 
 def train_scorer(
@@ -136,7 +136,7 @@ def errors(scorer: Scorer, windows: Windows) -> npt.NDArray[np.float64]:
     return newest + scores.rms
 
 
-def detection(scorer: Scorer, histories: Sequence[History], prepared: Prepared) -> dict[str, float]:
+def detection(scorer: Scorer, histories: Sequence[History], prepared: PreparedWindows) -> dict[str, float]:
     """How well the error tells test windows with an injected anomaly from those without, see `models.gate`."""
     windows = prepared.windows["test"]
     chosen = np.unique(np.linspace(0, len(windows.x) - 1, INJECTED).astype(np.int64))
@@ -151,7 +151,7 @@ def detection(scorer: Scorer, histories: Sequence[History], prepared: Prepared) 
     return {"all": float(np.mean(list(by_kind.values()))), **by_kind}
 
 
-def _taught(histories: Sequence[History], prepared: Prepared, window: int, loss: float) -> Taught:
+def _taught(histories: Sequence[History], prepared: PreparedWindows, window: int, loss: float) -> Taught:
     windows, interval_s = prepared.windows["train"], histories[0].interval_s
     newest = [histories[s].first + int(t) for s, t in zip(windows.series, windows.slot, strict=True)]
     first, last = (min(newest) - window + 1) * interval_s, max(newest) * interval_s

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from models.offline.history import HistoryError
 
 
-class Parts(NamedTuple):
+class SplitParts(NamedTuple):
     """Ranges of slots, each `(start, stop)`: training is before validation, and that before test."""
 
     train: tuple[int, int]
@@ -19,7 +19,7 @@ class Parts(NamedTuple):
     test: tuple[int, int]
 
 
-def split_time(first: int, last: int, shares: Sequence[float], gap: int) -> Parts:
+def split_time(first: int, last: int, shares: Sequence[float], gap: int) -> SplitParts:
     """Cut a range of slots in time order, with `gap` slots left out between two parts.
 
     The gap is a window long, so that no window of one part holds a reading of another.
@@ -33,11 +33,11 @@ def split_time(first: int, last: int, shares: Sequence[float], gap: int) -> Part
         HistoryError: A part would be shorter than the gap, so it would hold no window.
 
     >>> split_time(0, 99, (5, 2, 3), 4)
-    Parts(train=(0, 50), validation=(54, 70), test=(74, 100))
+    SplitParts(train=(0, 50), validation=(54, 70), test=(74, 100))
     """
     count, total = last - first + 1, sum(shares)
     cuts = [first + round(count * part / total) for part in (shares[0], shares[0] + shares[1])]
-    parts = Parts((first, cuts[0]), (cuts[0] + gap, cuts[1]), (cuts[1] + gap, last + 1))
+    parts = SplitParts((first, cuts[0]), (cuts[0] + gap, cuts[1]), (cuts[1] + gap, last + 1))
     for name, (start, stop) in parts._asdict().items():
         if stop - start < gap:
             raise HistoryError(

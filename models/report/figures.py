@@ -93,7 +93,7 @@ class Matrix:
 
 
 @dataclass(frozen=True, eq=False)
-class Section:
+class ReportSection:
     """A heading and what is under it, in order."""
 
     title: str
@@ -113,7 +113,7 @@ class Report:
 
     title: str
     summary: Sequence[str]
-    sections: Sequence[Section]
+    sections: Sequence[ReportSection]
     data: dict[str, Any]
 
     def figures(self) -> list[Figure | Matrix]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from models.report.figures import Figure, Matrix, Report, Section, Table, Trace, cells, thinned
+from models.report.figures import Figure, Matrix, Report, ReportSection, Table, Trace, cells, thinned
 
 COLOURS = ("#1f5fa8", "#d1495b", "#2e8b57", "#e09f3e", "#6a4c93", "#00838f", "#8d6e63", "#546e7a")
 BAND = "rgba(31, 95, 168, 0.18)"
@@ -43,7 +43,7 @@ def page(report: Report) -> str:
     )
 
 
-def _section(index: int, section: Section) -> str:
+def _section(index: int, section: ReportSection) -> str:
     text = f"<p class='note'>{html.escape(section.text)}</p>" if section.text else ""
     parts = "".join(_part(part, f"f{index}-{i}") for i, part in enumerate(section.parts))
     return f"<h2 id='s{index}'>{html.escape(section.title)}</h2>{text}{parts}"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from models.offline.alarms import QUANTILE, Alarms
 from models.offline.epochs import Progress
 from models.offline.measures import Judgement, curves, judge
-from models.report.figures import Figure, Matrix, Report, Section, Table, Trace, instants, within
+from models.report.figures import Figure, Matrix, Report, ReportSection, Table, Trace, instants, within
 
 Floats = npt.NDArray[np.float64]
 CLASSES = ("normal", "anomalous")
@@ -45,7 +45,7 @@ class Variant:
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredTraining:
     """One series' readings and errors, for the figures of a scorer.
 
     Attributes:
@@ -81,9 +81,9 @@ def report(
     summary: Sequence[str],
     variants: Sequence[Variant],
     decisions: Sequence[Classified],
-    scored: Sequence[Scored],
-    extra: Sequence[Section] = (),
-    lead: Sequence[Section] = (),
+    scored: Sequence[ScoredTraining],
+    extra: Sequence[ReportSection] = (),
+    lead: Sequence[ReportSection] = (),
 ) -> Report:
     """The report of one or several variants.
 
@@ -98,14 +98,14 @@ def report(
     """
     sections = [
         *lead,
-        Section("Summary", [training_table(variants), figure_table(variants)]),
+        ReportSection("Summary", [training_table(variants), figure_table(variants)]),
         *extra,
-        Section("Learning", learning(variants)),
+        ReportSection("Learning", learning(variants)),
     ]
     judged = [d for d in decisions if d.label.any() and not d.label.all()]
     if judged:
-        sections.append(Section("Decisions on the test part", decision_figures(judged)))
-    sections += [Section(f"Errors of {s.label}", error_figures(s, i)) for i, s in enumerate(scored)]
+        sections.append(ReportSection("Decisions on the test part", decision_figures(judged)))
+    sections += [ReportSection(f"Errors of {s.label}", error_figures(s, i)) for i, s in enumerate(scored)]
     data = {"variants": [variant_data(v) for v in variants]}
     return Report(title, summary, sections, data)
 
@@ -238,7 +238,7 @@ def _matrix(judged: Judgement) -> list[list[int]]:
     return [[c.true_negative, c.false_positive], [c.false_negative, c.true_positive]]
 
 
-def error_figures(scored: Scored, index: int) -> list[Figure]:
+def error_figures(scored: ScoredTraining, index: int) -> list[Figure]:
     """Distribution of the error, error over time, and the readings with what was found."""
     inside = within(scored.labelled, scored.at)
     spans = [(instants(np.array([a]))[0], instants(np.array([b]))[0]) for a, b in inside]
@@ -275,7 +275,7 @@ def _broken(name: str, at: npt.NDArray[np.int64], error: Floats) -> Trace:
     return Trace(name, instants(at), error)
 
 
-def _readings(scored: Scored, spans: Sequence[tuple[Any, Any]], index: int) -> Figure:
+def _readings(scored: ScoredTraining, spans: Sequence[tuple[Any, Any]], index: int) -> Figure:
     traces = [Trace("reading", instants(scored.at), scored.values, quiet=True)]
     for part, e in scored.part_error.items():
         at = scored.part_at[part][e > scored.threshold]

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from pytest import TempPathFactory
 
 from adapters.base import DocumentError, DocumentFormat, Format, Readings
-from adapters.formats.registry import FORMATS, LINES, of_suffix
+from adapters.formats.format_registry import FORMATS, LINES, of_suffix
 from daemon.config.file import load
 from daemon.config.settings import FormatSettings
 

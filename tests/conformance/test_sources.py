@@ -25,12 +25,12 @@ from hypothesis import strategies as st
 from adapters.base import Chunk, Live, Position, Source, unnoticed
 from adapters.files.stdin import StandardInput
 from adapters.files.tail import FileTail
-from adapters.registry import SOURCES
 from adapters.sockets.listener import Listener
 from adapters.sockets.tcp import TcpEndpoint
 from adapters.sockets.udp import UdpListener
 from adapters.sockets.unix import UnixEndpoint
 from adapters.source_kind import Surroundings
+from adapters.source_registry import SOURCES
 from daemon.config.file import load
 from daemon.config.source_settings import SourceSettings
 

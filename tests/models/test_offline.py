@@ -17,7 +17,6 @@ from models.injection import KINDS
 from models.network import NetworkConfig
 from models.offline import simple_classifiers
 from models.offline.alarms import meet, threshold_of
-from models.offline.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from models.offline.classifiers import baselines, bundles, material, train_classifier
 from models.offline.epochs import TrainingError, fit, rate_at
 from models.offline.examples import examples
@@ -27,6 +26,7 @@ from models.offline.measures import curves, judge
 from models.offline.recipe import ExampleRecipe, Recipe, TrainingRecipe
 from models.offline.scorers import prepare, train_scorer
 from models.offline.splits import fold_series, split_series, split_time
+from models.offline.training_checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from models.offline.windows import cut, scale_of
 from models.scorer import Scorer
 

@@ -8,7 +8,7 @@ import pytest
 from daemon.offline.train_report import _mean
 from models.offline.epochs import Epoch, Progress
 from models.report.figures import Table, cells, within
-from models.report.training_report import Scored, Variant, error_figures, learning, report
+from models.report.training_report import ScoredTraining, Variant, error_figures, learning, report
 
 
 def variant(name: str, losses: list[float], group: str = "") -> Variant:
@@ -52,7 +52,7 @@ def test_a_column_s_numbers_have_one_number_of_decimals() -> None:
 def test_figures_of_time_lie_below_each_other() -> None:
     """Errors begin a window after the readings; both figures show the same stretch of time."""
     at = np.arange(40, dtype=np.int64) * 1800
-    scored = Scored("a", at, np.ones(40), {"test": at[31:]}, {"test": np.linspace(0, 1, 9)}, 0.5, [])
+    scored = ScoredTraining("a", at, np.ones(40), {"test": at[31:]}, {"test": np.linspace(0, 1, 9)}, 0.5, [])
     _, over_time, series = error_figures(scored, 0)
     assert over_time.x_range == series.x_range == (np.datetime64(0, "s"), np.datetime64(39 * 1800, "s"))
 

@@ -14,7 +14,7 @@ from daemon.engine.kernel.parameters import Parameters
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.kernel.statistics import advance, begin
 from daemon.engine.learning.reservoir import Reservoir, add, is_sampled
-from daemon.engine.learning.service_model import Serving
+from daemon.engine.learning.service_model import ServiceModel
 from daemon.engine.learning.subject import Subject
 from daemon.engine.table.placement import GREATEST, LOWEST, MOST_MISSING, fill_window
 from daemon.engine.table.series import QUEUED, READY, WARMING, Arrays, SeriesTable
@@ -24,7 +24,7 @@ LEAST_PER_SLOT = 256  # series that may join in one slot, or more where the stre
 SPREAD_SLOTS = 48  # slots over which a large stream's series join
 
 
-class Windows(NamedTuple):
+class WarmUpWindows(NamedTuple):
     """All windows of one series' warm-up that can be scored, oldest first; M of them."""
 
     x: npt.NDArray[np.float32]  # (M, W, F)
@@ -122,15 +122,17 @@ def _cut(x: Any, last: int, out_x: Any, out_observed: Any, out_slot: Any) -> int
     return found
 
 
-def windows(table: SeriesTable, row: int) -> Windows:
+def windows(table: SeriesTable, row: int) -> WarmUpWindows:
     """Scale a series by its warm-up and cut its windows; calling it again gives the same."""
     a = table.arrays
     x = scale(table, row)
     size = a.ring.shape[1]
     n = len(x)
-    out = Windows(np.zeros((n, size, x.shape[1]), np.float32), np.zeros((n, size), np.bool_), np.zeros(n, np.int64))
+    out = WarmUpWindows(
+        np.zeros((n, size, x.shape[1]), np.float32), np.zeros((n, size), np.bool_), np.zeros(n, np.int64)
+    )
     found = _cut(x, int(a.rows["last"][row]), *out)
-    return Windows(out.x[:found], out.observed[:found], out.slot[:found])
+    return WarmUpWindows(out.x[:found], out.observed[:found], out.slot[:found])
 
 
 @compiled
@@ -173,7 +175,7 @@ def join(
     table: SeriesTable,
     row: int,
     p: Parameters,
-    w: Windows,
+    w: WarmUpWindows,
     newest: npt.NDArray[np.float32],
     rms: npt.NDArray[np.float32],
     hours: npt.NDArray[np.int64],
@@ -205,10 +207,10 @@ def join(
     table.release_buffer(row)
 
 
-class Joining:
+class Admission:
     """Lets series join the model in service."""
 
-    def __init__(self, subject: Subject, parameters: Parameters, serving: Serving) -> None:
+    def __init__(self, subject: Subject, parameters: Parameters, serving: ServiceModel) -> None:
         _, self.table, self.reservoir, self.slots = subject
         self.parameters, self.serving = parameters, serving
 

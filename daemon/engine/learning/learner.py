@@ -13,7 +13,7 @@ from daemon.engine.kernel.parameters import Parameters
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.learning import admission, reservoir
 from daemon.engine.learning.drift import Drift
-from daemon.engine.learning.promotion import Promoting, check_fit
+from daemon.engine.learning.promotion import Promotion, check_fit
 from daemon.engine.learning.requests import Requests
 from daemon.engine.learning.subject import Subject
 from daemon.engine.messages.training_port import FailureReason, Trainer
@@ -60,9 +60,9 @@ class Learner:
         self.subject, self.trainer = subject, trainer
         self.stream, self.table, self.reservoir, _ = subject
         self.drift = Drift(self.table.window, settings.interval)
-        self.promoting = Promoting(subject, settings, self.drift, episodes)
+        self.promoting = Promotion(subject, settings, self.drift, episodes)
         self.serving = self.promoting.serving
-        self.joining = admission.Joining(subject, parameters, self.serving)
+        self.joining = admission.Admission(subject, parameters, self.serving)
         self.configure(settings)
         self.pending: TrainingRequest | None = None
         self.apply_at = self.trained_windows = 0

@@ -13,7 +13,7 @@ from daemon.engine.kernel.slots import NEVER
 from daemon.engine.learning import handover
 from daemon.engine.learning.drift import Drift
 from daemon.engine.learning.judgement import Gate, Judged, Probation, RolledBack
-from daemon.engine.learning.service_model import Serving
+from daemon.engine.learning.service_model import ServiceModel
 from daemon.engine.learning.subject import Subject
 from daemon.engine.table.series import READY
 from models import gate
@@ -40,7 +40,7 @@ def _akin(one: Bundle, other: Bundle) -> bool:
     return one.digest in (other.digest, other.manifest.parent) or one.manifest.parent == other.digest
 
 
-class Promoting:
+class Promotion:
     """The model in service of one stream, and how another takes its place.
 
     Args:
@@ -67,7 +67,7 @@ class Promoting:
     ) -> None:
         self.stream, self.table, self.reservoir, self.slots = subject
         self.drift, self._episodes = drift, episodes
-        self.serving = Serving(self.slots)
+        self.serving = ServiceModel(self.slots)
         self.seen_to = NEVER
         self.probation: Probation | None = None
         self.rollbacks = 0

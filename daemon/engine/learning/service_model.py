@@ -17,7 +17,7 @@ from models.scorer import Scorer, Scores
 
 
 @dataclass
-class Serving:
+class ServiceModel:
     """The model in service.
 
     Attributes:

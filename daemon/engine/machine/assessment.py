@@ -27,7 +27,7 @@ Observer = Callable[[Entries, int, Scored, Decisions], None]
 The arrays are used again: what is kept must be copied."""
 
 
-class Scoring:
+class Assessment:
     """Scores one stream's readings and decides on them.
 
     Args:

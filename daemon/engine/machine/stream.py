@@ -18,7 +18,7 @@ from daemon.engine.learning.learner import Learner
 from daemon.engine.learning.operator_labels import Labels
 from daemon.engine.learning.subject import Subject
 from daemon.engine.machine.arrivals import Arrivals, Arrived
-from daemon.engine.machine.assessment import Scoring
+from daemon.engine.machine.assessment import Assessment
 from daemon.engine.machine.counters import Counters
 from daemon.engine.machine.episodes import Episodes
 from daemon.engine.machine.schedule import Schedule
@@ -55,7 +55,7 @@ class Stream:
         self.learner = Learner(subject, settings, fixed, lambda: episodes.opened, trainer)
         self.schedule = Schedule(self.table, self.learner)
         self.arrivals = Arrivals(self.table, self.silence)
-        self.scoring = Scoring(settings, self.table, self.slots, fixed, self.learner, self.episodes)
+        self.scoring = Assessment(settings, self.table, self.slots, fixed, self.learner, self.episodes)
         self.labels = Labels(self.table, self.reservoir, self.slots)
         self.configure(settings)
 

@@ -15,8 +15,8 @@ from daemon.bench.budget import (
     SPACING_DAYS,
     STRENGTHS,
     Anomaly,
-    Job,
-    Result,
+    BudgetJob,
+    BudgetResult,
     jobs,
     measure,
     summarise,
@@ -38,7 +38,7 @@ def test_every_budget_has_every_series_and_noise() -> None:
 
 def test_anomalies_are_put_in() -> None:
     """Over the series every kind at every strength, a month apart, in the slots said; elsewhere nothing changed."""
-    clean, faulty = (Job("gaussian", tuple(range(16)), 60, 1.0, 0, injected) for injected in (False, True))
+    clean, faulty = (BudgetJob("gaussian", tuple(range(16)), 60, 1.0, 0, injected) for injected in (False, True))
     before, none = values_of(clean)
     after, anomalies = values_of(faulty)
     assert none == []
@@ -55,13 +55,13 @@ def test_anomalies_are_put_in() -> None:
 
 def test_what_is_counted() -> None:
     """Episodes over months, also of all kinds together; an anomaly is found by an episode that opens in or after it."""
-    clean = [Job(noise, (0,), 60, 1.0, 0, False) for noise in NOISES]
+    clean = [BudgetJob(noise, (0,), 60, 1.0, 0, False) for noise in NOISES]
     opened = [(0, 700, ("model",)), (0, 900, ("model", "novelty"))]
-    results = [Result(clean[0], 2.0, opened, []), *(Result(job, 2.0, [], []) for job in clean[1:])]
+    results = [BudgetResult(clean[0], 2.0, opened, []), *(BudgetResult(job, 2.0, [], []) for job in clean[1:])]
     put = [Anomaly(0, "spike", 3.0, 100, 101), Anomaly(0, "spike", 3.0, 800, 801), Anomaly(1, "dip", 4.0, 700, 701)]
     by: tuple[str, ...] = ("model",)
     seen = [(0, 100 + FOUND_WITHIN, by), (0, 799, by), (0, 700, by)]
-    results.append(Result(Job("t3", (0, 1), 60, 1.0, 0, True), 4.0, seen, put))
+    results.append(BudgetResult(BudgetJob("t3", (0, 1), 60, 1.0, 0, True), 4.0, seen, put))
     found = summarise(results)
     rates = {rate["noise"]: (rate["per_month"], rate["reasons"]) for rate in found["rates"]}
     assert rates["gaussian"] == (1.0, {"model": 2, "novelty": 1})
@@ -80,7 +80,7 @@ def test_what_is_counted() -> None:
 
 def test_a_run_of_the_engine() -> None:
     """Made series are scored after their warm-up, and a strong anomaly among them is found."""
-    result = measure(Job("gaussian", (0, 1, 2, 3, 4), 40, 5.0, 0, True))
+    result = measure(BudgetJob("gaussian", (0, 1, 2, 3, 4), 40, 5.0, 0, True))
     assert result.months == pytest.approx(5 * (40 - 14) / 30.44, rel=0.02)
     strong = [a for a in result.anomalies if a.kind == "spike"]
     assert strong

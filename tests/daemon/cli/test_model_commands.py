@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from daemon.web.control_client import SOCKET, RefusedError, command
+from daemon.web.control_client import SOCKET, CommandRefusedError, command
 from tests.e2e.processes import Daemon, commanded, json_of, tide, tidegauge, until
 
 ROWS = 420
@@ -84,11 +84,11 @@ def test_the_socket_is_the_owners_and_takes_nothing_else(daemon: Daemon, config:
     assert stat.S_IMODE((state / SOCKET).stat().st_mode) == 0o600
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     for arguments in ({}, {"stream": 5}, {"stream": "tide", "version": "1"}, {"stream": "tide", "version": True}):
-        with pytest.raises(RefusedError, match="stream"):
+        with pytest.raises(CommandRefusedError, match="stream"):
             command(state, "/models/serve", **arguments)
-    with pytest.raises(RefusedError, match="holds no state of stream bus"):
+    with pytest.raises(CommandRefusedError, match="holds no state of stream bus"):
         command(state, "/models/serve", stream="bus", version=None)
-    with pytest.raises(RefusedError, match="Not Found"):
+    with pytest.raises(CommandRefusedError, match="Not Found"):
         command(state, "/models/forget", stream="tide")
     with socket.socket(socket.AF_UNIX) as silent:
         silent.connect(str(state / SOCKET))

@@ -21,7 +21,7 @@ import yaml
 from daemon.config.file import effective, load
 from daemon.config.settings import Settings
 from daemon.engine.messages.inputs import Configured
-from daemon.service.reload import Reloading, ReloadRefusedError, refusals
+from daemon.service.reload import Reloader, ReloadRefusedError, refusals
 from daemon.store import open_reader
 from tests.adapters.sockets.certificates import Authority
 from tests.e2e.processes import Daemon, get, lines_of, tide, until
@@ -330,7 +330,7 @@ def test_nothing_is_taken_over_when_the_door_fails(tmp_path: Path) -> None:
             raise RuntimeError("no descriptor left")
 
     told: list[Settings] = []
-    reloading = Reloading(config, Pipe(), BrokenDoor(), told.append)  # type: ignore[arg-type]
+    reloading = Reloader(config, Pipe(), BrokenDoor(), told.append)  # type: ignore[arg-type]
     with pytest.raises(ReloadRefusedError, match="no descriptor left; all is as it was before"):
         asyncio.run(reloading.ask())
     assert [each.streams["tide"].gap_after for each in taken] == [9, before.streams["tide"].gap_after]

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from daemon.runtime.label_evidence import Wanted
+from daemon.runtime.label_evidence import WantedLabel
 from daemon.store import ModelRecord
 from daemon.web.control import Control
-from daemon.web.control_client import NoDaemonError, RefusedError, command, status
+from daemon.web.control_client import CommandRefusedError, NoDaemonError, command, status
 
 
 async def _serve(stream: str, version: int | None) -> ModelRecord | None:
     raise ValueError(f"{stream} has no version {version}")
 
 
-async def _label(wanted: Wanted) -> dict[str, Any] | None:
+async def _label(wanted: WantedLabel) -> dict[str, Any] | None:
     if wanted.series == "busy":
         return None
     return {"series": wanted.series, "until": wanted.until}
@@ -33,13 +33,13 @@ def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
         await control.open(tmp_path)
         try:
             assert await asyncio.to_thread(status, tmp_path) == said
-            with pytest.raises(RefusedError, match="tide has no version 3"):
+            with pytest.raises(CommandRefusedError, match="tide has no version 3"):
                 await asyncio.to_thread(command, tmp_path, "/models/serve", stream="tide", version=3)
             given = {"stream": "tide", "series": "a", "kind": "fault", "since": 7}
             assert await asyncio.to_thread(command, tmp_path, "/label", **given) == {"series": "a", "until": None}
-            with pytest.raises(RefusedError, match="busy and does it next; tidegauge label list"):
+            with pytest.raises(CommandRefusedError, match="busy and does it next; tidegauge label list"):
                 await asyncio.to_thread(command, tmp_path, "/label", **given | {"series": "busy"})
-            with pytest.raises(RefusedError, match="kind: Input should be 'fault' or 'normal'"):
+            with pytest.raises(CommandRefusedError, match="kind: Input should be 'fault' or 'normal'"):
                 await asyncio.to_thread(command, tmp_path, "/label", **given | {"kind": "odd"})
         finally:
             await control.close()

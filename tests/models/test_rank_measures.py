@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import models.ranking
-from models.ranking import average_precision, vus_pr
+import models.rank_measures
+from models.rank_measures import average_precision, vus_pr
 
 
 def published(score: Any, label: Any, longest: int) -> float:
@@ -66,8 +66,8 @@ def sample(seed: int, n: int = 120) -> tuple[Any, Any]:
 
 def test_the_docstrings_example_holds() -> None:
     """What the docstring shows is what happens."""
-    assert doctest.testmod(models.ranking).attempted == 1
-    assert doctest.testmod(models.ranking).failed == 0
+    assert doctest.testmod(models.rank_measures).attempted == 1
+    assert doctest.testmod(models.rank_measures).failed == 0
 
 
 def test_average_precision_by_hand() -> None:

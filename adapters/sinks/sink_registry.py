@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters.sinks.base import Opening, Sink
+from adapters.sinks.contract import Opening, Sink
 from adapters.sinks.json_lines_file import JsonLinesFile
 from adapters.sinks.standard_output import StandardOutput
 

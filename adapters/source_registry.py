@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from adapters.files.registry import FILES
-from adapters.sockets.registry import SOCKETS
+from adapters.files.file_registry import FILES
+from adapters.sockets.socket_registry import SOCKETS
 from adapters.source_kind import SourceKind
 
 SOURCES: Mapping[str, SourceKind] = {**FILES, **SOCKETS}

@@ -227,6 +227,14 @@ class HttpSettings(Section):
         None, "File with TLS and passwords, as Prometheus' exporters have it; none: neither."
     )
     metrics_without_password: bool = live(False, "Whether /metrics is open where web_config has passwords.")
+    hosts: list[str] = live(
+        [], "Names by which clients may call this server, beside IP addresses, localhost and that of `listen`."
+    )
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of `hosts` and `listen`, in lower case."""
+        return frozenset(name.lower().removesuffix(".") for name in (*self.hosts, self.address[0]))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -241,6 +249,14 @@ class HttpSettings(Section):
         if split_address(listen) is None:
             raise ValueError(f"not an address and a port; {HINT.format(port=9898)}")
         return listen
+
+    @field_validator("hosts")
+    @classmethod
+    def _names_alone(cls, hosts: list[str]) -> list[str]:
+        for name in hosts:
+            if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+                raise ValueError(f"{name!r} is not a host name; give names without scheme and port")
+        return hosts
 
 
 class MetricsSettings(Section):

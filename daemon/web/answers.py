@@ -5,6 +5,17 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Server": "tidegauge",
+}
+"""Of every answer of the HTTP server, that to a request it cannot read included."""
+
 
 def json_response(value: object, status: int = 200) -> web.Response:
     """A value as JSON, numpy's included."""

@@ -6,9 +6,14 @@ import asyncio
 import logging
 import socket
 import ssl
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
+
+from daemon.runtime.logs import RateLimited
+from daemon.web.answers import HEADERS
 
 FIRST_S = 10.0  # from connecting to a complete request header
 REQUEST_S = 30.0  # for answering one request
@@ -18,6 +23,7 @@ MOST = 128  # connections at once
 _HEADER_BYTES = 8190
 
 _quiet = logging.getLogger("aiohttp.server")
+_limited = RateLimited()
 
 
 class HttpConnection(web.RequestHandler):
@@ -49,6 +55,29 @@ class HttpConnection(web.RequestHandler):
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(seconds, self._give_up)
 
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Log what went wrong here with its traceback; what a client sent wrong is a line, and not for each request."""
+        error = kw.get("exc_info")
+        if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+            _limited.warning("unreadable", "an HTTP request cannot be read", error=_reason(str(error)))
+        else:
+            super().log_exception(*args, **kw)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what cannot be read with what is wrong with it, and close."""
+        response = super().handle_error(request, status, exc, message)
+        if isinstance(exc, HttpProcessingError):
+            text = f"{status} the request cannot be read: {_reason(exc.message)}\n"
+            response = web.Response(status=status, text=text, headers=HEADERS)
+            response.force_close()
+        return response
+
     def _give_up(self) -> None:
         transport = self.transport
         if transport is None:
@@ -57,6 +86,12 @@ class HttpConnection(web.RequestHandler):
             transport.abort()  # a client that does not read would keep close() waiting
         else:
             transport.close()
+
+
+def _reason(said: str) -> str:
+    """What aiohttp's parser says, without the bytes that it quotes on further lines."""
+    lines = [line.strip(" :") for line in said.removeprefix("400, message:").splitlines()]
+    return next((line for line in lines if line), "malformed")
 
 
 @web.middleware
@@ -140,6 +175,7 @@ class Site(web.BaseSite):
                 lingering_time=_LINGERING_S,
                 access_log=None,  # type: ignore[arg-type]
                 logger=_quiet,
+                auto_decompress=False,  # nobody reads bodies; one that cannot be decoded would only fail
                 max_line_size=_HEADER_BYTES,
                 max_field_size=_HEADER_BYTES,
             )

@@ -123,6 +123,7 @@ class Door:
     async def _let_in(self, settings: HttpSettings, config: WebConfig, stamps: _Stamps) -> None:
         await self._server.secure(config.tls)
         self._access.config, self._access.metrics_open = config, settings.metrics_without_password
+        self._access.hosts = settings.names
         self._settings, self._config, self._stamps = settings, config, stamps
 
     def _read(self, settings: HttpSettings) -> tuple[WebConfig, _Stamps]:

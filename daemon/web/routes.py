@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -21,8 +20,9 @@ from daemon.metrics.exposition import expose
 from daemon.runtime.logs import RateLimited
 from daemon.store import StoreMissing, open_reader
 from daemon.web import page, summary
-from daemon.web.answers import json_response
+from daemon.web.answers import HEADERS, json_response
 from daemon.web.connections import deadlines
+from daemon.web.guard import guard
 from daemon.web.page_assets import POLICY
 from daemon.web.web_auth import Access
 
@@ -39,15 +39,6 @@ T = TypeVar("T")
 _BODY_BYTES = 64 * 1024
 _MOST_ROWS = 1000
 _THREADS = 2
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Server": "tidegauge",
-}
 
 
 def make_app(
@@ -70,7 +61,9 @@ def make_app(
         access: Who is let in; everybody by default.
     """
     access = access or Access()
-    app = web.Application(client_max_size=_BODY_BYTES, middlewares=[_finish, deadlines, access.middleware()])
+    app = web.Application(
+        client_max_size=_BODY_BYTES, middlewares=[_finish, deadlines, guard(access), access.middleware()]
+    )
     pages = _Pages(picture, events, healthy, ready, reload)
     app.router.add_get("/", pages.index)
     app.router.add_get("/metrics", pages.metrics)
@@ -101,7 +94,7 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
             logging.ERROR, f"http {request.path}", "an HTTP request failed", path=request.path, error=repr(error)
         )
         response = web.Response(status=500, text="500 this failed; the log says why\n")
-    for name, value in _HEADERS.items():
+    for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
 
@@ -156,10 +149,7 @@ class _Pages:
     async def ready(self, _: web.Request) -> web.Response:
         return _answer(self._unready(), "Tidegauge is ready.\n")
 
-    async def reload(self, request: web.Request) -> web.Response:
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            raise web.HTTPForbidden(text="a page of another site may not ask for this")
+    async def reload(self, _: web.Request) -> web.Response:
         try:
             done = await self._reload()
         except ValueError as error:

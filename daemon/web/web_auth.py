@@ -27,10 +27,12 @@ class Access:
     Attributes:
         config: Its users are asked for a password.
         metrics_open: Whether `/metrics` is for everybody.
+        hosts: Names in lower case by which the server may be called, beside IP addresses and `localhost`.
     """
 
     def __init__(self, config: WebConfig | None = None, metrics_open: bool = False) -> None:
         self.config, self.metrics_open = config or WebConfig(), metrics_open
+        self.hosts: frozenset[str] = frozenset()
         self._right_ones: OrderedDict[bytes, None] = OrderedDict()
         self._salt = secrets.token_bytes(32)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="password")

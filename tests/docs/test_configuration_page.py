@@ -63,7 +63,7 @@ def test_the_table_has_every_key_of_an_effective_configuration(tmp_path: Path) -
     """What `tidegauge check` prints has no key that the reference lacks, and the reference none that it lacks."""
 
     def paths(value: object, prefix: str) -> set[str]:
-        if isinstance(value, list) and not any(isinstance(item, str) for item in value):
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
             return set[str]().union(*(paths(item, f"{prefix}[]") for item in value))
         if not isinstance(value, dict):
             return {prefix}

@@ -174,7 +174,7 @@ def test_tls_takes_the_place_of_plain_http(certified: Path, authority: Authority
 
     async def work(address: str, _: Door) -> tuple[str, int, bytes]:
         answer = await ask(address + "/-/healthy", ssl=trusting(authority))
-        plain = await talk(address.replace("https", "http"), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        plain = await talk(address.replace("https", "http"), b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return address, answer.status, plain
 
     address, status, plain = opened(work, certified)
@@ -329,3 +329,21 @@ def test_a_door_that_cannot_be_used_stays_as_it_was(passwords: Path, monkeypatch
         return (await ask(f"{address}/-/healthy")).status, (await ask(f"{address}/-/healthy", headers=RIGHT)).status
 
     assert opened(work, passwords) == (401, 200)
+
+
+def test_names_follow_the_settings() -> None:
+    """`http.hosts` is answered from the start, and another list from the reload on."""
+
+    async def status(address: str, host: str) -> int:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{address}/-/healthy", headers={"Host": host}) as answer,
+        ):
+            return answer.status
+
+    async def work(address: str, door: Door) -> list[int]:
+        before = [await status(address, host) for host in ("tide.lan", "gauge.lan")]
+        await door.use(await door.prepare(HttpSettings(listen="127.0.0.1:0", hosts=["gauge.lan"])))
+        return before + [await status(address, host) for host in ("tide.lan", "gauge.lan")]
+
+    assert opened(work, None, hosts=["tide.lan"]) == [200, 421, 421, 200]

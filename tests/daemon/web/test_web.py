@@ -67,7 +67,7 @@ def test_metrics_are_compressed_only_where_the_client_can(offer: str, zipped: bo
     """gzip is used when offered and not refused, and is then really gzip."""
 
     async def work(address: str) -> bytes:
-        request = f"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {offer}\r\nConnection: close\r\n\r\n"
+        request = f"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {offer}\r\nConnection: close\r\n\r\n"
         return await talk(address, request.encode())
 
     head, _, body = served(work).partition(b"\r\n\r\n")
@@ -257,7 +257,7 @@ def test_a_request_that_takes_too_long_is_503(monkeypatch: pytest.MonkeyPatch) -
     assert asked("/-/reload", "POST", reload=reload).status == 503
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /met", b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+@pytest.mark.parametrize("sent", [b"", b"GET /met", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
 def test_silent_and_slow_clients_are_closed(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that never finishes its request loses the connection."""
     monkeypatch.setattr(connections, "FIRST_S", 0.3)
@@ -276,7 +276,7 @@ def test_an_idle_client_is_closed_after_its_answer(monkeypatch: pytest.MonkeyPat
 
     async def work(address: str) -> tuple[bytes, float]:
         began = time.monotonic()
-        said = await talk(address, b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        said = await talk(address, b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return said, time.monotonic() - began
 
     said, took = served(work)
@@ -295,7 +295,7 @@ def test_a_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) 
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.settimeout(10)
             client.connect((host, int(port)))
-            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             said = client.recv(1000)
             time.sleep(1.0)
             with contextlib.suppress(ConnectionError):
@@ -321,7 +321,7 @@ def test_too_many_connections_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         kept = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
         await asyncio.sleep(0.1)
         refused = await talk(address, b"")
-        kept[0][1].write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        kept[0][1].write(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = await kept[0][0].read()
         for _, writer in kept:
             writer.close()
@@ -335,10 +335,10 @@ def test_too_many_connections_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
-        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 20_000 + b"\r\n\r\n", b"400"),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"a" * 20_000 + b"\r\n\r\n", b"400"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
-        (b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", b"400"),
     ],
 )
 def test_malformed_requests_are_400(sent: bytes, status: bytes) -> None:

@@ -31,12 +31,14 @@ class SourceKind:
         sample: An entry of `sources` that uses it, as YAML.
         keys: Which keys of the entry it takes beside `type`.
         needs: Those it cannot do without, each with an example for messages.
+        claims: The key whose value no two sources may share; "" where there can be one such source only.
     """
 
     maker: str
     sample: str
     keys: frozenset[str] = frozenset()
     needs: Mapping[str, str] | None = None
+    claims: str = ""
 
     def make(self, name: str, settings: Any, surroundings: Surroundings) -> Source:
         """A source, not yet open; `settings` has the entry's keys as attributes."""

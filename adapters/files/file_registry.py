@@ -12,6 +12,7 @@ FILES: Mapping[str, SourceKind] = {
         sample="{type: file, path: /var/spool/meters/*.csv}",
         keys=frozenset({"path"}),
         needs={"path": "/where/readings/are.csv"},
+        claims="path",
     ),
     "stdin": SourceKind(maker="adapters.files.stdin:made", sample="{type: stdin}"),
 }

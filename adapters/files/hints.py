@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import struct
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_MODIFY, _ATTRIB, _OVERFLOW, _IGNORED = 0x2, 0x4, 0x4000, 0x8000
-_NAMES = 0x40 | 0x80 | 0x100 | 0x200  # moved from, moved to, created, deleted
-_ONLY_DIRECTORIES = 0x0100_0000
-_HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name that follows
+from inotify_simple import INotify, flags, parse_events
+
+_NAMES = flags.MOVED_FROM | flags.MOVED_TO | flags.CREATE | flags.DELETE
+_WATCHED = flags.MODIFY | flags.ATTRIB | flags.ONLYDIR | _NAMES
 _READ_BYTES = 1 << 16
 _DIRECTORIES = 256
 
@@ -41,25 +39,23 @@ class Hints:
     """
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None)
-        self._fd = -1
+        self._kernel: INotify | None = None
         self._directories: dict[int, str] = {}
 
     def watch(self, directories: Collection[str]) -> None:
         """Watch these directories, at most 256 of them, and no others; to be repeated, for a name may change hands."""
-        if self._fd < 0:
-            with suppress(AttributeError):  # no Linux
-                self._fd = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0:
+        if self._kernel is None:
+            with suppress(OSError, AttributeError):  # too many instances, or no Linux
+                self._kernel = INotify(nonblocking=True)
+        if self._kernel is None:
             return
-        mask = _MODIFY | _ATTRIB | _NAMES | _ONLY_DIRECTORIES
         watches: dict[int, str] = {}
         for directory in sorted(directories)[:_DIRECTORIES]:
-            watch = self._libc.inotify_add_watch(self._fd, os.fsencode(directory), mask)
-            if watch >= 0:
-                watches[watch] = directory
+            with suppress(OSError):  # it is not there, or there are too many watches
+                watches[self._kernel.add_watch(directory, _WATCHED)] = directory
         for watch in self._directories.keys() - watches.keys():
-            self._libc.inotify_rm_watch(self._fd, watch)
+            with suppress(OSError):  # the kernel has dropped it with its directory
+                self._kernel.rm_watch(watch)
         self._directories = watches
 
     def covers(self, path: str) -> bool:
@@ -68,20 +64,15 @@ class Hints:
 
     def take(self) -> Hint:
         """What was said since the last call, as much of it as one read gives."""
-        hint = Hint()
-        data = b""
-        if self._fd >= 0:
+        hint, data = Hint(), b""
+        if self._kernel is not None:
             with suppress(BlockingIOError):
-                data = os.read(self._fd, _READ_BYTES)
-        at = 0
-        while at < len(data):
-            watch, mask, _, length = _HEAD.unpack_from(data, at)
-            at += _HEAD.size + length
-            hint.overflowed |= bool(mask & _OVERFLOW)
-            if mask & _IGNORED:
+                data = os.read(self._kernel.fileno(), _READ_BYTES)
+        for watch, mask, _, name in parse_events(data):
+            hint.overflowed |= bool(mask & flags.Q_OVERFLOW)
+            if mask & flags.IGNORED:
                 self._directories.pop(watch, None)
-            elif watch in self._directories and length:
-                name = os.fsdecode(data[at - length : at].rstrip(b"\0"))
+            elif watch in self._directories and name:
                 path = str(Path(self._directories[watch], name))
                 hint.changed.add(path)
                 if mask & _NAMES:
@@ -90,7 +81,7 @@ class Hints:
 
     def close(self) -> None:
         """Release the descriptor; a second call does nothing."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
         self._directories.clear()

@@ -14,17 +14,20 @@ SOCKETS: Mapping[str, SourceKind] = {
         sample='{type: tcp, listen: "127.0.0.1:9899", ack: true}',
         keys=_CONNECTIONS | {"listen", "allow", "tls"},
         needs={"listen": "127.0.0.1:9899"},
+        claims="listen",
     ),
     "udp": SourceKind(
         maker="adapters.sockets.udp:made",
         sample='{type: udp, listen: "127.0.0.1:9899"}',
         keys=frozenset({"listen", "allow"}),
         needs={"listen": "127.0.0.1:9899"},
+        claims="listen",
     ),
     "unix": SourceKind(
         maker="adapters.sockets.unix:made",
         sample='{type: unix, path: /run/tidegauge/readings.sock, mode: "0660"}',
         keys=_CONNECTIONS | {"path", "mode", "group"},
         needs={"path": "/run/tidegauge/readings.sock"},
+        claims="path",
     ),
 }

@@ -6,18 +6,13 @@ import glob
 from collections.abc import Iterator
 from pathlib import Path
 
+from adapters.source_registry import SOURCES
 from daemon.config.document import Where, dotted
 from daemon.config.settings import WEEKLY_S, FormatSettings, Settings
 from daemon.config.source_settings import SourceSettings, TlsSettings
 from daemon.config.units import format_duration
 
-_OTHERS: dict[str, tuple[str, str]] = {
-    "stdin": ("", "standard input"),
-    "tcp": ("listen", ""),
-    "udp": ("listen", ""),
-    "unix": ("path", ""),
-}
-"""The key that says what a source other than a file reads, or the words for it."""
+_ONE_ONLY = {"stdin": "standard input"}  # what messages call sources of which there can be one
 
 
 def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]:
@@ -79,7 +74,7 @@ class _Readers:
         if source.type == "file" and source.path is not None:
             yield from self._file((*where, "path"), here, source.path)
             return
-        key, what = _OTHERS[source.type]
+        key, what = SOURCES[source.type].claims, _ONE_ONLY.get(source.type, f"a source of type {source.type}")
         named = f"{source.type} {getattr(source, key)}" if key else what
         if other := self._others.get(named):
             at, said = (

@@ -23,6 +23,7 @@ from pytest import TempPathFactory
 
 from adapters.base import DocumentError, DocumentFormat, Format, Readings
 from adapters.formats.format_registry import FORMATS, LINES, of_suffix
+from daemon.config.document import ConfigError
 from daemon.config.file import load
 from daemon.config.settings import FormatSettings
 
@@ -187,6 +188,9 @@ def test_it_is_configured_by_its_sample(name: str, tmp_path: Path) -> None:
     config.write_text(f"version: 1\nstreams: {{a: {stream}}}\n")
     if name in LINES:
         assert load(config, serving=True).streams["a"].format.type == name
+    else:
+        with pytest.raises(ConfigError, match=f"not one of the choices; set {', '.join(LINES[:-1])}"):
+            load(config, serving=True)
     for suffix in FORMATS[name].suffixes:
         assert of_suffix(suffix) == name
 

@@ -31,6 +31,7 @@ from adapters.sockets.udp import UdpListener
 from adapters.sockets.unix import UnixEndpoint
 from adapters.source_kind import Surroundings
 from adapters.source_registry import SOURCES
+from daemon.config.document import ConfigError
 from daemon.config.file import load
 from daemon.config.source_settings import SourceSettings
 
@@ -357,3 +358,13 @@ def test_its_keys_are_in_the_schema(kind: str) -> None:
     known = set(SourceSettings.model_fields)
     assert SOURCES[kind].keys <= known
     assert set(SOURCES[kind].needs or {}) <= SOURCES[kind].keys
+
+
+@every_kind
+def test_two_that_read_the_same_are_refused(kind: str, tmp_path: Path) -> None:
+    """What a source claims is its alone: the second of two equal entries is refused by its key, whatever the type."""
+    config, sample = tmp_path / "tidegauge.yaml", SOURCES[kind].sample
+    form = "format: {columns: [timestamp, value]}"
+    config.write_text(f"version: 1\nstreams: {{a: {{sources: [{sample}, {sample}], interval: 1h, {form}}}}}\n")
+    with pytest.raises(ConfigError, match="already; keep one of the two"):
+        load(config, serving=True)

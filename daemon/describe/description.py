@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from adapters.base import Progress
 from daemon.replay.replay import LINE_BYTES, Reader, chunks
@@ -117,16 +118,6 @@ class Description:
         return asdict(self)
 
 
-class Columns(NamedTuple):
-    """All readings of a file, N of them, by series and then by time."""
-
-    labels: list[str]
-    codes: Ints  # (N,)
-    at_s: Ints  # (N,)
-    values: Floats  # (N,)
-    rejected: dict[str, int]
-
-
 def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: None) -> Description:
     """Describe a file of single values.
 
@@ -135,49 +126,52 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
         DocumentError: It should be a document of some kind, and is not.
         OSError: It cannot be read.
     """
-    columns = _read(path, fmt, progress)
-    if not len(columns.codes):
-        raise DescribingError(unread(path, fmt, columns.rejected))
-    steps, same = np.diff(columns.at_s), np.diff(columns.codes) == 0
-    positive = steps[same & (steps > 0)]
-    if not len(positive):
+    frame, rejected = _read(path, fmt, progress)
+    if frame.empty:
+        raise DescribingError(unread(path, fmt, rejected))
+    by_series = frame.groupby("series", observed=True)
+    steps = by_series["at_s"].diff()  # NaN for the first reading of a series
+    positive = steps[steps > 0]
+    if positive.empty:
         raise DescribingError(
             f"{path}: no series has two readings at different times, so there is no interval; give a longer history, "
             "or name the columns with --time, --value and --series"
         )
-    interval = int(Counter(positive.tolist()).most_common(1)[0][0])
-    slots = columns.at_s // interval
-    jump = np.where(same, np.diff(slots), 1)
-    after = np.flatnonzero(jump > 1)
-    lengths = jump[after] - 1
-    order = after[np.argsort(-lengths, kind="stable")][:MOST_GAPS]
-    counts = np.bincount(columns.codes, minlength=len(columns.labels))
-    months = max((columns.at_s[1:] - columns.at_s[:-1])[same].sum() / (30 * 86400), 1e-9)
-    rises = np.diff(columns.values)[same]
+    interval = int(positive.value_counts(sort=False).idxmax())  # of equally frequent ones the first seen
+    frame["slot"] = frame["at_s"] // interval
+    jumps = by_series["slot"].diff()
+    gaps = _gaps(frame, jumps)
+    long_gaps = int((gaps["slots"] >= 3).sum())
+    counts = frame["series"].value_counts(sort=False)
+    rises = by_series["value"].diff().dropna()
     rising = len(rises) >= 100 and bool((rises >= 0).mean() >= 0.999 and (rises > 0).mean() >= 0.2)
     return Description(
         file=str(path),
-        rows=len(columns.codes),
-        series={label: int(n) for label, n in zip(columns.labels, counts, strict=True)},
-        rejected=columns.rejected,
-        first_at=int(columns.at_s.min()),
-        last_at=int(columns.at_s.max()),
+        rows=len(frame),
+        series={label: int(n) for label, n in counts.items()},
+        rejected=rejected,
+        first_at=int(frame["at_s"].min()),
+        last_at=int(frame["at_s"].max()),
         interval_s=interval,
         regular=float((positive == interval).mean()),
-        repeated=int((jump == 0).sum()),
-        missing=int(lengths.sum()),
-        gaps=len(after),
-        longest_gaps=[_gap(columns, int(i), int(jump[i]) - 1) for i in order],
-        gap_slots_q99=int(np.ceil(np.quantile(lengths, 0.99))) if len(lengths) else 0,
-        long_gaps=int((lengths >= 3).sum()),
-        long_gaps_per_month=float((lengths >= 3).sum() / months),
+        repeated=int((jumps == 0).sum()),
+        missing=int(gaps["slots"].sum()),
+        gaps=len(gaps),
+        longest_gaps=[Gap(**row) for row in gaps.nlargest(MOST_GAPS, "slots").to_dict("records")],
+        gap_slots_q99=0 if gaps.empty else int(np.ceil(gaps["slots"].quantile(0.99))),
+        long_gaps=long_gaps,
+        long_gaps_per_month=float(long_gaps / max(steps.sum() / (30 * 86400), 1e-9)),
         rising=rising,
-        values=statistics(columns.values),
-        seasons=_seasons(columns, slots, int(counts.argmax()), interval, rising),
+        values=statistics(frame["value"]),
+        seasons=_seasons(frame[frame["series"] == counts.idxmax()], interval, rising),
     )
 
 
-def _read(path: Path, fmt: Reader, progress: Progress) -> Columns:
+def _read(path: Path, fmt: Reader, progress: Progress) -> tuple[pd.DataFrame, dict[str, int]]:
+    """All readings, by series and then by time, and the lines that are none, by reason.
+
+    The columns are `series` (categories, in order of appearance), `at_s` (epoch seconds) and `value`.
+    """
     codes, at, folds, values, rejected = [], [], [], [], Counter[str]()
     index: dict[str, int] = {}
     for readings, bad in chunks(path, fmt, LINE_BYTES, progress):
@@ -189,11 +183,31 @@ def _read(path: Path, fmt: Reader, progress: Progress) -> Columns:
             values.append(readings.values[:, 0])
         rejected.update(bad)
     if not codes:
-        return Columns([], np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), dict(rejected))
+        return pd.DataFrame(), dict(rejected)
     code, at_s = np.concatenate(codes), np.concatenate(at)
     _settle(code, at_s, np.concatenate(folds))
-    order = np.lexsort((at_s, code))
-    return Columns(list(index), code[order], at_s[order], np.concatenate(values)[order], dict(rejected))
+    series = pd.Categorical.from_codes(code, pd.Index(list(index), dtype=object))
+    frame = pd.DataFrame({"series": series, "at_s": at_s, "value": np.concatenate(values)})
+    return frame.sort_values(["series", "at_s"], kind="stable", ignore_index=True), dict(rejected)
+
+
+def _gaps(frame: pd.DataFrame, jumps: pd.Series) -> pd.DataFrame:
+    """A row for each gap, as `Gap` has it.
+
+    Args:
+        frame: Readings by series and time.
+        jumps: Of each, the slots since the reading of its series before; NaN for the first.
+    """
+    before = jumps > 1
+    after = before.shift(-1, fill_value=False)
+    return pd.DataFrame(
+        {
+            "series": frame["series"][after].to_numpy(),
+            "after": frame["at_s"][after].to_numpy(),
+            "before": frame["at_s"][before].to_numpy(),
+            "slots": jumps[before].to_numpy(np.int64) - 1,
+        }
+    )
 
 
 def _settle(code: Ints, at_s: Ints, fold_s: npt.NDArray[np.int32]) -> None:
@@ -214,29 +228,25 @@ def _settle(code: Ints, at_s: Ints, fold_s: npt.NDArray[np.int32]) -> None:
                 moved = int(at_s[row])
 
 
-def _gap(columns: Columns, at: int, slots: int) -> Gap:
-    label = columns.labels[int(columns.codes[at])]
-    return Gap(label, int(columns.at_s[at]), int(columns.at_s[at + 1]), slots)
+def statistics(values: pd.Series) -> Values:
+    """Statistics of values, at least one.
 
-
-def statistics(values: Floats) -> Values:
-    """Statistics of values, shape (N,), N at least 1.
-
-    >>> statistics(np.array([1.0, 2, 3, 4, 100])).outside
+    >>> statistics(pd.Series([1.0, 2, 3, 4, 100])).outside
     1
     """
-    low, q25, median, q75, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()
+    found = values.describe()
+    low, q25, q75, high = (float(found[key]) for key in ("min", "25%", "75%", "max"))
     reach = WHISKER * (q75 - q25)
-    inside = values[(values >= q25 - reach) & (values <= q75 + reach)]
+    inside = values[values.between(q25 - reach, q75 + reach)]
     wide = high - low > BINS * np.spacing(max(abs(low), abs(high)))  # else bins have no width
     bins, _ = np.histogram(values, BINS, (low, high) if wide else (low - 0.5, low + 0.5))
     return Values(
         count=len(values),
-        mean=float(values.mean()),
-        std=float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+        mean=float(found["mean"]),
+        std=float(found["std"]) if len(values) > 1 else 0.0,
         min=low,
         q25=q25,
-        median=median,
+        median=float(found["50%"]),
         q75=q75,
         max=high,
         lower=float(inside.min()),
@@ -246,16 +256,16 @@ def statistics(values: Floats) -> Values:
     )
 
 
-def _seasons(columns: Columns, slots: Ints, code: int, interval: int, rising: bool) -> list[Season]:
-    rows = columns.codes == code
-    own, values = slots[rows], columns.values[rows]
+def _seasons(own: pd.DataFrame, interval: int, rising: bool) -> list[Season]:
+    """The seasons of one series' readings, by time, in its newest slots."""
+    values = own.set_index("slot")["value"]
     if rising:
-        rise = np.diff(values)
-        own, values = own[1:], np.where(rise < 0, values[1:], rise)
-    grid = np.full(min(int(own[-1] - own[0]) + 1, SEASON_SLOTS), np.nan)
-    at = own - own[-1] + len(grid) - 1
-    grid[at[at >= 0]] = values[at >= 0]
-    return [Season(lag * interval, strength) for lag, strength in seasons(grid)]
+        rise = values.diff()
+        values = rise.where(rise >= 0, values).iloc[1:]
+    values = values.groupby(level=0).last()  # the reading of a slot that came last
+    newest = values.index[-1]
+    slots = pd.RangeIndex(max(values.index[0], newest + 1 - SEASON_SLOTS), newest + 1)
+    return [Season(lag * interval, strength) for lag, strength in seasons(values.reindex(slots).to_numpy())]
 
 
 def seasons(grid: Floats) -> list[tuple[int, float]]:

@@ -207,13 +207,13 @@ def test_files_of_another_continent(tmp_path: Path) -> None:
 @settings(max_examples=30, deadline=None)
 @given(period=st.integers(5, 60), missing=st.floats(0, 0.4), seed=st.integers(0, 99))
 def test_a_season_is_found_behind_gaps_and_noise(period: int, missing: float, seed: int) -> None:
-    """The period of a noisy sine is found to a slot, whatever share of its readings is missing."""
+    """The period of a noisy sine is found to a slot or a twentieth of it, whatever share of its readings is missing."""
     rng = np.random.default_rng(seed)
     grid = np.sin(np.arange(1500) * 2 * np.pi / period) + 0.2 * rng.standard_normal(1500)
     grid[rng.random(1500) < missing] = np.nan
     lags = [lag for lag, _ in seasons(grid)]
     assert lags
-    assert min((lag % period, period - lag % period)[lag % period > period / 2] for lag in lags) <= 1
+    assert min(min(lag % period, -lag % period) for lag in lags) <= max(1, period / 20)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -68,6 +68,7 @@ def events_list(
     until: Annotated[str | None, typer.Option(help="Only events that began before.")] = None,
     revisions: Annotated[bool, typer.Option("--revisions", help="Every revision, not only the latest.")] = False,
     limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write them here, too, a row each.")] = None,
     as_json: Json = False,
 ) -> None:
     """List recorded events, while the daemon runs or not."""
@@ -88,6 +89,10 @@ def events_list(
                     limit=limit,
                 )
             ]
+        if csv is not None:
+            from daemon.presentation.frame import to_frame
+
+            to_frame(found).to_csv(csv, index=False)
         if as_json:
             typer.echo(orjson.dumps([event.to_json() for event in found]).decode())
             return

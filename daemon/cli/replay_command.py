@@ -40,6 +40,10 @@ def replay(
     report: Annotated[
         Path | None, typer.Option(help="Write a report here: FILE.html, with JSON and PNG images beside it.")
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write the readings of the first 8 series here, with what was made of each."),
+    ] = None,
     journal: Annotated[Path | None, typer.Option(help="Repeat the recorded run of this state directory.")] = None,
     to: Annotated[
         str | None,
@@ -59,6 +63,7 @@ def replay(
             "--expect": expect,
             "--record": record,
             "--report": report,
+            "--csv": csv,
         }
         if journal is not None:
             _alone("--journal", made | {"FILE": file, "--to": to})
@@ -66,7 +71,7 @@ def replay(
             return
         if file is None:
             fail("nothing to replay: give a FILE, or --journal DIR", 2)
-        wanted = WantedReplay(labels, expect, exact, record, report, as_json)
+        wanted = WantedReplay(labels, expect, exact, record, report, csv, as_json)
         _check(wanted)
         options = given(
             interval=interval,

@@ -22,7 +22,7 @@ from daemon.replay.expectations import differences, read_events, write_events
 if TYPE_CHECKING:
     from daemon.engine.machine.engine import Engine
     from daemon.replay.replay import ReplayReport
-    from daemon.replay.trace import Tracer
+    from daemon.replay.trace import ReadingTrace, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class WantedReplay:
         exact: Whether their numbers must be equal, too.
         record: Where its events are written.
         report: Where a report is written.
+        csv: Where the readings are written, with what was made of them.
         as_json: Whether one JSON object is printed instead of lines.
     """
 
@@ -43,6 +44,7 @@ class WantedReplay:
     exact: bool
     record: Path | None
     report: Path | None
+    csv: Path | None
     as_json: bool
 
 
@@ -62,13 +64,15 @@ def replay_file(
     _must_be_writable(wanted)
     expected = read_events(wanted.expect) if wanted.expect is not None else None
     windows = windows_of(wanted.labels, file, settings.streams[name].timezone)
-    observed = _Observed(name, wanted.report is not None)
+    observed = _Observed(name, wanted.report is not None or wanted.csv is not None)
     report = _drive(file, settings, name, observed, rows, state, wanted.as_json)
     if not report.offered:
         words = tally(report.rejected)
         fail(f"{file}: no line is a reading, rejected: {words}; name its columns with --time, --value and --series")
     if wanted.record is not None:
         write_events(wanted.record, report.events)
+    if wanted.csv is not None:
+        observed.write_readings(wanted.csv)
     last = latest(report.events)
     summary = _summary(report, last, windows)
     if wanted.report is not None:
@@ -81,7 +85,7 @@ def replay_file(
 
 
 def _must_be_writable(wanted: WantedReplay) -> None:
-    for path in (wanted.record, wanted.report):
+    for path in (wanted.record, wanted.report, wanted.csv):
         if path is not None and not path.parent.is_dir():
             fail(f"{path}: there is no directory {path.parent}; make it, or write elsewhere")
 
@@ -115,7 +119,7 @@ def _drive(
 
 
 class _Observed:
-    """What a report of the replay needs, collected while it runs; nothing where none is wanted."""
+    """What was made of each reading, collected while a replay runs; nothing where it is not wanted."""
 
     def __init__(self, stream: str, wanted: bool) -> None:
         self._stream, self._wanted = stream, wanted
@@ -144,9 +148,17 @@ class _Observed:
 
         stream = settings.streams[self._stream]
         rarity = threshold(stream.alerts, stream.interval)
-        traces = self._tracer.traces() if self._tracer is not None else []
-        report = of_replay(file, summary, traces, events, windows, rarity)
+        report = of_replay(file, summary, self._traces(), events, windows, rarity)
         return write_report(report, page.parent, page.name.removesuffix(".html"))
+
+    def write_readings(self, path: Path) -> None:
+        """Write the readings as CSV."""
+        from daemon.replay.trace import to_frame
+
+        to_frame(self._traces()).to_csv(path, index=False)
+
+    def _traces(self) -> list[ReadingTrace]:
+        return self._tracer.traces() if self._tracer is not None else []
 
 
 def latest(events: Sequence[Event]) -> list[Event]:

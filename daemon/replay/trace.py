@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from daemon.engine.detection.decision import Decisions, Scored
 from daemon.engine.machine.stream import Stream
+from daemon.engine.messages.events import REASONS
 from daemon.engine.table.placement import Entries
+from daemon.presentation.frame import utc
 
 MOST_SERIES = 8
 
 Floats = npt.NDArray[np.float64]
+
+_NUMBERS = ("value", "expected", "lower", "upper", "error", "rank", "rarity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,3 +89,20 @@ class Tracer:
             slot, *rest = (column[own] for column in columns[1:])
             found.append(ReadingTrace(label, slot * self._stream.slots.interval_s, *rest))
         return found
+
+
+def to_frame(traces: Sequence[ReadingTrace]) -> pd.DataFrame:
+    """A row for each reading, series by series, with a column for each attribute of a trace.
+
+    `at` is of UTC and knows it, `reasons` are joined by commas.
+    """
+    columns: dict[str, Any] = {name: _joined(traces, name, np.float64) for name in _NUMBERS}
+    words = [", ".join(name for i, name in enumerate(REASONS) if bits >> i & 1) for bits in range(1 << len(REASONS))]
+    series = np.repeat(np.array([trace.label for trace in traces], object), [len(trace.at) for trace in traces])
+    reasons = np.array(words, object)[_joined(traces, "reasons", np.int64)]
+    columns = {"series": series, "at": utc(_joined(traces, "at", np.int64))} | columns | {"reasons": reasons}
+    return pd.DataFrame(columns).astype({"series": "string", "reasons": "string"})
+
+
+def _joined(traces: Sequence[ReadingTrace], name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    return np.concatenate([np.zeros(0, dtype), *(getattr(trace, name) for trace in traces)])

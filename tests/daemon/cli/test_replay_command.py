@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.daemon.cli.small_inputs import READINGS, configuration, readings
@@ -102,6 +103,24 @@ def test_most_readings_in_slots_that_are_taken(tmp_path: Path) -> None:
     warning = next(line for line in done.stderr.splitlines() if line.startswith("warning: "))
     assert "250 of 300 readings fell into a slot that was taken" in warning
     assert "set --interval, or aggregate: mean" in warning
+
+
+def test_the_readings_are_written_with_what_was_made_of_them(tmp_path: Path) -> None:
+    """A row for each reading; those within an episode have its reasons; state and events are as without the file."""
+    config, file = configuration(tmp_path), readings(tmp_path / "tide.csv")
+    plain = json_of("replay", file, "--config", config, cwd=tmp_path)
+    found = json_of("replay", file, "--config", config, "--csv", "made.csv", cwd=tmp_path)
+    assert (found["state_sha256"], found["events"]) == (plain["state_sha256"], plain["events"])
+    made = pd.read_csv(tmp_path / "made.csv", parse_dates=["at"], keep_default_na=False, na_values={"rarity": ""})
+    given = pd.read_csv(file, parse_dates=["timestamp"])
+    assert made["at"].tolist() == given["timestamp"].tolist()
+    assert made["value"].astype(float).tolist() == given["value"].tolist()
+    for event in found["events"]:
+        (row,) = made[made["at"] == pd.Timestamp(event["started_at"], unit="s", tz="UTC")].to_dict("records")
+        assert row["series"] == event["series"]
+        assert set(row["reasons"].split(", ")) <= set(event["reasons"])
+        assert row["reasons"]
+    assert made["rarity"].max() == max(event["rarity"] for event in found["events"])
 
 
 def test_labels_of_another_file(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""Events as a table of pandas, for whoever counts and draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from daemon.engine.messages.events import Event
+
+_TEXTS = ("id", "stream", "series", "state", "variable", "network", "reasons")
+_NUMBERS = ("value", "expected", "lower", "upper")  # each with one number for each variable
+
+
+def to_frame(events: Sequence[Event]) -> pd.DataFrame:
+    """A row for each event or revision given, in their order, with a column for each key of an event.
+
+    Instants are of UTC and know it. Where a reading has several variables, `value` is that of the first, `value_2` of
+    the second and so on; `expected`, `lower` and `upper` likewise. What an event nests is cut to what a cell can hold:
+    `reasons` joined by commas, `variable` and `network` the ones that contributed most, `members` their number. Where
+    an event has none of it, the cell is missing. The columns are there without events, too.
+    """
+    width = max((len(getattr(event, name) or ()) for event in events for name in _NUMBERS), default=1) or 1
+    columns = {
+        "id": [event.id for event in events],
+        "revision": np.array([event.revision for event in events], np.int64),
+        "stream": [event.stream for event in events],
+        "series": [event.series for event in events],
+        "state": [event.state for event in events],
+        "reasons": [", ".join(event.reasons) for event in events],
+        "started_at": utc([event.started_at for event in events]),
+        "ended_at": utc([event.ended_at for event in events]),
+        "at": utc([event.at for event in events]),
+        "notify": np.array([event.notify for event in events], np.bool_),
+        "score": np.array([event.score for event in events], np.float64),
+        "rarity": np.array([event.rarity for event in events], np.float64),
+        "threshold": np.array([event.threshold for event in events], np.float64),
+        "reconstruction_error": np.array([event.reconstruction_error for event in events], np.float64),
+    }
+    for name in _NUMBERS:
+        numbers = np.full((len(events), width), np.nan)
+        for row, event in zip(numbers, events, strict=True):
+            found = getattr(event, name) or ()
+            row[: len(found)] = found
+        columns |= {name if i == 0 else f"{name}_{i + 1}": numbers[:, i] for i in range(width)}
+    columns |= {
+        "variable": [event.variables[0]["variable"] if event.variables else None for event in events],
+        "network": [event.networks[0]["network"] if event.networks else None for event in events],
+        "members": pd.array([event.members["count"] if event.members else None for event in events], "Int64"),
+    }
+    return pd.DataFrame(columns).astype(dict.fromkeys(_TEXTS, "string"))
+
+
+def utc(epoch_s: Sequence[int] | npt.NDArray[np.int64]) -> pd.DatetimeIndex:
+    """Epoch seconds as instants of UTC.
+
+    >>> str(utc([1_767_225_600])[0])
+    '2026-01-01 00:00:00+00:00'
+    """
+    return pd.DatetimeIndex(np.asarray(epoch_s, np.int64).astype("datetime64[s]")).tz_localize("UTC")

@@ -46,7 +46,7 @@ class Hints:
         """Watch these directories, at most 256 of them, and no others; to be repeated, for a name may change hands."""
         if self._kernel is None:
             with suppress(OSError, AttributeError):  # too many instances, or no Linux
-                self._kernel = INotify(nonblocking=True)
+                self._kernel = INotify(nonblocking=True, closefd=False)  # `close` does it
         if self._kernel is None:
             return
         watches: dict[int, str] = {}
@@ -82,6 +82,6 @@ class Hints:
     def close(self) -> None:
         """Release the descriptor; a second call does nothing."""
         if self._kernel is not None:
-            self._kernel.close()
+            os.close(self._kernel.fileno())
             self._kernel = None
         self._directories.clear()

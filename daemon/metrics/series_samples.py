@@ -11,7 +11,7 @@ import numpy.typing as npt
 from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
-from daemon.engine.messages.events import REASONS
+from daemon.engine.messages.events import Reason
 from daemon.metrics.catalogue import Spec
 from daemon.metrics.snapshot import SeriesColumns, StreamSnapshot
 
@@ -94,9 +94,9 @@ def _one_stream(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows) -> 
     }
     for name, (values, mask) in columns.items():
         f[name].add_rows(*_where(labels, values, mask))
-    for index, reason in enumerate(REASONS):
-        own = [{**label, "reason": reason} for label in labels]
-        f["anomalies_total"].add_rows(own, series.anomalies[rows, index])
+    for reason in Reason:
+        own = [{**label, "reason": reason.word} for label in labels]
+        f["anomalies_total"].add_rows(own, series.anomalies[rows, reason])
 
 
 def _variables(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows, speaking: Mask, scored: Mask) -> None:

@@ -28,8 +28,11 @@ class Step(Protocol):
 
 
 def table_console() -> Console:
-    """Where tables go: standard output, as wide as its terminal, or `WIDE` where it is none."""
-    return Console(width=None if sys.stdout.isatty() else WIDE)
+    """Where tables go: standard output, as wide as its terminal, or `WIDE` where it is none.
+
+    Names of series come from outside, so nothing in a cell is markup: `[red]` is five characters.
+    """
+    return Console(width=None if sys.stdout.isatty() else WIDE, markup=False, emoji=False)
 
 
 @contextmanager
@@ -45,8 +48,8 @@ def progress(title: str, quiet: bool = False, plain: bool = False) -> Iterator[S
         yield lambda done, total, note="", /: None
     elif sys.stderr.isatty() and not plain:
         with Progress(
-            TextColumn("{task.description}"),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.fields[note]}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from daemon.engine.detection.rules import JUDGED
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import LabelKind, Labelled
 from daemon.runtime.durable import DurableEngine
 from daemon.store import Store
 
-ALARMS = {"model", "novelty", "limit", "flatline"}
+ALARMS = {reason.word for reason in JUDGED}
 """Reasons of episodes; a gap or an adopted regime is no alarm of a reading."""
 YEAR_10000 = 253_402_300_800  # epoch seconds
 LONGEST_NOTE = 500

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from daemon.engine.detection.hysteresis import end_adopted, follow_episode
 from daemon.engine.detection.outlier import is_outlier
-from daemon.engine.detection.rules import FLATLINE, LIMIT, MODEL, NOVELTY, broken_rules
+from daemon.engine.detection.rules import FLATLINE, JUDGED, LIMIT, MODEL, NOVELTY, broken_rules
 from daemon.engine.detection.threshold import threshold
 from daemon.engine.kernel import regime, variables
 from daemon.engine.kernel.calibration import Rates, calibrate, measure
@@ -30,11 +30,10 @@ from daemon.engine.table.series import READY, Arrays
 BOUNDS = 4.0  # usual errors between the expected value and its bounds
 RULE_SCORE = 1.001  # a rule's score: one alert on "score > 1" sees every anomaly
 
-TRAINED, APART, FAULT = (
-    0,
-    1,
-    2,
-)  # uses of a window: for training, set apart, called a fault by an operator and set apart
+TRAINED, APART, FAULT = 0, 1, 2
+"""What a window is for: training; set apart while a fault may last; set apart because an operator called it a fault."""
+
+_JUDGED = len(JUDGED)
 
 
 class Scored(NamedTuple):
@@ -184,7 +183,7 @@ def _note(s: Any, reasons: int, rank: float, rarity: float, least: float) -> Non
     """Write a reading's numbers to its series' record, and count its reasons."""
     s.rank, s.rarity = rank, rarity
     s.score = max(rarity / least, RULE_SCORE) if reasons else rarity / least
-    for bit in range(4):
+    for bit in range(_JUDGED):
         if reasons >> bit & 1:
             s.anomalies[bit] += 1
 

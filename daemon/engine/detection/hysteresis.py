@@ -6,9 +6,12 @@ from typing import Any
 
 from daemon.engine.kernel.compiled import compiled
 from daemon.engine.kernel.slots import NEVER
+from daemon.engine.messages.events import Reason
 
 NOTHING, OPENED, CHANGED, CLOSED, PEAK = 0, 1, 2, 3, 4
 ALARMED, KNOWN = 1, 2  # of an open episode: something in it is rare, or it goes on by a remembered fault alone
+
+_DRIFT = int(Reason.DRIFT)
 
 CLOSE_AFTER = 3  # slots in a row below the closing bound
 CLOSE_BELOW = 0.5  # of the threshold
@@ -93,7 +96,7 @@ def _follow_known(s: Any, slot: int, reasons: int, rarity: float, calm: bool) ->
 @compiled
 def end_adopted(s: Any, code: int) -> int:
     """What happens to the episode of a series whose new regime is adopted: it ends."""
-    s.anomalies[5] += 1
+    s.anomalies[_DRIFT] += 1
     if s.episode == 0 or code == OPENED:
         return code
     s.episode, s.reasons, s.quiet = 0, 0, 0

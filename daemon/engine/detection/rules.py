@@ -7,9 +7,12 @@ from typing import Any
 from daemon.engine.detection.novelty import is_novel
 from daemon.engine.kernel.calibration import Rates
 from daemon.engine.kernel.compiled import compiled
+from daemon.engine.messages.events import Reason
 from daemon.engine.table.series import READY, Arrays
 
-MODEL, NOVELTY, LIMIT, FLATLINE = 1, 2, 4, 8  # bits, in the order of events.REASONS
+JUDGED = (Reason.MODEL, Reason.NOVELTY, Reason.LIMIT, Reason.FLATLINE)
+"""Reasons that a reading can have by itself; a gap has no reading, drift is of many."""
+MODEL, NOVELTY, LIMIT, FLATLINE = (reason.bit for reason in JUDGED)
 
 FLAT_FACTOR = 4  # times the longest constant run of the series' own history
 FLAT_LEAST = 24  # slots

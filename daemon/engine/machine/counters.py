@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
+from daemon.engine.messages.events import Reason
 from daemon.engine.messages.inputs import LabelKind
 from daemon.engine.table import placement
 
@@ -24,7 +25,7 @@ class Counters:
     late: int = 0
     unscored: int = 0
     retired: int = 0
-    retired_anomalies: list[int] = field(default_factory=lambda: [0] * 6)
+    retired_anomalies: list[int] = field(default_factory=lambda: [0] * len(Reason))
     labels: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(LabelKind), 0))
 
     def reject(self, reason: str, count: int) -> None:

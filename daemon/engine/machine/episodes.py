@@ -14,7 +14,7 @@ from daemon.engine.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED,
 from daemon.engine.detection.threshold import threshold_of
 from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.kernel.variables import POWER
-from daemon.engine.messages.events import REASONS, Event, event_id
+from daemon.engine.messages.events import REASONS, Event, Reason, event_id
 from daemon.engine.table.placement import Entries
 from daemon.engine.table.series import SeriesTable
 
@@ -38,7 +38,7 @@ class Decided(NamedTuple):
 
 def named(bits: int) -> tuple[str, ...]:
     """Reasons of a bit set, in the order of `REASONS`."""
-    return tuple(reason for i, reason in enumerate(REASONS) if bits >> i & 1)
+    return tuple(reason.word for reason in Reason if bits & reason.bit)
 
 
 def _numbers(row: npt.NDArray[Any]) -> tuple[float, ...]:
@@ -100,7 +100,7 @@ class Episodes:
             series=label,
             state="closed",
             started_at=started_at,
-            **(seen | {"reasons": ("drift",), "notify": True, "score": 0.0, "contributions": ()}),
+            **(seen | {"reasons": (Reason.DRIFT.word,), "notify": True, "score": 0.0, "contributions": ()}),
         )
 
     def end(self, row: int, slot: int) -> list[Event]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from daemon.engine.kernel.slots import NEVER
-from daemon.engine.messages.events import Event, event_id
+from daemon.engine.messages.events import Event, Reason, event_id
 from daemon.engine.table.placement import BACK, Silences
 from daemon.engine.table.series import SeriesTable
 
@@ -22,12 +22,12 @@ SlotTime = Callable[[int], int]
 def gap_event(stream: str, series: str | None, since: int, at: int, members: dict[str, Any] | None = None) -> Event:
     """The opening of a gap whose first missing slot starts at `since` and that was noticed at `at`, epoch seconds."""
     return Event(
-        id=event_id(stream, series, "gap", since),
+        id=event_id(stream, series, Reason.GAP.word, since),
         revision=0,
         stream=stream,
         series=series,
         state="open",
-        reasons=("gap",),
+        reasons=(Reason.GAP.word,),
         started_at=since,
         ended_at=at,
         at=at,
@@ -81,7 +81,7 @@ class Silence:
 
     def _open(self, rows: list[int], lasts: list[int], slot: int, known: int) -> list[Event]:
         self.total += len(rows)
-        self.table.arrays.rows["anomalies"][rows, 4] += 1
+        self.table.arrays.rows["anomalies"][rows, Reason.GAP] += 1
         if len(rows) >= max(GROUP_LEAST, GROUP_FRACTION * known):
             return [self._open_group(rows, min(lasts), slot)]
         events = []

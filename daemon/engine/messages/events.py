@@ -4,10 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from enum import IntEnum
 from typing import Any, Literal
 
-REASONS: tuple[str, ...] = ("model", "novelty", "limit", "flatline", "gap", "drift")
-"""Why a slot is anomalous; the order is that of events of one slot and never changes."""
+
+class Reason(IntEnum):
+    """Why a slot is anomalous. The order is that of events of one slot, of bits and of counters; it never changes."""
+
+    MODEL = 0
+    NOVELTY = 1
+    LIMIT = 2
+    FLATLINE = 3
+    GAP = 4
+    DRIFT = 5
+
+    @property
+    def word(self) -> str:
+        """Its name in events, metrics and the API."""
+        return self.name.lower()
+
+    @property
+    def bit(self) -> int:
+        """Its place in a set of reasons; a plain integer, as compiled code takes it."""
+        return 1 << int(self)
+
+
+REASONS: tuple[str, ...] = tuple(reason.word for reason in Reason)
+"""Their words, in their order."""
 
 State = Literal["open", "closed"]
 

@@ -16,6 +16,7 @@ from daemon.engine.kernel.calibration import CALIBRATION
 from daemon.engine.kernel.regime import REGIME
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.kernel.statistics import STATISTICS
+from daemon.engine.messages.events import Reason
 
 FREE, WARMING, QUEUED, READY = 0, 1, 2, 3
 STATUS = ("free", "warming", "queued", "ready")
@@ -25,8 +26,8 @@ SERIES = np.dtype(
     [
         ("status", "i1"),
         ("silent", "i1"),  # 1 while a gap is open
-        ("episode", "i1"),  # of `deciding`, 0 while no episode is open
-        ("reasons", "u1"),  # bits of the open episode's reasons, in the order of events.REASONS
+        ("episode", "i1"),  # of `hysteresis`, 0 while no episode is open
+        ("reasons", "u1"),  # bits of the open episode's reasons
         ("halved", "i2"),  # times that labels have halved the rate of its alarms by rarity; below 0 doubled it
         ("frozen_run", "i1"),  # 1 while the constant run began in the warm-up: a constant meter is no fault
         ("policy", "i4"),  # 0 the stream's alert settings, n the n-th exception
@@ -51,7 +52,7 @@ SERIES = np.dtype(
         ("score", "f4"),
         ("error", "f4"),  # reconstruction error
         ("scale", "f4", (2,)),  # of the errors that its statistics are in, see kernel.scale.Scale
-        ("anomalies", "i4", (6,)),  # anomalous slots by reason, in the order of events.REASONS
+        ("anomalies", "i4", (len(Reason),)),  # anomalous slots by reason
         ("late", "i4"),
         ("fault_until", "i8"),  # last slot whose window has a reading that an operator called a fault
         ("regime", REGIME),

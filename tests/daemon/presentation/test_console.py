@@ -1,0 +1,44 @@
+"""What commands print: names from outside are text, whatever they look like."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+from rich.table import Table
+
+from daemon.engine.messages.events import REASONS
+from daemon.presentation.console import progress, table_console
+from daemon.presentation.words import REASON_WORDS
+
+MARKUP = ["[red]meter[/red]", "[link=file:///etc/passwd]m[/link]", "[/]", "[bold", ":boom:", "[@click=app.quit]x[/]"]
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_a_name_in_a_table_is_text(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Markup, links, closing tags without an opening one and emoji codes come out as they are, and raise nothing."""
+    table = Table("series")
+    table.add_row(name)
+    table_console().print(table)
+    table_console().print(name)
+    assert capsys.readouterr().out.count(name) == 2
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_a_name_in_progress_is_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file or a stream of such a name is read with a bar on a terminal as any other is."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with progress(name) as step:
+        step(1, 2, name)
+    assert name in terminal.getvalue()
+
+
+def test_every_reason_has_words() -> None:
+    """Beside the enumeration of reasons there is no other list that could lack one."""
+    assert tuple(REASON_WORDS) == REASONS

@@ -45,7 +45,7 @@ class Courier:
         self.name, self._sink, self._directory = name, sink, directory
         self.delivered = delivered
         self.failures = 0
-        self._wake, self._stopping = threading.Event(), False
+        self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
 
     def start(self) -> None:
@@ -53,13 +53,12 @@ class Courier:
         self._thread.start()
 
     def wake(self) -> None:
-        """There may be events to deliver."""
-        if not self.failures:  # otherwise the pause is to be kept
-            self._wake.set()
+        """There may be events to deliver; a pause after a failure is kept all the same."""
+        self._wake.set()
 
     def stop(self) -> None:
         """End once all recorded events are delivered, or a delivery fails; returns at once."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
 
     def ended(self, patience_s: float) -> bool:
@@ -71,24 +70,25 @@ class Courier:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        pause_s: float | None = None
         reader: StoreView | None = None  # a connection belongs to the thread that opens it
         while True:
-            stopping = self._stopping
+            self._wake.clear()  # before the look: what is recorded after it wakes once more
+            stopping = self._stopping.is_set()
             try:
                 reader = reader or open_reader(self._directory)
                 self._deliver_all(reader)
             except Exception as error:  # whatever it is stays in this sink
                 self._note_failure(error)
-                pause_s = min(RETRY_MOST_S, RETRY_S * 2.0 ** min(self.failures - 1, 10))
             else:
                 if self.failures:
                     log.info("sink works again", extra={"sink": self.name, "failures": self.failures})
-                self.failures, pause_s = 0, None
+                self.failures = 0
             if stopping:
                 break
-            self._wake.wait(pause_s)
-            self._wake.clear()
+            if self.failures:
+                self._stopping.wait(min(RETRY_MOST_S, RETRY_S * 2.0 ** min(self.failures - 1, 10)))
+            else:
+                self._wake.wait()
         self._sink.close()
         if reader is not None:
             reader.close()
@@ -117,13 +117,14 @@ class Delivery:
         self._store, self._stdout = store, stdout
         self._couriers: dict[str, Courier] = {}
         self._recorded: dict[str, tuple[int, int]] = {}
+        self._left: dict[str, Courier] = {}  # those that did not end in time, by the name of their sink
         self._seen = -1
 
     def prepare(self, settings: EventSettings) -> dict[str, Courier]:
         """Couriers for the sinks of a configuration: those at work where they stay, opened ones where they are new.
 
         Raises:
-            OSError: A sink cannot be opened; nothing has changed.
+            OSError: A sink cannot be opened, or hangs still since it was last taken away; nothing has changed.
         """
         prepared: dict[str, Courier] = {}
         try:
@@ -132,6 +133,10 @@ class Delivery:
                 if value is None or value is False:
                     continue
                 name = kind.name(value)
+                if (left := self._left.get(name)) is not None and not left.ended(0):
+                    raise OSError(
+                        f"{name} still hangs in a delivery from before, and two must not write; see to its reader"
+                    )
                 row, committed = self._store.sink_position(name, kind.size(value) if kind.size else 0)
                 prepared[name] = self._couriers.get(name) or Courier(
                     name, kind.make(value, Opening(committed, self._stdout)), self._store.directory, (row, committed)
@@ -180,6 +185,7 @@ class Delivery:
         until = time.monotonic() + LEAVE_S
         for courier in couriers:
             if not courier.ended(until - time.monotonic()):
+                self._left[courier.name] = courier
                 log.error("sink hangs and is left, its events wait in the store", extra={"sink": courier.name})
             try:
                 self._record(courier)

@@ -117,6 +117,57 @@ def test_a_failing_sink_waits_and_goes_on(store: Store, tmp_path: Path, monkeypa
     delivery.close()
 
 
+def test_what_is_recorded_while_a_sink_recovers_is_not_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wake-up that comes during the last delivery of a failing sink counts: the event is delivered, not held."""
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    delivery: Delivery
+
+    class Recovering(io.BytesIO):
+        calls = 0
+
+        def write(self, data: object) -> int:
+            self.calls += 1
+            if self.calls == 1:
+                raise OSError(28, "No space left on device")
+            if self.calls == 2:
+                delivery._couriers["stdout"].wake()  # as the pipeline does, while `failures` is not 0 yet
+            return super().write(data)  # type: ignore[arg-type]
+
+    stdout = Recovering()
+    delivery = begun(store, EventSettings(stdout=True), stdout)
+    store.record_events(events("a"))
+    delivery.wake()
+    until("the first", lambda: ids(stdout.getvalue()) == ["a"])
+    courier = delivery._couriers["stdout"]
+    until("it has looked again", lambda: not courier.failures and not courier._wake.is_set())
+    delivery.close()
+
+
+def test_a_sink_that_hangs_is_not_opened_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken away while it hangs and wanted again: refused with the reason until the first has let go."""
+    monkeypatch.setattr(module, "LEAVE_S", 0.1)
+    stuck = Stuck()
+    delivery = begun(store, EventSettings(stdout=True), stuck)
+    store.record_events(events("a"))
+    delivery.wake()
+    assert stuck.reached.wait(20)
+    delivery.take_over(delivery.prepare(EventSettings(stdout=False)))
+    with pytest.raises(OSError, match="stdout still hangs in a delivery from before"):
+        delivery.prepare(EventSettings(stdout=True))
+    stuck.let_go.set()
+
+    def prepared() -> bool:
+        try:
+            delivery.take_over(delivery.prepare(EventSettings(stdout=True)))
+        except OSError:
+            return False
+        return True
+
+    until("it may be opened again", prepared)
+    delivery.close()
+    assert ids(stuck.getvalue())[-1] == "a"
+
+
 def test_a_sink_that_cannot_be_opened_changes_nothing(store: Store, tmp_path: Path) -> None:
     """`prepare` raises and lets go what it had opened; what is at work goes on."""
     delivery = begun(store, EventSettings(file=tmp_path / "a.jsonl", stdout=False), io.BytesIO())

@@ -171,13 +171,16 @@ def test_a_sink_that_hangs_is_not_opened_twice(store: Store, monkeypatch: pytest
 def test_a_sink_that_cannot_be_opened_changes_nothing(store: Store, tmp_path: Path) -> None:
     """`prepare` raises and lets go what it had opened; what is at work goes on."""
     delivery = begun(store, EventSettings(file=tmp_path / "a.jsonl", stdout=False), io.BytesIO())
+    store.record_events(events("first"))
+    delivery.wake()
+    until("its thread has opened its reader", lambda: (tmp_path / "a.jsonl").stat().st_size > 0)
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(OSError, match="No such file"):
         delivery.prepare(EventSettings(file=tmp_path / "none" / "b.jsonl", stdout=True))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     store.record_events(events("a"))
     delivery.close()
-    assert ids((tmp_path / "a.jsonl").read_bytes()) == ["a"]
+    assert ids((tmp_path / "a.jsonl").read_bytes()) == ["first", "a"]
 
 
 @pytest.mark.parametrize("where", ["fifo without a reader", "fifo that is full", "standard output that is full"])

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from daemon.engine.detection.decision import Decisions, Scored
 from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import REASONS
 from daemon.engine.table.placement import Entries
-from daemon.presentation.frame import utc
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_SERIES = 8
 
@@ -96,6 +97,10 @@ def to_frame(traces: Sequence[ReadingTrace]) -> pd.DataFrame:
 
     `at` is of UTC and knows it, `reasons` are joined by commas.
     """
+    import pandas as pd
+
+    from daemon.presentation.frame import utc
+
     columns: dict[str, Any] = {name: _joined(traces, name, np.float64) for name in _NUMBERS}
     words = [", ".join(name for i, name in enumerate(REASONS) if bits >> i & 1) for bits in range(1 << len(REASONS))]
     series = np.repeat(np.array([trace.label for trace in traces], object), [len(trace.at) for trace in traces])

@@ -53,6 +53,14 @@ def test_a_daemon_and_the_commands_beside_it_do_without_pandas(
     assert "pandas" not in found
 
 
+def test_a_replay_without_a_table_does_without_pandas(tmp_path: Path, watched: tuple[list[str | Path], Path]) -> None:
+    """A long replay is as small as the daemon is: only `--csv` brings pandas in."""
+    config, file = configuration(tmp_path), readings(tmp_path / "tide.csv", stop=20)
+    plain = ["replay", str(file), "--config", str(config)]
+    assert "pandas" not in modules_of(plain, tmp_path, watched)
+    assert "pandas" in modules_of([*plain, "--csv", str(tmp_path / "out.csv")], tmp_path, watched)
+
+
 def test_a_table_is_made_by_pandas(tmp_path: Path, watched: tuple[list[str | Path], Path]) -> None:
     """The way of looking sees it where it is imported: `events list --csv`."""
     config, file = configuration(tmp_path), readings(tmp_path / "tide.csv", stop=20)

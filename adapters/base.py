@@ -36,6 +36,9 @@ REJECTIONS: tuple[str, ...] = (
 )
 """Why a line never became a reading. The index is what `Readings.bad_reasons` holds; the order never changes."""
 
+QUALITIES: tuple[str, ...] = ("actual", "estimated", "substituted", "missing")
+"""What a sender says of a value: measured, guessed, put in its place, or not there. The index is in `quality`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Readings:
@@ -48,6 +51,7 @@ class Readings:
         fold_s: Seconds to add when the slot of `at_ms` is taken already, because the local stamp lies in an hour
             that occurs twice; 0 elsewhere. Shape (N,), int32.
         values: One row per reading, shape (N, F), float64, within ±1e30.
+        quality: Index into `QUALITIES` for each reading, shape (N,), int8; 0 where nobody says otherwise.
         ends: Offset in the chunk just after each reading's line, shape (N,), int64, increasing.
         bad_reasons: Index into `REJECTIONS` for each rejected line, shape (M,), uint8.
         bad_ends: Offset just after each rejected line, shape (M,), int64, increasing.
@@ -58,6 +62,7 @@ class Readings:
     at_ms: npt.NDArray[np.int64]
     fold_s: npt.NDArray[np.int32]
     values: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.int8]
     ends: npt.NDArray[np.int64]
     bad_reasons: npt.NDArray[np.uint8]
     bad_ends: npt.NDArray[np.int64]

@@ -25,6 +25,7 @@ class Merged:
         at_ms: Event time, epoch milliseconds, shape (N,), int64.
         fold_s: See `Readings.fold_s`, shape (N,), int32.
         values: Shape (N, F), float64.
+        quality: See `Readings.quality`, shape (N,), int8.
         rejected: Rejected and discarded lines by reason.
         positions: Where each place that moved resumes after these readings.
     """
@@ -34,6 +35,7 @@ class Merged:
     at_ms: npt.NDArray[np.int64]
     fold_s: npt.NDArray[np.int32]
     values: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.int8]
     rejected: Mapping[str, int]
     positions: Mapping[str, Position]
 
@@ -166,9 +168,8 @@ def _whole(held: _Held) -> Merged:
     rejected = Counter(readings.rejected())
     rejected.update(chunk.discarded)
     positions = {chunk.place: chunk.position_at(len(chunk.data), held.header)}
-    return Merged(
-        readings.labels, readings.codes, readings.at_ms, readings.fold_s, readings.values, dict(rejected), positions
-    )
+    r = readings
+    return Merged(r.labels, r.codes, r.at_ms, r.fold_s, r.values, r.quality, dict(rejected), positions)
 
 
 def _join(parts: Sequence[_Part]) -> Merged:
@@ -183,7 +184,16 @@ def _join(parts: Sequence[_Part]) -> Merged:
     for part in parts:
         rejected.update(part.rejected)
     positions = {part.held.chunk.place: part.position for part in parts}
-    return Merged(labels, codes, rows.at_ms[order], rows.fold_s[order], rows.values[order], dict(rejected), positions)
+    return Merged(
+        labels,
+        codes,
+        rows.at_ms[order],
+        rows.fold_s[order],
+        rows.values[order],
+        rows.quality[order],
+        dict(rejected),
+        positions,
+    )
 
 
 def _slice(readings: Readings, start: int, stop: int) -> Readings:
@@ -194,6 +204,7 @@ def _slice(readings: Readings, start: int, stop: int) -> Readings:
         readings.at_ms[start:stop],
         readings.fold_s[start:stop],
         readings.values[start:stop],
+        readings.quality[start:stop],
         readings.ends[start:stop],
         readings.bad_reasons[:0],
         readings.bad_ends[:0],
@@ -219,6 +230,7 @@ def concatenate(parts: Sequence[Readings]) -> Readings:
         np.concatenate([part.at_ms for part in parts]),
         np.concatenate([part.fold_s for part in parts]),
         np.concatenate([part.values for part in parts]),
+        np.concatenate([part.quality for part in parts]),
         np.concatenate(ends),
         np.concatenate([part.bad_reasons for part in parts]),
         np.concatenate(bad_ends),

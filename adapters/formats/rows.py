@@ -24,6 +24,8 @@ IGNORED = 254
 """A blank line or a header: neither read nor rejected."""
 BOM = b"\xef\xbb\xbf"
 
+ACTUAL = (0, OK)
+"""The quality of a value of which nothing is said, as `(index into QUALITIES, reason)`."""
 LARGEST = 1e30
 """Numbers of this size may be summed and squared in float64, and what is expected of them held in float32."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -89,14 +91,21 @@ class Row:
     at_ms: int
     fold_s: int
     values: Sequence[float]
+    quality: int = 0
 
     @classmethod
-    def of(cls, label: tuple[str, int], stamp: Stamp, numbers: Sequence[tuple[float, int]]) -> Row | int:
+    def of(
+        cls,
+        label: tuple[str, int],
+        stamp: Stamp,
+        numbers: Sequence[tuple[float, int]],
+        quality: tuple[int, int] = ACTUAL,
+    ) -> Row | int:
         """The row of what the rules made of a line's parts, or the first reason there is none."""
-        for reason in (label[1], stamp[2], *(reason for _, reason in numbers)):
+        for reason in (label[1], stamp[2], quality[1], *(reason for _, reason in numbers)):
             if reason != OK:
                 return reason
-        return cls(label[0], stamp[0], stamp[1], [value for value, _ in numbers])
+        return cls(label[0], stamp[0], stamp[1], [value for value, _ in numbers], quality[0])
 
 
 class Rows:
@@ -115,6 +124,7 @@ class Rows:
         self._at_ms = np.zeros(count, np.int64)
         self._fold_s = np.zeros(count, np.int32)
         self._values = np.zeros((count, width), np.float64)
+        self._quality = np.zeros(count, np.int8)
         self._index: dict[str, int] = {}
 
     def put(self, line: int, row: Row | int) -> None:
@@ -127,6 +137,7 @@ class Rows:
         self._at_ms[line] = row.at_ms
         self._fold_s[line] = row.fold_s
         self._values[line] = row.values
+        self._quality[line] = row.quality
 
     def put_label(self, lines: npt.NDArray[np.intp], label: str, label_bytes: int) -> None:
         """One label for many lines."""
@@ -175,6 +186,13 @@ class Rows:
         self._values[lines, variable] = values
         self._blame(lines, reasons)
 
+    def put_qualities(
+        self, lines: npt.NDArray[np.intp], quality: npt.NDArray[np.int8], reasons: npt.NDArray[np.uint8]
+    ) -> None:
+        """A column of qualities, indices into `QUALITIES`."""
+        self._quality[lines] = quality
+        self._blame(lines, reasons)
+
     def _blame(self, lines: npt.NDArray[np.intp], reasons: npt.NDArray[np.uint8]) -> None:
         """Add reasons to lines that had none so far."""
         before = self.reasons[lines]
@@ -182,14 +200,13 @@ class Rows:
 
     def finish(self) -> Readings:
         """The readings, with labels in the order of their first reading."""
-        good = self.reasons == OK
+        good: Any = self.reasons == OK
         bad = self.reasons < IGNORED
         if good.all():
-            parts = (self._codes, self._at_ms, self._fold_s, self._values, self.ends)
-        else:
-            parts = (self._codes[good], self._at_ms[good], self._fold_s[good], self._values[good], self.ends[good])
-        labels, codes = compact(list(self._index), parts[0])
-        return Readings(labels, codes, *parts[1:], self.reasons[bad], self.ends[bad])
+            good = np.s_[:]
+        labels, codes = compact(list(self._index), self._codes[good])
+        columns = (self._at_ms[good], self._fold_s[good], self._values[good], self._quality[good], self.ends[good])
+        return Readings(labels, codes, *columns, self.reasons[bad], self.ends[bad])
 
 
 def compact(labels: Sequence[str], codes: npt.NDArray[np.int32]) -> tuple[list[str], npt.NDArray[np.int32]]:

@@ -127,6 +127,7 @@ def test_arrays_have_the_shapes_they_promise(name: str, tmp_path: Path) -> None:
         EXAMPLES[name](path, [Reading("m1", START + i, float(i)) for i in range(count)])
         for found in pieces(made(name), path):
             assert [a.dtype.name for a in (found.codes, found.at_ms, found.values)] == ["int32", "int64", "float64"]
+            assert (found.quality.dtype.name, found.quality.shape) == ("int8", found.at_ms.shape)
             assert found.values.shape == (len(found), 1)
             assert found.fold_s.shape == found.at_ms.shape == found.ends.shape == (len(found),)
             assert (np.diff(found.ends) > 0).all()

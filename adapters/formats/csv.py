@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.base import Readings
-from adapters.formats.format_registry import FormatChoices
+from adapters.format_kind import FormatChoices
 from adapters.formats.rows import (
     BOM,
     IGNORED,

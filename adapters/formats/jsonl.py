@@ -18,7 +18,7 @@ import numpy.typing as npt
 import orjson
 
 from adapters.base import Readings
-from adapters.formats.format_registry import FormatChoices
+from adapters.format_kind import FormatChoices
 from adapters.formats.rows import (
     IGNORED,
     Lines,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.base import DocumentError, Progress, Readings
-from adapters.formats.format_registry import FormatChoices
+from adapters.format_kind import FormatChoices
 from adapters.formats.rows import Rows, checked_all, read_numbers
 from adapters.formats.stamps import LAST_MS, OK, REASON, StampReader
 

@@ -186,7 +186,7 @@ def _label(
 
 
 def _label_here(durable: DurableEngine, wanted: WantedLabel) -> dict[str, Any]:
-    from daemon.runtime.clock import wall_ms
+    from daemon.clock import wall_ms
     from daemon.runtime.label_evidence import label
 
     return label(durable, wanted, wall_ms())

@@ -192,7 +192,7 @@ def serve(directory: Path, stream: str, version: int | None, quiet: bool) -> dic
     """Have a version serve, None for the one before; stream, version and digest of what does then."""
 
     def here(durable: DurableEngine) -> dict[str, Any]:
-        from daemon.runtime.clock import wall_ms
+        from daemon.clock import wall_ms
 
         record = durable.serve(stream, version, wall_ms())
         return {"stream": stream, "version": record.version, "digest": record.digest}

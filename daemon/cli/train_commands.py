@@ -76,9 +76,9 @@ def train(
 
 def _start_from(history: Path, config: Path | None, stream: str | None, as_json: bool) -> None:
     """Drive a stream with its past readings and end its warm-up."""
+    from daemon.clock import wall_ms
     from daemon.engine.table.series import READY
     from daemon.replay.replay import replay
-    from daemon.runtime.clock import wall_ms
     from daemon.runtime.durable import DurableEngine
     from daemon.store import Store
     from daemon.trainer.trainer import InlineTrainer

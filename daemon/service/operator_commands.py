@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from daemon.runtime.clock import wall_ms
+from daemon.clock import wall_ms
 from daemon.runtime.label_evidence import WantedLabel, label
 from daemon.service.pipeline import Pipeline
 from daemon.service.pipeline_call import in_pipeline

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from adapters.base import REJECTIONS
+from daemon.clock import wall_s
 from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations, Picture
 from daemon.metrics.snapshot import take
@@ -35,7 +35,7 @@ def picture_of(
         sources=sourcing.status(),
         store={} if durable is None else _gauges(durable),
         process=process,
-        taken_at=time.time(),
+        taken_at=wall_s(),
         max_series=settings.metrics.max_series,
         durations=durations,
     )

@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
+from daemon.clock import wall_ms, wall_s
 from daemon.config.settings import Settings
 from daemon.engine.messages.inputs import Tick
 from daemon.engine.messages.training_port import Trainer
 from daemon.metrics.collector import Durations, Picture
 from daemon.presentation.words import instant
-from daemon.runtime.clock import wall_ms
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.precompilation import warm
 from daemon.runtime.recorded_trainer import StoppedError
@@ -76,7 +76,7 @@ class Pipeline:
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._sourcing = SourceSet(settings)
         self.process: Mapping[str, object] = {}
-        self._started_at, self._turns, self._published = time.time(), 0, 0.0
+        self._started_at, self._turns, self._published = wall_s(), 0, 0.0
         self._delivery: Delivery | None = None
         self.picture = self._picture()
 
@@ -195,7 +195,7 @@ class Pipeline:
             log.error("no room in the state directory, readings wait", extra={"error": str(error)})
         self._full, self.ready, self.why_not = True, False, f"no room in {self.settings.state_dir}"
         self.beat = time.monotonic()
-        self.picture = replace(self.picture, process=self._process(), taken_at=time.time())  # the engine is in mid-step
+        self.picture = replace(self.picture, process=self._process(), taken_at=wall_s())  # the engine is in mid-step
         self._wake.wait(FULL_S)
         self._wake.clear()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from daemon.clock import wall_s
 from daemon.config.change import RefusedError, changes
 from daemon.config.file import ConfigError, load
 from daemon.config.settings import Settings, StreamSettings
@@ -51,7 +51,7 @@ class Reloader:
     """
 
     def __init__(self, config: Path, pipeline: Pipeline, door: Door, changed: Callable[[Settings], None]) -> None:
-        self.successful, self.success_at = True, time.time()
+        self.successful, self.success_at = True, wall_s()
         self._config, self._pipeline, self._door, self._changed = config, pipeline, door, changed
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,7 +83,7 @@ class Reloader:
                     log.error("configuration not taken over", extra={"problem": problem})
                 raise
             else:
-                self.successful, self.success_at = True, time.time()
+                self.successful, self.success_at = True, wall_s()
                 keys = ", ".join(key for key, _ in changes(before, settings))
                 log.info("configuration taken over", extra={"changed": keys or "nothing"})
             finally:

@@ -12,6 +12,7 @@ from typing import Any
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from daemon.clock import wall_s
 from daemon.runtime.logs import RateLimited
 
 Job = Callable[[], object] | Callable[[], Awaitable[object]]
@@ -50,7 +51,7 @@ class Scheduler:
         """
         self.skipped.setdefault(name, 0)
         self.failed.setdefault(name, 0)
-        first = {"next_run_time": datetime.now(UTC)} if at_once else {}
+        first = {"next_run_time": datetime.fromtimestamp(wall_s(), UTC)} if at_once else {}
         self._scheduler.add_job(
             self._run,
             "interval",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from daemon.clock import EARLIEST_MS
 from daemon.config.settings import Settings
 from daemon.intake.construction import make_format, make_source
 from daemon.intake.intake import Intake, Taken, named
-from daemon.runtime.clock import EARLIEST_MS
 from daemon.store import Store
 
 

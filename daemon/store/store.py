@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from adapters.base import Position
+from daemon.clock import wall_s
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Input, Labelled
 from daemon.store import checkpoints, event_table, host, journal, label_table, model_store, startup
@@ -63,7 +63,7 @@ class Store(StoreView):
         self.recorded = 0
 
     @classmethod
-    def open(cls, directory: Path, *, reached: Reached = nowhere, clock: Callable[[], float] = time.time) -> Store:
+    def open(cls, directory: Path, *, reached: Reached = nowhere, clock: Callable[[], float] = wall_s) -> Store:
         """Open `directory` for writing; make it when there is none.
 
         Args:

@@ -74,7 +74,7 @@ def test_imports_of_every_kind_count() -> None:
     """The graph has what is imported where it is used, what is imported for types alone, and what a registry names."""
     imports = imports_of_the_product()
     assert len(imports) > 250
-    assert "daemon.runtime.clock" in imports["daemon.cli.label_commands"]
+    assert "daemon.clock" in imports["daemon.cli.label_commands"]
     assert "adapters.base" in imports["adapters.source_kind"]
     assert "adapters.formats.csv" in imports["adapters.formats.format_registry"]
 

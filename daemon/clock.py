@@ -1,4 +1,7 @@
-"""The wall clock. The engine has none: what the time is comes to it in its inputs, and only from here."""
+"""The wall clock: nothing else in the daemon reads it. The engine has none: the time comes to it in its inputs.
+
+How long something took is measured by `time.monotonic`, which says nothing of the time of day.
+"""
 
 from __future__ import annotations
 
@@ -11,3 +14,8 @@ EARLIEST_MS = 1_704_067_200_000
 def wall_ms() -> int:
     """Milliseconds since the epoch, by the wall clock."""
     return time.time_ns() // 1_000_000
+
+
+def wall_s() -> float:
+    """Seconds since the epoch, by the wall clock."""
+    return time.time()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from itertools import accumulate
@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from daemon.metrics.catalogue import BY_NAME
+from daemon.metrics.frozen import Frozen
 from daemon.metrics.series_samples import Family, chosen_rows, series_families
 from daemon.metrics.snapshot import StreamSnapshot
 
@@ -40,6 +41,10 @@ _SOURCE_BY_KIND = (
     ("closed_", "source_closed_total", "reason"),
 )
 """Prefix of a status' key -> metric and the label that takes the rest of the key."""
+
+
+DurationHistograms = Mapping[str, Mapping[str, tuple[Sequence[int], float]]]
+"""Name -> stream -> cumulative counts (one for each of `BUCKETS`, then all) and the sum of seconds."""
 
 
 @dataclass
@@ -80,9 +85,13 @@ class Durations:
             own = {key[1]: (list(h.counts), h.total) for key, h in self._histograms.items() if key[0] == name}
         return {stream: (list(accumulate(counts)), total) for stream, (counts, total) in own.items()}
 
+    def taken(self) -> DurationHistograms:
+        """All of them as they are now, by name."""
+        return {name: self.read(name) for name in TIMED}
+
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Frozen):
     """All that metrics, status and page show, at one instant.
 
     Attributes:
@@ -96,7 +105,7 @@ class Picture:
             (job -> runs), `reload_successful`, `reload_success_at` (epoch seconds).
         taken_at: Epoch seconds.
         max_series: Series exported one by one, over all streams; the top by score are chosen.
-        durations: Histograms, live.
+        durations: `Durations.taken`.
     """
 
     streams: Mapping[str, StreamSnapshot]
@@ -105,7 +114,7 @@ class Picture:
     process: Mapping[str, Any]
     taken_at: float
     max_series: int = 1000
-    durations: Durations = field(default_factory=Durations)
+    durations: DurationHistograms = field(default_factory=dict)
 
 
 def version() -> str:
@@ -251,15 +260,15 @@ def _process(f: Mapping[str, Family], picture: Picture, build: Mapping[str, str]
 
 
 def _histograms(f: Mapping[str, Family], picture: Picture) -> None:
-    zero: tuple[list[int], float] = ([0] * len(_BOUNDS), 0.0)
+    zero: tuple[Sequence[int], float] = ([0] * len(_BOUNDS), 0.0)
     for name in TIMED:
         spec = BY_NAME[f"{name}_seconds"]
         known: Iterable[str] = picture.streams if spec.labels else ("",)
-        for stream, histogram in {**dict.fromkeys(known, zero), **picture.durations.read(name)}.items():
+        for stream, histogram in {**dict.fromkeys(known, zero), **picture.durations.get(name, {})}.items():
             f[spec.name].metric.samples.extend(_histogram(spec.full_name, stream, *histogram))
 
 
-def _histogram(name: str, stream: str, counts: list[int], total: float) -> Iterator[Sample]:
+def _histogram(name: str, stream: str, counts: Sequence[int], total: float) -> Iterator[Sample]:
     labels = {"stream": stream} if stream else {}
     for bound, count in zip(_BOUNDS, counts, strict=True):
         yield Sample(f"{name}_bucket", {**labels, "le": bound}, count)

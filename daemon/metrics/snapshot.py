@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,11 @@ from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import REASONS
 from daemon.engine.table.placement import COUNTER_RESETS
 from daemon.engine.table.series import FREE, STATUS
+from daemon.metrics.frozen import Frozen
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesColumns:
+class SeriesColumns(Frozen):
     """One entry a series, in row order; N series.
 
     Attributes:
@@ -59,7 +60,7 @@ class SeriesColumns:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamSnapshot:
+class StreamSnapshot(Frozen):
     """One stream. Times are epoch seconds of event time, None where there is none yet.
 
     Attributes:
@@ -97,23 +98,23 @@ class StreamSnapshot:
     late: int
     unscored: int
     retired: int
-    rejected: dict[str, int]
-    anomalies: dict[str, int]
+    rejected: Mapping[str, int]
+    anomalies: Mapping[str, int]
     gaps: int
     counter_resets: int
     open_episodes: int
-    series_by_status: dict[str, int]
+    series_by_status: Mapping[str, int]
     series_limit: int
     bytes_per_series: int
     threshold: float
     false_alarm_budget: float
     episode_rate: float | None
     greatest_at: int | None
-    model: dict[str, Any] | None
-    trainings: dict[str, int]
-    training_failures: dict[str, int]
+    model: Mapping[str, Any] | None
+    trainings: Mapping[str, int]
+    training_failures: Mapping[str, int]
     rollbacks: int
-    labels: dict[str, int]
+    labels: Mapping[str, int]
     drift_detections: int
     training: bool
     next_training_at: int | None

@@ -2,7 +2,7 @@
 
     state now = last checkpoint + journal since then
 
-This is the only place where engine, store and trainer meet; the daemon, `train --from` and `replay --state` all use it.
+The daemon, `train --from` and `replay --state` drive an engine that has a state directory by `DurableEngine`.
 """
 
 from __future__ import annotations

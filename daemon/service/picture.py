@@ -37,7 +37,7 @@ def picture_of(
         process=process,
         taken_at=wall_s(),
         max_series=settings.metrics.max_series,
-        durations=durations,
+        durations=durations.taken(),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import orjson
 from aiohttp import web
 
@@ -19,5 +21,10 @@ HEADERS = {
 
 def json_response(value: object, status: int = 200) -> web.Response:
     """A value as JSON, numpy's included."""
-    body = orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    body = orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
     return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _plain(value: object) -> object:
+    """What orjson does not know: a picture's mappings, and the rest as text."""
+    return dict(value) if isinstance(value, Mapping) else str(value)

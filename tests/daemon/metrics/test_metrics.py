@@ -78,8 +78,7 @@ def test_reasons_are_counted_from_the_start() -> None:
 
 def test_anomalies_are_counted_under_their_reason() -> None:
     """The columns of the snapshot's counts go to the reasons in their order."""
-    series = columns(["nyc"])
-    series.anomalies[0] = [1, 2, 3, 4, 5, 6]
+    series = replace(columns(["nyc"]), anomalies=np.array([[1, 2, 3, 4, 5, 6]]))
     samples = exported(picture(stream(series=series)))
     counts = {r: samples[key("anomalies_total", stream="taxi", series="nyc", reason=r)] for r in ("model", "gap")}
     assert counts == {"model": 1, "gap": 5}
@@ -105,15 +104,13 @@ def test_a_series_ready_but_not_yet_scored_has_no_score() -> None:
 
 def test_a_limit_broken_in_the_warm_up_has_a_score() -> None:
     """A rule that needs no network lifts the score above 1 before the series is ready, and that is exported."""
-    series = columns(["new"], status="warming")
-    series.score[0] = 1.001
+    series = replace(columns(["new"], status="warming"), score=np.full(1, 1.001, np.float32))
     assert exported(picture(stream(series=series)))[key("anomaly_score", stream="taxi", series="new")] > 1
 
 
 def test_a_silent_series_shows_no_old_reading() -> None:
     """While a gap is open nothing old passes for a reading or a score; silence and its beginning are there."""
-    series = columns(["nyc"])
-    series.silent[0] = True
+    series = replace(columns(["nyc"]), silent=np.ones(1, np.bool_))
     samples = exported(picture(stream(series=series)))
     assert names(samples).isdisjoint({"tidegauge_reading", "tidegauge_expected", "tidegauge_anomaly_score"})
     assert samples[key("silent", stream="taxi", series="nyc")] == 1
@@ -131,8 +128,8 @@ def test_every_variable_of_a_vector_is_a_sample() -> None:
 
 def test_beyond_the_cap_the_top_by_score_are_exported() -> None:
     """Over all streams the greatest scores are kept, the rest is counted by stream and still in the aggregates."""
-    low, high = columns([f"low-{i}" for i in range(5)]), columns([f"high-{i}" for i in range(5)])
-    low.score[:], high.score[:] = np.linspace(0.1, 0.5, 5), np.linspace(0.45, 3, 5)
+    low = replace(columns([f"low-{i}" for i in range(5)]), score=np.linspace(0.1, 0.5, 5, dtype=np.float32))
+    high = replace(columns([f"high-{i}" for i in range(5)]), score=np.linspace(0.45, 3, 5, dtype=np.float32))
     samples = exported(picture(stream("a", low), stream("b", high)), max_series=6)
     kept = {dict(labels)["series"] for name, labels in samples if name == "tidegauge_threshold"}
     assert kept == {"low-4", "high-0", "high-1", "high-2", "high-3", "high-4"}
@@ -144,8 +141,7 @@ def test_beyond_the_cap_the_top_by_score_are_exported() -> None:
 @pytest.mark.parametrize("cap", [0, 1, 10_000])
 def test_any_cap_leaves_out_what_it_says(cap: int) -> None:
     """Exported and left out are together all series, with a cap of none too, and equal scores do no harm."""
-    series = columns([f"s{i}" for i in range(20)])
-    series.score[:] = 0
+    series = replace(columns([f"s{i}" for i in range(20)]), score=np.zeros(20, np.float32))
     samples = exported(picture(stream(series=series)), max_series=cap)
     kept = sum(name == "tidegauge_silent" for name, _ in samples)
     assert kept == min(cap, 20)
@@ -154,8 +150,8 @@ def test_any_cap_leaves_out_what_it_says(cap: int) -> None:
 
 def test_numbers_that_are_none_are_left_out() -> None:
     """NaN and infinity are never exported: an alert rule on them would be wrong either way."""
-    series = columns(["a", "b"])
-    series.score[0], series.error[1] = math.nan, math.inf
+    score, error = np.array([math.nan, 1], np.float32), np.array([0.0125, math.inf], np.float32)
+    series = replace(columns(["a", "b"]), score=score, error=error)
     samples = exported(picture(stream(series=series)))
     assert all(math.isfinite(value) for value in samples.values())
     assert key("anomaly_score", stream="taxi", series="b") in samples
@@ -212,10 +208,13 @@ def test_a_hostile_label_comes_back_as_it_was() -> None:
 @pytest.mark.parametrize("accept", ["", "text/plain", OPENMETRICS, "application/openmetrics-text", "*/*"])
 def test_the_text_is_what_prometheus_client_writes(accept: str) -> None:
     """The faster encoder gives the library's bytes and content type, hostile labels and histograms included."""
+    durations = Durations()
+    durations.observe("scoring", 0.02, "taxi")
     shown = picture(
-        stream(series=columns([HOSTILE, "é", "b"], width=2)), stream("new", columns(["x"], status="warming"))
+        stream(series=columns([HOSTILE, "é", "b"], width=2)),
+        stream("new", columns(["x"], status="warming")),
+        durations=durations.taken(),
     )
-    shown.durations.observe("scoring", 0.02, "taxi")
     registry = make_registry(lambda: shown)
     encode, content_type = choose_encoder(accept)
     own, own_type = expose(registry, accept)

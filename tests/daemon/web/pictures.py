@@ -11,7 +11,7 @@ from adapters.base import REJECTIONS
 from daemon.engine.learning.learner import FAILURES
 from daemon.engine.machine.counters import ENGINE_REJECTIONS
 from daemon.engine.messages.events import REASONS, Event
-from daemon.metrics.collector import Durations, Picture
+from daemon.metrics.collector import Picture
 from daemon.metrics.snapshot import SeriesColumns, StreamSnapshot
 
 NOW = 1_785_000_000
@@ -118,7 +118,6 @@ def picture(*streams: StreamSnapshot, **changes: Any) -> Picture:
             "reload_success_at": NOW - 7200.0,
         },
         taken_at=float(NOW),
-        durations=Durations(),
     )
     return replace(whole, **changes)
 

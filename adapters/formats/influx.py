@@ -29,8 +29,8 @@ from adapters.formats.rows import (
     Lines,
     Row,
     Rows,
-    empty,
     read_label,
+    read_lines,
     read_number,
     read_numbers,
     suspect_bytes,
@@ -80,16 +80,7 @@ class InfluxFormat:
 
     def parse(self, data: bytes, label: str, header: str | None) -> tuple[Readings, str | None]:
         """See `Format.parse`; `label` is not used, for every line has a series key."""
-        if not data:
-            return empty(self.width), header
-        lines = Lines.of(data, strip_bom=header is None)
-        rows = Rows(lines.ends, self.width)
-        todo = np.ones(len(lines), bool)
-        if self._vouch:
-            todo = ~self._fast(lines, rows)
-        for line in np.flatnonzero(todo).tolist():
-            rows.put(line, self._slow(lines.raw(line)))
-        return rows.finish(), ""
+        return read_lines(data, header, self.width, self._fast if self._vouch else None, self._slow)
 
     # One line
 

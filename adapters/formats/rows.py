@@ -10,7 +10,7 @@ values in the order of their columns.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -287,6 +287,32 @@ class Lines:
             kept = np.frombuffer(self.data, np.uint8)[keep].tobytes()
         text = kept.decode()
         return text.replace("\r\n", "\n") if "\r" in text else text
+
+
+def read_lines(
+    data: bytes,
+    header: str | None,
+    width: int,
+    fast: Callable[[Lines, Rows], npt.NDArray[np.bool_]] | None,
+    slow: Callable[[bytes], Row | int],
+) -> tuple[Readings, str | None]:
+    """`Format.parse` of a format whose lines all say the same: the header in force is "" from the first line on.
+
+    Args:
+        data: Whole lines.
+        header: None at a place's start, where a BOM counts.
+        width: Number of variables of a reading.
+        fast: Reads what lines it can vouch for into the rows, and says which, shape (lines,), bool; None: none.
+        slow: Reads one line: the row, or the reason there is none.
+    """
+    if not data:
+        return empty(width), header
+    lines = Lines.of(data, strip_bom=header is None)
+    rows = Rows(lines.ends, width)
+    todo = np.ones(len(lines), bool) if fast is None else ~fast(lines, rows)
+    for line in np.flatnonzero(todo).tolist():
+        rows.put(line, slow(lines.raw(line)))
+    return rows.finish(), ""
 
 
 def to_text(raw: bytes) -> str | int:

@@ -14,7 +14,7 @@ from daemon.engine.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED,
 from daemon.engine.detection.threshold import threshold_of
 from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.kernel.variables import POWER
-from daemon.engine.messages.events import REASONS, Event, Reason, event_id
+from daemon.engine.messages.events import REASONS, Event, Reason, State, event_id
 from daemon.engine.table.placement import Entries
 from daemon.engine.table.series import SeriesTable
 
@@ -84,7 +84,7 @@ class Episodes:
         """An episode that opens or goes on."""
         if code == OPENED:
             self.opened += 1
-            event = self._opened(row, slot, seen)
+            event = self._first(row, slot, "episode", "open", seen)
         else:
             event = self._changed(self.open[row], seen, code == CHANGED)
         self.open[row] = event
@@ -92,16 +92,8 @@ class Episodes:
 
     def _adopted(self, row: int, since: int, seen: dict[str, Any]) -> Event:
         """The event of a new regime that is adopted as normal: one revision, of the reason `drift`."""
-        label, started_at = self.table.labels[row], self.slots.at(since)
-        return Event(
-            id=event_id(self.stream, label, "regime", started_at),
-            revision=0,
-            stream=self.stream,
-            series=label,
-            state="closed",
-            started_at=started_at,
-            **(seen | {"reasons": (Reason.DRIFT.word,), "notify": True, "score": 0.0, "contributions": ()}),
-        )
+        said = seen | {"reasons": (Reason.DRIFT.word,), "notify": True, "score": 0.0, "contributions": ()}
+        return self._first(row, since, "regime", "closed", said)
 
     def end(self, row: int, slot: int) -> list[Event]:
         """The closing of a series' open episode, if it has one, because the series is forgotten or it was normal."""
@@ -166,15 +158,15 @@ class Episodes:
         order = np.argsort(-weight, kind="stable")[:CONTRIBUTIONS].tolist()
         return tuple({"variable": self.names[f], "share": float(weight[f]) / total} for f in order if weight[f] > 0)
 
-    def _opened(self, row: int, slot: int, seen: dict[str, Any]) -> Event:
-        label = self.table.labels[row]
-        started_at = self.slots.at(slot)
+    def _first(self, row: int, slot: int, kind: str, state: State, seen: dict[str, Any]) -> Event:
+        """The first revision of an event of this kind that begins at `slot`."""
+        label, started_at = self.table.labels[row], self.slots.at(slot)
         return Event(
-            id=event_id(self.stream, label, "episode", started_at),
+            id=event_id(self.stream, label, kind, started_at),
             revision=0,
             stream=self.stream,
             series=label,
-            state="open",
+            state=state,
             started_at=started_at,
             **seen,
         )

@@ -131,6 +131,8 @@ def _extract(file: Path, into: Path) -> None:
                 shutil.copyfileobj(source, target)
                 os.fsync(target.fileno())
             (into / member.name).chmod(0o600)
+    for directory in (into / checkpoints.DIRECTORY, into / model_store.DIRECTORY, into):
+        sync_directory(directory)  # a file on disk is lost with its name
 
 
 def _sound(directory: Path, file: Path) -> int:

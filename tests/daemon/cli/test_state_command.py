@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,8 +15,9 @@ from typer.testing import CliRunner
 
 from daemon.cli.main import app
 from daemon.runtime.durable import DurableEngine
-from daemon.store import Store, open_reader
+from daemon.store import Store, open_reader, transfer
 from daemon.trainer.trainer import InlineTrainer
+from tests.conftest import ROOT
 from tests.daemon.store.make_fixture import MORE, ROWS, drive, make
 
 
@@ -82,6 +86,47 @@ def test_a_state_that_is_not_whole_is_not_exported(directory: Path, tmp_path: Pa
     said = run("export", tmp_path / "state.tar", "--state", directory / "state", status=1)
     assert f"{model}: is missing though it is recorded" in said
     assert not list(tmp_path.glob("state.tar*"))
+
+
+KILLED = """
+import os, signal, sys, tarfile
+from pathlib import Path
+from daemon.store import transfer
+def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[3] == "begun":
+    tarfile.TarFile.add = die
+elif sys.argv[3] == "half":
+    add, added = tarfile.TarFile.add, []
+    tarfile.TarFile.add = lambda *names: die() if added else added.append(add(*names))
+else:
+    os.link = die
+transfer.export(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("when", ["begun", "half", "written"])
+def test_killed_while_it_exports_there_is_no_file(directory: Path, tmp_path: Path, when: str) -> None:
+    """SIGKILL before, in the middle of and after the writing leaves the name free, and the next export has it."""
+    state, file = directory / "state", tmp_path / "state.tar"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(state), str(file), when], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not file.exists()
+    run("export", file, "--state", state)
+    run("import", file, "--state", tmp_path / "new")
+    assert digest(tmp_path / "new") == digest(state)
+
+
+def test_an_import_is_on_disk_before_it_has_its_name(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names of all files are on disk first, then the state directory's own."""
+    run("export", file := tmp_path / "state.tar", "--state", directory / "state")
+    synced: list[tuple[str, bool]] = []
+    new = tmp_path / "new"
+    monkeypatch.setattr(transfer, "sync_directory", lambda path: synced.append((path.name, new.exists())))
+    run("import", file, "--state", new)
+    inside = [(name, False) for name in ("checkpoints", "models", "new.importing")]
+    assert synced == [*inside, (tmp_path.name, True)]
 
 
 def test_what_is_there_is_never_written_over(directory: Path, tmp_path: Path) -> None:

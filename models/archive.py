@@ -6,6 +6,7 @@ name, dtype and shape, sorted by name), then the arrays' bytes in that order. No
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import orjson
 
 _MAGIC = b"TGA1"
+_RANK = 64  # numpy's own limit
 
 
 def pack(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
@@ -37,11 +39,24 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     size = int.from_bytes(data[4:12], "little")
     if len(data) < 12 + size:
         raise ValueError("archive is cut short in its header")
-    head = orjson.loads(data[12 : 12 + size])
-    arrays, at = {}, 12 + size
-    for name, descr, shape in head["arrays"]:
+    try:
+        head = orjson.loads(data[12 : 12 + size])
+        meta: dict[str, Any] = head["meta"]
+        if not isinstance(meta, dict):
+            raise ValueError("archive's meta is no JSON object")
+        return meta, _arrays(data, head["arrays"], 12 + size)
+    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"archive's header is damaged: {type(error).__name__} {error}") from error
+
+
+def _arrays(data: bytes, table: list[Any], at: int) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a header's table, whose bytes begin at `at` and end with the archive."""
+    arrays = {}
+    for name, descr, shape in table:
         dtype = np.dtype(np.lib.format.descr_to_dtype(_as_descr(descr)))
-        count = int(np.prod(shape, dtype=np.int64))
+        if len(shape) > _RANK or not all(type(length) is int and length >= 0 for length in shape):
+            raise ValueError(f"archive has {name} of a shape that no array has")
+        count = math.prod(shape)
         end = at + count * dtype.itemsize
         if end > len(data):
             raise ValueError(f"archive is cut short in {name}")
@@ -49,7 +64,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         at = end
     if at != len(data):
         raise ValueError(f"archive has {len(data) - at} bytes after its end")
-    return head["meta"], arrays
+    return arrays
 
 
 def _as_descr(descr: Any) -> Any:

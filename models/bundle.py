@@ -1,4 +1,6 @@
-"""A trained network as content, as a `.pt` file, and as a scripted module. The only file that may name torch.jit.
+"""A trained network as content, as a file of data, as a `.pt` file for others, and as a scripted module.
+
+A network is scripted from this project's code, never from what a file holds. The only module that may name torch.jit.
 
 torch.jit is deprecated upstream though it works in the pinned torch; its warnings are silenced here and nowhere else.
 """
@@ -8,38 +10,41 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import torch
 
+from models import safetensors_archive, torchscript_archive
 from models.architectures import build
 from models.archive import pack, unpack
 from models.atomic_file import write_atomically
+from models.bundle_content import Arrays, BundleContent, Floats
 from models.bundle_errors import BundleError
 from models.manifest import Manifest
 from models.network import NetworkConfig
 
 __all__ = [
+    "Arrays",
     "Bundle",
     "BundleError",
+    "Floats",
     "Manifest",
     "read_bundle",
     "scripted",
     "write_bundle",
 ]
 
-Floats = npt.NDArray[np.float32]
-Arrays = dict[str, npt.NDArray[Any]]
-_FORMAT = "tidegauge-bundle-1"
+_FORMAT = "tidegauge-bundle-1"  # of the content
+_FILE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,17 +80,25 @@ class Bundle:
             ValueError: The bytes are not an archive, or not one of a bundle.
         """
         meta, arrays = unpack(data)
-        if not isinstance(meta, dict) or meta.get("format") != _FORMAT:
+        if meta.get("format") != _FORMAT:
             raise BundleError("the archive holds no bundle")
         weights = {n.removeprefix("weights/"): a for n, a in arrays.items() if n.startswith("weights/")}
         optimiser = {n.removeprefix("optimiser/"): a for n, a in arrays.items() if n.startswith("optimiser/")}
-        return cls(Manifest.from_json(meta["manifest"]), weights, optimiser)
+        bundle = cls(Manifest.from_json(meta.get("manifest")), weights, optimiser)
+        bundle.check_types()
+        return bundle
 
     def to_file_bytes(self) -> bytes:
-        """A `.pt` file: the scripted module, with manifest and optimiser as extra files inside."""
+        """A safetensors file: data only, equal bytes for equal content."""
+        return safetensors_archive.write(
+            BundleContent(self.manifest.to_json(), self.weights, self.optimiser, self.digest)
+        )
+
+    def to_torchscript_bytes(self) -> bytes:
+        """A `.pt` file for others: the scripted module, with manifest and optimiser as extra files inside."""
         extra = {
-            "manifest.json": orjson.dumps(self.manifest.to_json(), option=orjson.OPT_SORT_KEYS),
-            "optimiser.tga": pack({"format": _FORMAT, "digest": self.digest}, self.optimiser),
+            torchscript_archive.MANIFEST: orjson.dumps(self.manifest.to_json(), option=orjson.OPT_SORT_KEYS),
+            torchscript_archive.OPTIMISER: pack({"format": _FORMAT, "digest": self.digest}, self.optimiser),
         }
         file = io.BytesIO()
         with _torch_jit():
@@ -94,7 +107,7 @@ class Bundle:
 
     @classmethod
     def from_file_bytes(cls, data: bytes, sha256: str | None = None) -> Bundle:
-        """The bundle in a `.pt` file; nothing is unpickled but by torch.jit.load, and the file's own code never runs.
+        """The bundle in a file of either kind; both are read as data, and no code in them runs.
 
         Args:
             data: The file's bytes.
@@ -106,55 +119,82 @@ class Bundle:
         found = hashlib.sha256(data).hexdigest()
         if sha256 is not None and found != sha256:
             raise BundleError(f"bundle has checksum {found}, but {sha256} is recorded; it was changed or damaged")
-        module, extra = _load(data)
-        if not all(extra.values()):
-            raise BundleError(f"a TorchScript file, but no Tidegauge bundle: it lacks {' or '.join(sorted(extra))}")
-        try:
-            meta, optimiser = unpack(extra["optimiser.tga"])
-            weights = {name: tensor.detach().numpy().copy() for name, tensor in module.named_parameters()}
-            bundle = cls(Manifest.from_json(orjson.loads(extra["manifest.json"])), weights, optimiser)
-            written = meta["digest"]
-        except (ValueError, TypeError, LookupError) as error:
-            raise BundleError(f"bundle is damaged: {error}") from error
-        if written != bundle.digest:
-            raise BundleError(f"bundle's content has digest {bundle.digest}, but {written} is written in it")
+        is_torchscript = data.startswith(torchscript_archive.MAGIC)
+        content = torchscript_archive.read(data) if is_torchscript else safetensors_archive.read(data)
+        bundle = cls(Manifest.from_json(content.manifest), content.weights, content.optimiser)
+        bundle.check_types()
+        if content.digest != bundle.digest:
+            raise BundleError(
+                f"bundle's content has digest {bundle.digest}, but {str(content.digest)[:64]} is written in it"
+            )
         return bundle
 
+    def check_types(self) -> None:
+        """Whether all weights are float32. Raises BundleError."""
+        others = {name: str(array.dtype) for name, array in self.weights.items() if array.dtype != np.float32}
+        if others:
+            raise BundleError(f"weights are not float32: {others!s:.400}")
 
-def _load(data: bytes) -> tuple[torch.jit.ScriptModule, dict[str, bytes]]:
-    """The module in a TorchScript file and a bundle's extra files, empty where it has none."""
-    extra = {"manifest.json": b"", "optimiser.tga": b""}
-    try:
-        with _torch_jit():
-            module = torch.jit.load(io.BytesIO(data), "cpu", extra)  # type: ignore[no-untyped-call]
-    except Exception as error:  # of damaged bytes torch raises IndexError as well as RuntimeError
-        first = str(error).partition(". ")[0]  # the rest is advice on torch's own files
-        raise BundleError(f"not a TorchScript file: {' '.join(first.split())[:200]}") from error
-    return module, extra
+    def check(self) -> None:
+        """Whether the weights fit the manifest; no memory is taken for what the manifest says.
+
+        Raises:
+            BundleError: Shapes or names are others, or a weight is not finite.
+        """
+        m = self.manifest
+        try:
+            expected = _shapes(m.architecture, m.network)
+        except Exception as error:  # each architecture fails in its own way on what it cannot be
+            raise BundleError(f"no network has this manifest: {' '.join(str(error).split())[:200]}") from error
+        found = {name: array.shape for name, array in self.weights.items()}
+        if expected != found:
+            raise BundleError(f"weights do not fit the manifest: {found!s:.400} instead of {expected!s:.400}")
+        for name, weight in self.weights.items():
+            if not np.isfinite(weight).all():
+                raise BundleError(f"weight {name} is not finite")
 
 
 def write_bundle(path: Path, bundle: Bundle) -> str:
-    """Writes the `.pt` file so that after a crash the old or the new one is there, whole.
+    """Writes the file so that after a crash the old or the new one is there, whole.
+
+    Args:
+        path: A name that ends in `.pt` gives a TorchScript file for others, any other a safetensors file.
+        bundle: What is written.
 
     Returns:
         SHA-256 of the file, to be recorded and given to `read_bundle`.
     """
-    data = bundle.to_file_bytes()
+    data = bundle.to_torchscript_bytes() if path.suffix == ".pt" else bundle.to_file_bytes()
     write_atomically(path, [data])
     return hashlib.sha256(data).hexdigest()
 
 
 def read_bundle(path: Path, sha256: str | None = None) -> Bundle:
-    """The bundle in a `.pt` file.
+    """The bundle in a file, checked, so that a network can be made of it.
 
     Raises:
-        BundleError: As `Bundle.from_file_bytes`; the message begins with the path.
+        BundleError: As `Bundle.from_file_bytes` and `Bundle.check`; the message begins with the path.
         OSError: The file cannot be read.
     """
     try:
-        return Bundle.from_file_bytes(path.read_bytes(), sha256)
+        bundle = Bundle.from_file_bytes(_bytes_of(path), sha256)
+        bundle.check()
     except ValueError as error:
         raise BundleError(f"{path}: {error}") from error
+    return bundle
+
+
+def _bytes_of(path: Path) -> bytes:
+    """A file's bytes, read once; a pipe or a device would never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _FILE_BYTES:
+            raise BundleError(f"no regular file of at most {_FILE_BYTES >> 20} MiB, so no bundle")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(_FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -178,15 +218,16 @@ def _script(architecture: str, config: NetworkConfig) -> torch.jit.ScriptModule:
 
 def scripted(bundle: Bundle) -> torch.jit.ScriptModule:
     """A scripted module of its own with the bundle's weights."""
+    bundle.check()
     module = copy.deepcopy(_script(bundle.manifest.architecture, bundle.manifest.network))
-    parameters = dict(module.named_parameters())
-    expected = {name: tuple(tensor.shape) for name, tensor in parameters.items()}
-    found = {name: array.shape for name, array in bundle.weights.items()}
-    if expected != found:
-        raise BundleError(f"weights do not fit the manifest: {found} instead of {expected}")
     with torch.no_grad():
-        for name, tensor in parameters.items():
-            if not np.isfinite(bundle.weights[name]).all():
-                raise BundleError(f"weight {name} is not finite")
+        for name, tensor in module.named_parameters():
             tensor.numpy()[...] = bundle.weights[name]
     return module
+
+
+@lru_cache(maxsize=64)
+def _shapes(architecture: str, config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of each parameter of a network, which takes no memory here."""
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in build(architecture, config).named_parameters()}

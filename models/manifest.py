@@ -69,13 +69,15 @@ class Manifest:
         found = set(values) if isinstance(values, dict) else set()
         lacking, unknown = sorted(names - found - {"options"}), sorted(found - names)
         if lacking or unknown:
-            raise BundleError(f"manifest lacks {lacking} and has unknown {unknown}")
+            raise BundleError(f"manifest lacks {lacking} and has unknown {unknown!s:.400}")
         try:
             return _manifests().validate_json(orjson.dumps(values), strict=True)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise BundleError(f"manifest's {where} is {first['input']!r}: {first['msg']}") from error
+            raise BundleError(f"manifest's {where} is {first['input']!r:.400}: {first['msg']}") from error
+        except TypeError as error:  # nested deeper than can be written
+            raise BundleError(f"manifest is no JSON object of one level: {error}") from error
 
 
 @cache

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 CALENDAR = 4  # columns of features.calendar
+_LARGEST = 1 << 14  # of any size in a manifest, so that a made one cannot keep a machine busy
+_LONGEST_S = 366 * 86400
 
 Option = bool | int | float | str
 Layers = TypeVar("Layers", bound="DataclassInstance")
@@ -47,6 +49,9 @@ class NetworkConfig:
         least = min(self.window, self.width, self.masked + 1, self.copies, self.interval_s)
         if least < 1 or self.masked >= self.window:
             raise ValueError(f"no network has {self}: all must be at least 1 (masked 0), and masked below window")
+        numbers = [value for _, value in self.options if not isinstance(value, str)]
+        if max(self.window, self.width, self.copies, *numbers) > _LARGEST or self.interval_s > _LONGEST_S:
+            raise ValueError(f"no network has {self}: sizes are at most {_LARGEST}, interval_s {_LONGEST_S}")
 
 
 def options(values: Mapping[str, Option]) -> tuple[tuple[str, Option], ...]:

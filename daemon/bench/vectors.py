@@ -133,7 +133,7 @@ def vectors(directory: Path, slots: int, epochs: int, seed: int, say: Say, width
     began = time.monotonic()
     trained = train_scorer([history], recipe, seed, torch.device("cpu"))
     took = time.monotonic() - began
-    write_bundle(directory / "bundle.pt", trained.bundle)
+    write_bundle(directory / "bundle.safetensors", trained.bundle)
     names = [f"s{i:04d}" for i in range(width)]
     file, config = directory / "line.csv", directory / "tidegauge.yaml"
     _write(file, broken, names)
@@ -183,7 +183,7 @@ def _configuration(recipe: Recipe, names: list[str], warm_up: int) -> dict[str, 
         "clock": "event",
         "warm_up": f"{warm_up * INTERVAL_S}s",
         "max_series": 4,
-        "model": model | {"calendar": False, "bundle": "bundle.pt"},
+        "model": model | {"calendar": False, "bundle": "bundle.safetensors"},
         # a fault every 40 minutes is no month's budget
         "alerts": {"false_alarms_per_month": 100.0, "refractory": "0s"},
     }

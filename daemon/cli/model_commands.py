@@ -97,7 +97,7 @@ def _cells(r: ModelRecord, serves: bool) -> list[str]:
 
 @models_app.command("show")
 def models_show(
-    name: Annotated[str, typer.Argument(help="An architecture, such as dense-3, or a bundle's file (.pt).")],
+    name: Annotated[str, typer.Argument(help="An architecture, such as dense-3, or a bundle's file.")],
     graph: Annotated[Path | None, typer.Option(help="Write the computational graph here, as SVG.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -132,9 +132,9 @@ def models_show(
 @models_app.command("combine")
 def models_combine(
     bundles: Annotated[
-        list[Path], typer.Argument(help="Bundles (.pt) of one stream: windows, seeds or networks may differ.")
+        list[Path], typer.Argument(help="Bundles of one stream: windows, seeds or networks may differ.")
     ],
-    out: Annotated[Path, typer.Option(help="File to write.")],
+    out: Annotated[Path, typer.Option(help="File to write, .safetensors or .pt.")],
     as_json: Json = False,
 ) -> None:
     """Make one bundle of several, whose networks score together: an ensemble, served by `model.bundle`."""
@@ -142,6 +142,7 @@ def models_combine(
     from models.combination import combine, distinct_names, split
 
     with errors():
+        _check_suffix(out)
         names = distinct_names(bundles)
         if len(set(names)) != len(names):
             fail(f"{max(names, key=names.count)} is named twice; an ensemble needs different bundles", 2)
@@ -158,6 +159,28 @@ def models_combine(
         for name, weight in weights.items():
             typer.echo(f"{name}: weight {weight:.3f}")
         typer.echo(f"wrote {out}; set model.window: {m.window} and model.bundle: {out} in its stream")
+
+
+@models_app.command("convert")
+def models_convert(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's file: .safetensors, or .pt as Tidegauge writes it.")],
+    out: Annotated[Path, typer.Option(help="File to write: .safetensors for Tidegauge, .pt for others (TorchScript).")],
+) -> None:
+    """Write a bundle as the other kind of file; what the file holds is read as data and never run."""
+    from models.bundle import read_bundle, write_bundle
+
+    with errors():
+        _check_suffix(out)
+        try:
+            write_bundle(out, read_bundle(bundle))
+        except ValueError as error:
+            fail(str(error))
+        typer.echo(f"wrote {out}")
+
+
+def _check_suffix(out: Path) -> None:
+    if out.suffix not in (".safetensors", ".pt"):
+        fail(f"--out is {out}, whose name says no kind of file; name it .safetensors, or .pt for a TorchScript file", 2)
 
 
 @models_app.command("promote")

@@ -102,7 +102,7 @@ def train_networks(
             begun = any(out.glob(f"*/{trainings.CHECKPOINT}"))
             goes_on = f"; the same command goes on from the checkpoints in {out}" if begun else ""
             fail(f"interrupted{goes_on}", INTERRUPTED)
-    bundles = [path for job in jobs for path in sorted(job.directory.glob("bundle*.pt"))]
+    bundles = [path for job in jobs for path in sorted(job.directory.glob("bundle*.safetensors"))]
     _say(report, bundles, paths, as_json)
 
 

@@ -27,7 +27,7 @@ def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]
             where = (*root, "model", "bundle")
             yield (
                 where,
-                f"{dotted(where)} is {bundle}, but there is no such file; name a bundle (.pt) or remove the key",
+                f"{dotted(where)} is {bundle}, but there is no such file; name a bundle's file or remove the key",
             )
         if stream.holidays and not bundle and not (stream.model.calendar and stream.warm_up >= WEEKLY_S):
             where = (*root, "holidays")

@@ -82,7 +82,9 @@ class ModelSettings(Section):
     gate: GateSettings = live(GateSettings(), "What a retrained model must hold against the one in service.")
     rollback: RollbackSettings = live(RollbackSettings(), "When a retrained model goes out of service by itself.")
     keep: int = live(10, "Model files kept, the newest; the one in service always is.", ge=1, le=10_000)
-    bundle: Path | None = retrain(None, "Trained bundle (.pt) to start from instead of training at the warm-up's end.")
+    bundle: Path | None = retrain(
+        None, "Trained bundle (.safetensors, or .pt) to start from instead of training at the warm-up's end."
+    )
 
     @model_validator(mode="after")
     def _masked_fits(self) -> ModelSettings:

@@ -18,11 +18,12 @@ from models.offline.history import History
 from models.offline.recipe import Recipe
 
 if TYPE_CHECKING:
+    from models.bundle import Bundle
     from models.report.training_report import Classified, ScoredTraining, Variant
 
 Labelled = Sequence[Sequence[tuple[float, float]]]
 SHOWN_SERIES = 3  # whose errors a report of one variant shows
-CHECKPOINT, BUNDLE, RECIPE = "checkpoint.tga", "bundle.pt", "recipe.yaml"
+CHECKPOINT, BUNDLE, RECIPE = "checkpoint.tga", "bundle.safetensors", "recipe.yaml"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,6 @@ Seconds = Callable[[], float | None]
 
 
 def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any, seconds: Seconds) -> Result:
-    from models.bundle import write_bundle
     from models.offline.alarms import meet, threshold_of
     from models.offline.devices import choose
     from models.offline.scorers import prepare, train_scorer
@@ -114,7 +114,7 @@ def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any
     device = choose(job.device)
     trained = train_scorer(histories, job.recipe, job.seed, device, job.directory / CHECKPOINT, job.stream, say)
     took = seconds()
-    sha256 = write_bundle(job.directory / BUNDLE, trained.bundle)
+    sha256 = _write_both(job.directory / BUNDLE, trained.bundle)
     windows = prepare(histories, job.recipe).windows
     size = job.recipe.network.window
     threshold = threshold_of(histories, windows["validation"], trained.errors["validation"], labelled, size)
@@ -146,6 +146,14 @@ def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any
     return Result(variant, decisions, scored)
 
 
+def _write_both(path: Path, bundle: Bundle) -> str:
+    """Write the bundle, and beside it the `.pt` file for others; SHA-256 of the first."""
+    from models.bundle import write_bundle
+
+    write_bundle(path.with_suffix(".pt"), bundle)
+    return write_bundle(path, bundle)
+
+
 def _pictures(
     job: Job, histories: Sequence[History], labelled: Labelled, windows: Any, errors: Any, threshold: float
 ) -> tuple[list[ScoredTraining], list[Classified]]:
@@ -169,7 +177,6 @@ def _pictures(
 
 
 def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say: Any, seconds: Seconds) -> Result:
-    from models.bundle import write_bundle
     from models.injection import GENERATOR
     from models.offline.classifiers import bundles, material, train_classifier
     from models.offline.devices import choose
@@ -182,8 +189,8 @@ def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say:
     )
     written = {}
     for bundle in bundles(found, stuff, job.recipe, job.seed, job.stream):
-        path = job.directory / f"bundle-{format_duration(bundle.manifest.interval_s)}.pt"
-        written[path.name] = write_bundle(path, bundle)
+        path = job.directory / f"bundle-{format_duration(bundle.manifest.interval_s)}.safetensors"
+        written[path.name] = _write_both(path, bundle)
     test = stuff.parts["test"]
     score, label = found.probability["test"], test.label > 0
     right = (score > 0.5) == label

@@ -15,6 +15,8 @@ from daemon.store.faults import Reached
 from daemon.store.files import write_whole
 
 DIRECTORY = "models"
+SUFFIXES = (".safetensors", ".pt")
+"""What model files' names end in; the first is written, the others are left from earlier versions."""
 COLUMNS = "request_id, stream, version, status, digest, sha256, file, manifest, reason, detail, seq, at_ms"
 
 
@@ -59,7 +61,7 @@ def file_name(stream: str, version: int) -> str:
     safe = quote(stream, safe="").replace(".", "%2E").replace("~", "%7E")
     if len(safe) > 120:
         safe = f"{safe[:64]}~{hashlib.sha256(stream.encode()).hexdigest()[:32]}"
-    return f"{safe}-{version:04d}.pt"
+    return f"{safe}-{version:04d}{SUFFIXES[0]}"
 
 
 def put(database: Database, directory: Path, reached: Reached, record: ModelRecord, file_bytes: bytes) -> ModelRecord:

@@ -102,8 +102,8 @@ def _set_unrecorded_aside(directory: Path) -> None:
     """Model files that the fresh database does not know are kept under another name, never overwritten."""
     with closing(Database(directory / NAME)) as fresh:
         known = {record.file for record in model_store.records(fresh)}
-    for path in sorted((directory / model_store.DIRECTORY).glob("*.pt")):
-        if path.name not in known:
+    for path in sorted((directory / model_store.DIRECTORY).iterdir()):
+        if path.suffix in model_store.SUFFIXES and path.name not in known:
             log.warning("model file without a record set aside", extra={"file": str(quarantine(path))})
 
 

@@ -22,7 +22,8 @@ from daemon.store.files import disk_error
 from daemon.store.view import open_reader
 from models.atomic_file import replacing, sync_directory
 
-_PARTS = re.compile(rf"{NAME}|{checkpoints.DIRECTORY}/checkpoint-\d{{12,}}\.tgc|{model_store.DIRECTORY}/[^/]+\.pt")
+_MODEL = rf"{model_store.DIRECTORY}/[^/]+({'|'.join(map(re.escape, model_store.SUFFIXES))})"
+_PARTS = re.compile(rf"{NAME}|{checkpoints.DIRECTORY}/checkpoint-\d{{12,}}\.tgc|{_MODEL}")
 
 
 def export(directory: Path, file: Path) -> int:

@@ -1,7 +1,8 @@
 """The worker process that trains. `daemon.trainer.trainer` has the daemon's end of the pipe.
 
 Over the pipe go the canonical bytes of requests one way, and back READY once, then for each request STARTED and either
-BUNDLE with the bundle's canonical bytes or FAILED with reason and detail.
+BUNDLE with the bundle's canonical bytes or FAILED with reason and detail. All of that is data: nothing is unpickled on
+either end but the arguments of `work`, which the daemon gives its child.
 """
 
 from __future__ import annotations

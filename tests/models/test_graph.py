@@ -67,7 +67,7 @@ def test_what_is_neither_is_one_line(tmp_path: Path) -> None:
         "gru is neither an architecture nor a file; architectures are masked-autoencoder, manu" in tidegauge("gru")[2]
     )
     (tmp_path / "a.pt").write_bytes(b"junk")
-    assert "a.pt: not a TorchScript file" in tidegauge(tmp_path / "a.pt")[2]
+    assert "a.pt: not a bundle: neither a safetensors" in tidegauge(tmp_path / "a.pt")[2]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -50,6 +51,24 @@ def test_torch_jit_is_named_in_one_file_only() -> None:
     files = [file for name in NAMES for file in (ROOT / name).rglob("*.py")]
     naming = {str(file.relative_to(ROOT)) for file in files if pattern.search(file.read_text(encoding="utf-8"))}
     assert naming <= {"models/bundle.py"}
+
+
+RUNS_WHAT_IT_READS = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+LOADERS = {"torch.load", "torch.jit.load", "jit.load", "np.load", "numpy.load", "yaml.load", "yaml.unsafe_load"}
+LOADERS |= {"eval", "exec", "torch.hub.load", "torch.package.PackageImporter", "pd.read_pickle", "pandas.read_pickle"}
+
+
+def test_nothing_that_is_read_is_run() -> None:
+    """No module unpickles, evaluates, or has torch load a file: what comes from disk or network is data."""
+    found = []
+    for file in (file for name in NAMES for file in (ROOT / name).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found += [f"{file.name}: {name}" for name in names if name in RUNS_WHAT_IT_READS]
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in LOADERS:
+                found.append(f"{file.name}: {ast.unparse(node.func)}")
+    assert found == []
 
 
 def test_every_dependency_is_pinned_to_a_version_it_allows() -> None:

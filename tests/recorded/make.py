@@ -2,10 +2,11 @@
 
 Each case's input is generated here; its configuration is written by hand. The rest is what a user does, too:
 
-    tidegauge train --from NORMAL --config CONFIG_WITHOUT_BUNDLE     # the bundle is then STATE/models/STREAM-0001.pt
+    tidegauge train --from NORMAL --config CONFIG_WITHOUT_BUNDLE
+    tidegauge models convert STATE/models/STREAM-0001.safetensors --out CASE/bundle.pt
     tidegauge replay CASE/input.csv --config CASE/config.yaml --record CASE/expected.jsonl
 
-The second line alone records a case again, after the engine was changed on purpose and the difference was looked at.
+The last line alone records a case again, after the engine was changed on purpose and the difference was looked at.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -136,7 +136,8 @@ def make(case: Path, lines: Callable[[bool], Lines]) -> None:
         normal = scratch / file.name
         normal.write_text("".join(f"{line}\n" for line in lines(True)))
         _tidegauge("train", "--from", normal, "--config", scratch / "config.yaml")
-        shutil.copyfile(scratch / "state" / "models" / f"{stream}-0001.pt", case / "bundle.pt")
+        kept = scratch / "state" / "models" / f"{stream}-0001.safetensors"
+        _tidegauge("models", "convert", kept, "--out", case / "bundle.pt")
     file.write_text("".join(f"{line}\n" for line in lines(False)))
     _tidegauge("replay", file, "--config", case / "config.yaml", "--record", case / "expected.jsonl")
 

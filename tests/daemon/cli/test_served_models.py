@@ -98,7 +98,7 @@ def test_a_bundle_trained_offline_serves(tmp_path: Path) -> None:
     file, recipe = readings(tmp_path / "tide.csv", stop=240), tmp_path / "small.yaml"
     recipe.write_text(RECIPE)
     run("train", "autoencoder", file, "--series", "gauge", "--recipe", recipe, "--out", tmp_path / "out")
-    bundle = tmp_path / "out" / "small" / "bundle.pt"
+    bundle = tmp_path / "out" / "small" / "bundle.safetensors"
     config = configured(tmp_path, f"architecture: dense-3, bundle: {bundle}")
     run("replay", file, "--config", config, "--state", tmp_path / "state")
     (taken, tuned, *_) = run("models", "list", "--state", tmp_path / "state")
@@ -119,7 +119,7 @@ def test_a_classifier_trained_offline_serves_the_taxis(tmp_path: Path, shared_da
     out = tmp_path / "out"
     run("train", "transformer", taxi, *others, "--task", "classify", "--recipe", recipe, "--out", out)
     config = tmp_path / "tidegauge.yaml"
-    config.write_text(TAXI.replace("BUNDLE", str(out / "classes" / "bundle-30m.pt")))
+    config.write_text(TAXI.replace("BUNDLE", str(out / "classes" / "bundle-30m.safetensors")))
     report = run("replay", taxi, "--config", config)
     assert report["readings"] == 10_320
     assert set(report["trainings"].values()) == {0}

@@ -153,5 +153,5 @@ def test_check_says_what_is_wrong(directory: Path) -> None:
     assert run("check", "--state", state).startswith(f"{state}: sound, journal entries: ")
     (state / "tidegauge.db.quarantined-1").touch()
     assert "was set aside at a start" in run("check", "--state", state)
-    (state / "models" / "tide-0001.pt").write_bytes(b"x")
-    assert "tide-0001.pt" in run("check", "--config", directory / "tidegauge.yaml", status=1)
+    (state / "models" / "tide-0001.safetensors").write_bytes(b"x")
+    assert "tide-0001.safetensors" in run("check", "--config", directory / "tidegauge.yaml", status=1)

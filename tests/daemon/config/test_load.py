@@ -80,7 +80,7 @@ def test_a_bundle_must_exist_and_events_must_not_feed_a_stream(directory: Path) 
     text = STREAM + "    model:\n      bundle: none.pt\nevents:\n  file: taxi.csv\n"
     assert complaints(text) == [
         f"tidegauge.yaml:7: streams.taxi.model.bundle is {directory}/none.pt, but there is no such file; "
-        "name a bundle (.pt) or remove the key",
+        "name a bundle's file or remove the key",
         f"tidegauge.yaml:5: streams.taxi.sources[0].path is {directory}/taxi.csv, but events.file is written there; "
         "move events.file elsewhere",
     ]

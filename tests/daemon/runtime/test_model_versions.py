@@ -117,7 +117,7 @@ def test_a_poisoned_training_is_rejected_and_kept_with_its_numbers(store: Store)
     verdict = record.manifest["gate"]
     assert verdict["reason"] in ("worse_error", "worse_detection")
     assert verdict["numbers"]["candidate_error"] > 2 * verdict["numbers"]["champion_error"]
-    assert store.read_model(STREAM, 8)[:2] == b"PK", "its file is there to be looked at"
+    assert Bundle.from_file_bytes(store.read_model(STREAM, 8)).digest == record.digest, "it is there to be looked at"
     durable.apply([batch(noise(range(POISONED[0] + 10, SLOTS)))], {}, 0)
     assert learner.outcomes == {"promoted": 10, "rejected": 2, "failed": 0, "skipped": 0}
     assert learner.champion is not before
@@ -322,7 +322,7 @@ def test_only_the_newest_files_are_kept(store: Store) -> None:
     durable.apply([batch(noise(range(SLOTS, SLOTS + 60)))], {}, 0)
     files = {r.version for r in store.models(STREAM) if r.file is not None}
     assert files == {10, 11, 12, 13}
-    assert {path.name for path in (store.directory / "models").iterdir()} == {f"s-{v:04d}.pt" for v in files}
+    assert {path.name for path in (store.directory / "models").iterdir()} == {f"s-{v:04d}.safetensors" for v in files}
     assert store.check() == []
     with pytest.raises(ModelUnknown, match="no longer kept"):
         durable.promote(STREAM, 2, 1)

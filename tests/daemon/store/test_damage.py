@@ -132,7 +132,7 @@ def test_with_nothing_sound_it_starts_afresh(tmp_path: Path) -> None:
         assert (store.load_checkpoint(), store.last_seq, store.positions("f")) == (None, 0, {})
         assert store.quarantined == 3
         assert store.put_model("taxi", "r1", b"new", digest="d", manifest={}, outcome="promoted") == 1
-    assert (tmp_path / "models" / "taxi-0001.pt.quarantined-1").read_bytes() == b"bytes"
+    assert (tmp_path / "models" / "taxi-0001.safetensors.quarantined-1").read_bytes() == b"bytes"
 
 
 def test_damage_found_in_use_is_quarantined_at_the_next_start(tmp_path: Path) -> None:
@@ -263,9 +263,9 @@ def test_check_finds_what_start_up_does_not_read(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "tidegauge.db")) as connection, connection:
         connection.execute("UPDATE journal SET crc = 0 WHERE seq = 1")
     edit(tmp_path / "checkpoints" / "checkpoint-000000000002.tgc", 200, b"\xff")
-    (tmp_path / "models" / "taxi-0001.pt").unlink()
+    (tmp_path / "models" / "taxi-0001.safetensors").unlink()
     with open_reader(tmp_path) as reader:
         first, second, third = reader.check()
     assert "journal entry 1 does not have the checksum" in first
     assert "checkpoint-000000000002.tgc: does not have the SHA-256" in second
-    assert "taxi-0001.pt: cannot be read" in third
+    assert "taxi-0001.safetensors: cannot be read" in third

@@ -114,10 +114,10 @@ def test_a_changed_model_file_is_refused(tmp_path: Path) -> None:
     """Other bytes, or no file, than what was recorded: never loaded."""
     with Store.open(tmp_path) as store:
         store.put_model("a", "r", b"good", digest="d", manifest={}, outcome="promoted")
-        (tmp_path / "models" / "a-0001.pt").write_bytes(b"evil")
-        with pytest.raises(ModelChecksum, match=r"a-0001\.pt: its SHA-256 is not the one recorded"):
+        (tmp_path / "models" / "a-0001.safetensors").write_bytes(b"evil")
+        with pytest.raises(ModelChecksum, match=r"a-0001\.safetensors: its SHA-256 is not the one recorded"):
             store.read_model("a", 1)
-        (tmp_path / "models" / "a-0001.pt").unlink()
+        (tmp_path / "models" / "a-0001.safetensors").unlink()
         with pytest.raises(ModelChecksum, match="cannot be read"):
             store.read_model_of("r")
 

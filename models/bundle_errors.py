@@ -4,4 +4,7 @@ from __future__ import annotations
 
 
 class BundleError(ValueError):
-    """A bundle that must not serve; the message says why."""
+    """A bundle that must not serve; the message says why, in one printable line whatever the file holds."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in why))

@@ -213,3 +213,12 @@ def _module(*values: bytes) -> bytes:
     """The program of a module with these fields."""
     fields = b"".join(_text(b"w%d" % i) + value for i, value in enumerate(values))
     return b"\x80\x02c__torch__.a\nA\n)\x81}(" + fields + b"ub."
+
+
+def test_what_a_file_holds_stays_one_line() -> None:
+    """Names in a file that would end a line or steer a terminal are shown escaped."""
+    files = unzipped(FILES["pt"])
+    (program,) = (name for name in files if name.endswith("data.pkl"))
+    files[program] = files[program].replace(b"ctorch\nFloatStorage", b"ctor\x0bh\nFloat\x1btorage")
+    with pytest.raises(BundleError, match=r"weight of tor\\x0bh Float\\x1btorage"):
+        Bundle.from_file_bytes(zipped(files))

@@ -42,11 +42,11 @@ QUALITIES: tuple[str, ...] = ("actual", "estimated", "substituted", "missing")
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Parsed rows in the order of their lines, series labels dictionary-encoded.
+    """Parsed rows in the order of their lines, series dictionary-encoded.
 
     Attributes:
-        labels: Distinct series labels; `codes` index into it. At most 256 bytes of UTF-8 each.
-        codes: Index into `labels` for each reading, shape (N,), int32.
+        series: Distinct series; `codes` index into it. At most 256 bytes of UTF-8 each.
+        codes: Index into `series` for each reading, shape (N,), int32.
         at_ms: Event time in epoch milliseconds, UTC, as stamped (start or end of interval), shape (N,), int64.
         fold_s: Seconds to add when the slot of `at_ms` is taken already, because the local stamp lies in an hour
             that occurs twice; 0 elsewhere. Shape (N,), int32.
@@ -57,7 +57,7 @@ class Readings:
         bad_ends: Offset just after each rejected line, shape (M,), int64, increasing.
     """
 
-    labels: list[str]
+    series: list[str]
     codes: npt.NDArray[np.int32]
     at_ms: npt.NDArray[np.int64]
     fold_s: npt.NDArray[np.int32]
@@ -83,7 +83,7 @@ class Chunk:
     Attributes:
         place: Names where the lines come from; chunks of one place are in order, places are independent.
         data: The lines. Never contains a partial line.
-        label: Series label for rows that carry none (the file's stem).
+        series: Series for rows that carry none (the file's stem).
         header: The header line this place showed earlier, None at its start. A format that needs one takes it
             from `data` when this is None.
         position_at: Position after the first `offset` bytes of `data`, given the header in force there; `offset` is a
@@ -95,7 +95,7 @@ class Chunk:
 
     place: str
     data: bytes
-    label: str
+    series: str
     header: str | None
     position_at: Callable[[int, str | None], Position]
     discarded: Mapping[str, int] = field(default_factory=dict)
@@ -181,12 +181,12 @@ class Live(Source, Protocol):
 class Format(Protocol):
     """Turns chunks into readings. Stateless: all it remembers is the header, which travels with the position."""
 
-    def parse(self, data: bytes, label: str, header: str | None) -> tuple[Readings, str | None]:
+    def parse(self, data: bytes, series: str, header: str | None) -> tuple[Readings, str | None]:
         """Parse whole lines.
 
         Args:
             data: Whole lines.
-            label: Series label for rows that carry none.
+            series: Series for rows that carry none.
             header: Header line in force, None when the place has shown none yet.
 
         Returns:

@@ -32,7 +32,7 @@ class FormatKind:
     """One kind of format.
 
     Attributes:
-        maker: Module and function `made(choices, timezone, label_bytes)`, as `pkgutil.resolve_name` takes them.
+        maker: Module and function `made(choices, timezone, series_bytes)`, as `pkgutil.resolve_name` takes them.
         summary: What the configuration's documentation says of it.
         sample: The section `format` of a stream that uses it, as YAML.
         suffixes: Names of files of recorded readings that are read so whatever the stream's own format is.
@@ -49,7 +49,7 @@ class FormatKind:
     joins_series: bool = False
     document: bool = False
 
-    def make(self, choices: FormatChoices, timezone: str, label_bytes: int) -> Format | DocumentFormat:
-        """The parser; `timezone` is the IANA zone of stamps that name none, `label_bytes` a series' longest name."""
+    def make(self, choices: FormatChoices, timezone: str, series_bytes: int) -> Format | DocumentFormat:
+        """The parser; `timezone` is the IANA zone of stamps that name none, `series_bytes` a series' longest name."""
         made: Any = resolve_name(self.maker)
-        return cast("Format | DocumentFormat", made(choices, timezone, label_bytes))
+        return cast("Format | DocumentFormat", made(choices, timezone, series_bytes))

@@ -20,8 +20,8 @@ class Merged:
     """Readings that may go on, and what a journal entry of them must hold.
 
     Attributes:
-        labels: Distinct series labels, in the order of their first reading where places were merged.
-        codes: Index into `labels`, shape (N,), int32.
+        series: Distinct series, in the order of their first reading where places were merged.
+        codes: Index into `series`, shape (N,), int32.
         at_ms: Event time, epoch milliseconds, shape (N,), int64.
         fold_s: See `Readings.fold_s`, shape (N,), int32.
         values: Shape (N, F), float64.
@@ -30,7 +30,7 @@ class Merged:
         positions: Where each place that moved resumes after these readings.
     """
 
-    labels: list[str]
+    series: list[str]
     codes: npt.NDArray[np.int32]
     at_ms: npt.NDArray[np.int64]
     fold_s: npt.NDArray[np.int32]
@@ -169,7 +169,7 @@ def _whole(held: _Held) -> Merged:
     rejected.update(chunk.discarded)
     positions = {chunk.place: chunk.position_at(len(chunk.data), held.header)}
     r = readings
-    return Merged(r.labels, r.codes, r.at_ms, r.fold_s, r.values, r.quality, dict(rejected), positions)
+    return Merged(r.series, r.codes, r.at_ms, r.fold_s, r.values, r.quality, dict(rejected), positions)
 
 
 def _join(parts: Sequence[_Part]) -> Merged:
@@ -179,13 +179,13 @@ def _join(parts: Sequence[_Part]) -> Merged:
         order = np.argsort(np.concatenate([p.held.keys[p.start : p.stop] for p in parts]), kind="stable")
     else:
         order = np.arange(len(rows))
-    labels, codes = compact(rows.labels, rows.codes[order])
+    series, codes = compact(rows.series, rows.codes[order])
     rejected: Counter[str] = Counter()
     for part in parts:
         rejected.update(part.rejected)
     positions = {part.held.chunk.place: part.position for part in parts}
     return Merged(
-        labels,
+        series,
         codes,
         rows.at_ms[order],
         rows.fold_s[order],
@@ -199,7 +199,7 @@ def _join(parts: Sequence[_Part]) -> Merged:
 def _slice(readings: Readings, start: int, stop: int) -> Readings:
     """Rows `start` to `stop`, without rejections."""
     return Readings(
-        readings.labels,
+        readings.series,
         readings.codes[start:stop],
         readings.at_ms[start:stop],
         readings.fold_s[start:stop],
@@ -212,14 +212,14 @@ def _slice(readings: Readings, start: int, stop: int) -> Readings:
 
 
 def concatenate(parts: Sequence[Readings]) -> Readings:
-    """Several readings as one, their labels merged into one dictionary; `parts` has at least one.
+    """Several readings as one, their series merged into one dictionary; `parts` has at least one.
 
     `ends` and `bad_ends` run on as if the chunks stood one behind the other, each as long as its last line end.
     """
     index: dict[str, int] = {}
     codes, ends, bad_ends, base = [], [], [], 0
     for part in parts:
-        renamed = np.fromiter((index.setdefault(x, len(index)) for x in part.labels), np.int32, len(part.labels))
+        renamed = np.fromiter((index.setdefault(x, len(index)) for x in part.series), np.int32, len(part.series))
         codes.append(renamed[part.codes] if len(renamed) else part.codes)
         ends.append(part.ends + base)
         bad_ends.append(part.bad_ends + base)

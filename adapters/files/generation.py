@@ -65,7 +65,7 @@ class Generation:
     Args:
         opened: The file; this object closes it.
         place: The generation's name.
-        path: Path under which the generation was first met; its stem is the label.
+        path: Path under which the generation was first met; its stem is the series.
         window: What was read before.
         header: Header that was in force there.
         since_ns: Time of change of the newest rotated file of the path that was there before this generation.
@@ -107,8 +107,8 @@ class Generation:
         self._size = opened.lag_bytes()
 
     @property
-    def label(self) -> str:
-        """Series label of rows that carry none."""
+    def series(self) -> str:
+        """Series of rows that carry none."""
         return Path(self.path.removesuffix(GZIP)).stem
 
     @property
@@ -168,7 +168,7 @@ class Generation:
     def lost_before(self) -> Chunk:
         """A chunk of nothing but the partial line that the file held before this generation."""
         return Chunk(
-            self.place, b"", self.label, None, lambda _, header: self.position(Window(), header), {"incomplete": 1}
+            self.place, b"", self.series, None, lambda _, header: self.position(Window(), header), {"incomplete": 1}
         )
 
     def _fill(self, limit_bytes: int, now: float) -> bool:
@@ -216,7 +216,7 @@ class Generation:
             window = after if offset == len(cut.data) else before.moved(cut.data[:offset])
             return self.position(window, header)
 
-        return Chunk(self.place, cut.data, self.label, self.header, position_at, cut.discarded)
+        return Chunk(self.place, cut.data, self.series, self.header, position_at, cut.discarded)
 
     def position(self, window: Window, header: str | None) -> Position:
         """The position after `window`; the keys are described in `FileTail`."""

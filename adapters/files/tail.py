@@ -35,7 +35,7 @@ class FileTail:
 
     so that after a restart the same content is found again under any name in its directory that starts with its stem.
     Of one path, generations are read one after the other: the old to its end and a grace time, then the new.
-    The label of rows without one is the stem of PATH.
+    The series of rows without one is the stem of PATH.
 
     A file ending in `.gz` is decompressed while it is read, once, and known by the head of what is inside; its position
     has `packed` besides (`generation.packed`). Offsets count decompressed bytes. Files compressed otherwise are passed

@@ -1,7 +1,7 @@
 """InfluxDB line protocol: `measurement,tag=value field=1.5,other=2i 1714557600000000000`, as Telegraf writes it.
 
-Settings name the field that is the value (or one field per variable) and the tags that make the series label. Without
-tags the label is the whole series key, tags in order: `cpu,cpu=cpu0,host=a`. Fields that no setting names are ignored;
+Settings name the field that is the value (or one field per variable) and the tags that make the series. Without
+tags the series is the whole series key, tags in order: `cpu,cpu=cpu0,host=a`. Fields that no setting names are ignored;
 so are comments and blank lines. Differences from InfluxDB, all of them on purpose:
 
 - A line without a stamp is `bad_time`: event time comes from the data only.
@@ -29,10 +29,10 @@ from adapters.formats.rows import (
     Lines,
     Row,
     Rows,
-    read_label,
     read_lines,
     read_number,
     read_numbers,
+    read_series,
     suspect_bytes,
     to_text,
 )
@@ -53,9 +53,9 @@ class InfluxFormat:
 
     Args:
         value: Field of the value, or one field per variable.
-        tags: Tags whose values, joined by commas, are the series label, a comma or backslash within one escaped; a
+        tags: Tags whose values, joined by commas, are the series, a comma or backslash within one escaped; a
             single one as it is. None: the whole series key.
-        label_bytes: Longest series label in bytes of UTF-8.
+        series_bytes: Longest name of a series, in bytes of UTF-8.
         vouch: False takes every line through the slow path; for tests.
     """
 
@@ -64,12 +64,12 @@ class InfluxFormat:
         *,
         value: str | Sequence[str] = "value",
         tags: Sequence[str] | None = None,
-        label_bytes: int = 256,
+        series_bytes: int = 256,
         vouch: bool = True,
     ) -> None:
         self._values = [value] if isinstance(value, str) else list(value)
         self._tags = None if tags is None else list(tags)
-        self._label_bytes, self._vouch = label_bytes, vouch
+        self._series_bytes, self._vouch = series_bytes, vouch
         self._stamps = StampReader("UTC")
         self._suspects = suspect_bytes()
 
@@ -78,8 +78,8 @@ class InfluxFormat:
         """Number of variables of a reading."""
         return len(self._values)
 
-    def parse(self, data: bytes, label: str, header: str | None) -> tuple[Readings, str | None]:
-        """See `Format.parse`; `label` is not used, for every line has a series key."""
+    def parse(self, data: bytes, series: str, header: str | None) -> tuple[Readings, str | None]:
+        """See `Format.parse`; `series` is not used, for every line has a series key."""
         return read_lines(data, header, self.width, self._fast if self._vouch else None, self._slow)
 
     # One line
@@ -93,18 +93,18 @@ class InfluxFormat:
         if isinstance(text, int):
             return text
         split = _SPACE.search(text)
-        label = None if split is None else self._label_of(text[: split.start()])
-        if split is None or label is None:
+        series = None if split is None else self._series_of(text[: split.start()])
+        if split is None or series is None:
             return REASON["malformed"]
         found = _read_fields(text[split.end() :].lstrip(" "))
         if found is None or any(len(found[0].get(name, ())) > 1 for name in self._values):
             return REASON["malformed"]
         fields, stamp = found
         numbers = [read_field(fields[name][0] if name in fields else "") for name in self._values]
-        return Row.of(read_label(label, self._label_bytes), self._stamps.read_cell(scaled(stamp)), numbers)
+        return Row.of(read_series(series, self._series_bytes), self._stamps.read_cell(scaled(stamp)), numbers)
 
-    def _label_of(self, key: str) -> str | None:
-        """The label of a series key, "" when it lacks a tag; None when the key is malformed."""
+    def _series_of(self, key: str) -> str | None:
+        """The series of a series key, "" when it lacks a tag; None when the key is malformed."""
         measurement, *parts = _COMMA.split(key)
         tags: dict[str, str] = {}
         for part in parts:
@@ -134,30 +134,30 @@ class InfluxFormat:
             return plain
         flat = lines.texts(plain)[:-1].replace("\n", " ").split(" ")
         keys, fields, stamps = flat[0::3], flat[1::3], flat[2::3]
-        labels = {key: None if key.startswith("#") else self._label_of(key) for key in dict.fromkeys(keys)}
+        series = {key: None if key.startswith("#") else self._series_of(key) for key in dict.fromkeys(keys)}
         cells = self._columns(fields)
         fit = [
             index
             for index, (key, cell, stamp) in enumerate(zip(keys, cells, stamps, strict=True))
-            if cell is not None and stamp and labels[key] is not None
+            if cell is not None and stamp and series[key] is not None
         ]
         plain[:] = False
         if not fit:
             return plain
         taken = numbers[fit]
         plain[taken] = True
-        self._put(rows, taken, [str(labels[keys[i]]) for i in fit], [stamps[i] for i in fit], [cells[i] for i in fit])
+        self._put(rows, taken, [str(series[keys[i]]) for i in fit], [stamps[i] for i in fit], [cells[i] for i in fit])
         return plain
 
     def _put(
         self,
         rows: Rows,
         taken: npt.NDArray[np.intp],
-        labels: list[str],
+        series: list[str],
         stamps: list[str],
         cells: Sequence[tuple[str, ...] | None],
     ) -> None:
-        rows.put_labels(taken, labels, self._label_bytes)
+        rows.put_names(taken, series, self._series_bytes)
         known = {stamp: scaled(stamp) for stamp in dict.fromkeys(stamps)}
         rows.put_stamps(taken, [known[stamp] for stamp in stamps], self._stamps)
         for variable, column in enumerate(zip(*(cell for cell in cells if cell is not None), strict=True)):
@@ -230,7 +230,7 @@ def _read_fields(text: str) -> tuple[dict[str, list[str]], str] | None:
     return None
 
 
-def made(choices: FormatChoices, timezone: str, label_bytes: int) -> InfluxFormat:
+def made(choices: FormatChoices, timezone: str, series_bytes: int) -> InfluxFormat:
     """As the configuration has it; stamps are instants, so no zone is needed."""
     tags = [choices.series] if isinstance(choices.series, str) else choices.series
-    return InfluxFormat(value=choices.value, tags=tags, label_bytes=label_bytes)
+    return InfluxFormat(value=choices.value, tags=tags, series_bytes=series_bytes)

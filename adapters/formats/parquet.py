@@ -1,7 +1,7 @@
 """Recorded readings in a Parquet file, by the same rules as lines of text; a daemon has no such source.
 
 A stamp is an instant, a local time without a zone, text or a number as in `adapters.formats.stamps`. A value is a
-number or text. A label is text or a whole number. A row that breaks a rule is rejected for the reason a line would be.
+number or text. A series is text or a whole number. A row that breaks a rule is rejected for the reason a line would be.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class ParquetFormat:
     Attributes:
         time: Column of the stamp.
         values: Column of each variable.
-        series: Columns of the series label, joined by commas; none: the file's stem.
+        series: Columns of the series' name, joined by commas; none: the file's stem.
         timezone: IANA zone of stamps that name none.
-        label_bytes: Longest series label in bytes of UTF-8.
+        series_bytes: Longest series in bytes of UTF-8.
     """
 
     time: str
     values: Sequence[str]
     series: Sequence[str] = ()
     timezone: str = "UTC"
-    label_bytes: int = 256
+    series_bytes: int = 256
 
     def read(self, path: Path, progress: Progress = lambda done, total: None) -> Iterator[Readings]:
         """See `DocumentFormat.read`; some ten thousand rows at a time.
@@ -80,9 +80,9 @@ class ParquetFormat:
         lines = np.arange(count)
         if self.series:
             texts = [_texts(table.column(name)) for name in self.series]
-            rows.put_labels(lines, [",".join(each) for each in zip(*texts, strict=True)], self.label_bytes)
+            rows.put_names(lines, [",".join(each) for each in zip(*texts, strict=True)], self.series_bytes)
         else:
-            rows.put_label(lines, stem, self.label_bytes)
+            rows.put_name(lines, stem, self.series_bytes)
         rows.put_instants(lines, *self._stamps(table.column(self.time)))
         for variable, name in enumerate(self.values):
             rows.put_values(lines, variable, *_numbers(table.column(name)))
@@ -110,7 +110,7 @@ class ParquetFormat:
 
 
 def _texts(column: pa.Array) -> list[str]:
-    """Labels; what is neither text nor a whole number is empty, which no label may be."""
+    """Names; what is neither text nor a whole number is empty, which no series may be."""
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
@@ -134,8 +134,8 @@ def _numbers(column: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.
     return values, np.where(missing, REASON["missing_value"], reasons).astype(np.uint8)
 
 
-def made(choices: FormatChoices, timezone: str, label_bytes: int) -> ParquetFormat:
+def made(choices: FormatChoices, timezone: str, series_bytes: int) -> ParquetFormat:
     """As the configuration has it."""
     values = [choices.value] if isinstance(choices.value, str) else choices.value
     series = choices.series if isinstance(choices.series, list) else [] if choices.series is None else [choices.series]
-    return ParquetFormat(choices.time, values, series, timezone, label_bytes)
+    return ParquetFormat(choices.time, values, series, timezone, series_bytes)

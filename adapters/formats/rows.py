@@ -1,9 +1,9 @@
-"""What all formats share: the rules for numbers and labels (those for stamps are in `stamps`), and the rows they fill.
+"""What all formats share: the rules for numbers and names (those for stamps are in `stamps`), and the rows they fill.
 
 A format looks at a chunk twice. The fast path takes whole columns of the lines it can vouch for; every other line goes
 through the slow path one by one. Both apply the rules of this file to the same texts, so they agree to the bit.
 
-When a line breaks several rules its reason is the first of: binary, encoding, malformed, then label, time, and the
+When a line breaks several rules its reason is the first of: binary, encoding, malformed, then series, time, and the
 values in the order of their columns.
 """
 
@@ -75,19 +75,20 @@ def read_numbers(texts: list[str], decimal: str = ".") -> tuple[npt.NDArray[np.f
     return np.array([v for v, _ in pairs], np.float64), np.array([r for _, r in pairs], np.uint8)
 
 
-def read_label(text: str, label_bytes: int) -> tuple[str, int]:
-    """`(label, reason)`: spaces and tabs around a label do not count, control characters within it are refused."""
-    label = text.strip(" \t")
-    if not label or _CONTROL.search(label) or (len(label) * 4 > label_bytes and len(label.encode()) > label_bytes):
+def read_series(text: str, series_bytes: int) -> tuple[str, int]:
+    """`(series, reason)`: spaces and tabs around a name do not count, control characters within it are refused."""
+    series = text.strip(" \t")
+    too_long = len(series) * 4 > series_bytes and len(series.encode()) > series_bytes
+    if not series or too_long or _CONTROL.search(series):
         return "", REASON["bad_label"]
-    return label, OK
+    return series, OK
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line the slow path has read."""
 
-    label: str
+    series: str
     at_ms: int
     fold_s: int
     values: Sequence[float]
@@ -96,16 +97,16 @@ class Row:
     @classmethod
     def of(
         cls,
-        label: tuple[str, int],
+        series: tuple[str, int],
         stamp: Stamp,
         numbers: Sequence[tuple[float, int]],
         quality: tuple[int, int] = ACTUAL,
     ) -> Row | int:
         """The row of what the rules made of a line's parts, or the first reason there is none."""
-        for reason in (label[1], stamp[2], quality[1], *(reason for _, reason in numbers)):
+        for reason in (series[1], stamp[2], quality[1], *(reason for _, reason in numbers)):
             if reason != OK:
                 return reason
-        return cls(label[0], stamp[0], stamp[1], [value for value, _ in numbers], quality[0])
+        return cls(series[0], stamp[0], stamp[1], [value for value, _ in numbers], quality[0])
 
 
 class Rows:
@@ -133,25 +134,25 @@ class Rows:
             self.reasons[line] = row
             return
         self.reasons[line] = OK
-        self._codes[line] = self._index.setdefault(row.label, len(self._index))
+        self._codes[line] = self._index.setdefault(row.series, len(self._index))
         self._at_ms[line] = row.at_ms
         self._fold_s[line] = row.fold_s
         self._values[line] = row.values
         self._quality[line] = row.quality
 
-    def put_label(self, lines: npt.NDArray[np.intp], label: str, label_bytes: int) -> None:
-        """One label for many lines."""
-        clean, reason = read_label(label, label_bytes)
+    def put_name(self, lines: npt.NDArray[np.intp], series: str, series_bytes: int) -> None:
+        """One series for many lines."""
+        clean, reason = read_series(series, series_bytes)
         self.reasons[lines] = reason
         if reason == OK:
             self._codes[lines] = self._index.setdefault(clean, len(self._index))
 
-    def put_labels(self, lines: npt.NDArray[np.intp], texts: list[str], label_bytes: int) -> None:
-        """A column of labels; each distinct text is judged once."""
+    def put_names(self, lines: npt.NDArray[np.intp], texts: list[str], series_bytes: int) -> None:
+        """A column of series; each distinct text is judged once."""
         code_of: dict[str, int] = {}
         for text in dict.fromkeys(texts):
-            label, reason = read_label(text, label_bytes)
-            code_of[text] = self._index.setdefault(label, len(self._index)) if reason == OK else -1
+            name, reason = read_series(text, series_bytes)
+            code_of[text] = self._index.setdefault(name, len(self._index)) if reason == OK else -1
         codes = np.fromiter(map(code_of.__getitem__, texts), np.int32, len(texts))
         self._codes[lines] = codes
         self.reasons[lines] = np.where(codes >= 0, OK, REASON["bad_label"])
@@ -199,27 +200,27 @@ class Rows:
         self.reasons[lines] = np.where(before == OK, reasons, before)
 
     def finish(self) -> Readings:
-        """The readings, with labels in the order of their first reading."""
+        """The readings, with series in the order of their first reading."""
         good: Any = self.reasons == OK
         bad = self.reasons < IGNORED
         if good.all():
             good = np.s_[:]
-        labels, codes = compact(list(self._index), self._codes[good])
+        series, codes = compact(list(self._index), self._codes[good])
         columns = (self._at_ms[good], self._fold_s[good], self._values[good], self._quality[good], self.ends[good])
-        return Readings(labels, codes, *columns, self.reasons[bad], self.ends[bad])
+        return Readings(series, codes, *columns, self.reasons[bad], self.ends[bad])
 
 
-def compact(labels: Sequence[str], codes: npt.NDArray[np.int32]) -> tuple[list[str], npt.NDArray[np.int32]]:
+def compact(series: Sequence[str], codes: npt.NDArray[np.int32]) -> tuple[list[str], npt.NDArray[np.int32]]:
     """Labels in the order of their first use, without unused ones, and the codes that go with them."""
     rows = len(codes)
-    first = np.full(len(labels), rows, np.int64)
+    first = np.full(len(series), rows, np.int64)
     first[codes[::-1]] = np.arange(rows - 1, -1, -1)
     order = np.argsort(first, kind="stable")[: int(np.count_nonzero(first < rows))]
-    if len(order) == len(labels) and np.array_equal(order, np.arange(len(labels))):
-        return list(labels), codes
-    renamed = np.zeros(len(labels), np.int32)
+    if len(order) == len(series) and np.array_equal(order, np.arange(len(series))):
+        return list(series), codes
+    renamed = np.zeros(len(series), np.int32)
     renamed[order] = np.arange(len(order), dtype=np.int32)
-    return [labels[i] for i in order], renamed[codes]
+    return [series[i] for i in order], renamed[codes]
 
 
 @dataclass(frozen=True, slots=True)

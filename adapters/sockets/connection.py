@@ -35,7 +35,7 @@ class Connection:
     Args:
         sock: The socket, not blocking; this object closes it.
         place: The connection's name.
-        label: Series label of rows that carry none.
+        series: Series of rows that carry none.
         line_bytes: Longest line.
         peer: Its address, for people.
         now: When it was accepted, monotonic seconds.
@@ -48,8 +48,8 @@ class Connection:
             before the first line.
     """
 
-    def __init__(self, sock: socket.socket, place: str, label: str, *, line_bytes: int, peer: str, now: float) -> None:
-        self.sock, self.place, self.label, self.peer = sock, place, label, peer
+    def __init__(self, sock: socket.socket, place: str, series: str, *, line_bytes: int, peer: str, now: float) -> None:
+        self.sock, self.place, self.series, self.peer = sock, place, series, peer
         self.shaking = isinstance(sock, ssl.SSLSocket)
         self.ended: str | None = None
         self.drained = False
@@ -152,7 +152,7 @@ class Connection:
             known = min(offset, cut.plain)
             return {"offset": bytes_before + known, "lines": lines_before + cut.data.count(b"\n", 0, known)}
 
-        return Chunk(self.place, cut.data, self.label, None, position_at, cut.discarded)
+        return Chunk(self.place, cut.data, self.series, None, position_at, cut.discarded)
 
     def overdue(self, deadlines: Deadlines, now: float) -> str | None:
         """Which deadline has passed, None when none has."""

@@ -21,7 +21,7 @@ class Endpoint(Protocol):
     """Where a listener listens, and what is done to each new connection."""
 
     kind: str
-    """`tcp` or `unix`: part of each place's name, and the label of rows that carry none."""
+    """`tcp` or `unix`: part of each place's name, and the series of rows that carry none."""
 
     def listen(self) -> socket.socket:
         """A listening socket that does not block. Raises OSError."""

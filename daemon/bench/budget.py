@@ -127,13 +127,13 @@ def measure(job: BudgetJob) -> BudgetResult:
     engine.step(Configured(effective(settings)))
     values, anomalies = values_of(job)
     n = values.shape[1]
-    labels, events = [str(i) for i in range(n)], []
+    names, events = [str(i) for i in range(n)], []
     for first in range(0, len(values), PER_DAY):
         day = values[first : first + PER_DAY]
         slots = np.repeat(FIRST_SLOT + first + np.arange(len(day)), n)
         codes = np.tile(np.arange(n, dtype=np.int32), len(day))
         folds, readings = np.zeros(len(codes), np.int32), day.reshape(-1, 1).copy()
-        events += engine.step(Batch(STREAM, 0, labels, codes, slots * INTERVAL_S * 1000, folds, readings)).events
+        events += engine.step(Batch(STREAM, 0, names, codes, slots * INTERVAL_S * 1000, folds, readings)).events
     model = settings.streams[STREAM].model
     judged = len(values) - settings.streams[STREAM].warm_up_slots - model.apply_after
     opened = [

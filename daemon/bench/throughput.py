@@ -106,13 +106,13 @@ def write_readings(directory: Path, series: int, slots: int) -> tuple[Path, Path
     """Write 14 days of history, and `slots` slots that follow it, as CSV files."""
     history_slots = HISTORY_DAYS * 86400 // INTERVAL_S
     files = directory / "history.csv", directory / "new.csv"
-    labels = [f"meter-{i:06d}" for i in range(series)]
+    names = [f"meter-{i:06d}" for i in range(series)]
     with files[0].open("w") as history, files[1].open("w") as new:
         for file in (history, new):
             file.write("series,timestamp,value\n")
         for k, (at, values) in enumerate(seasonal(series, history_slots + slots)):
             stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-            rows = "".join(f"{label},{stamp},{v:.3f}\n" for label, v in zip(labels, values.tolist(), strict=True))
+            rows = "".join(f"{name},{stamp},{v:.3f}\n" for name, v in zip(names, values.tolist(), strict=True))
             (history if k < history_slots else new).write(rows)
     return files
 

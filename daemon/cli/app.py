@@ -33,7 +33,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Stream = Annotated[str | None, typer.Option(help="Stream of the configuration; needed when it has several.")]
 Timezone = Annotated[str | None, typer.Option(help="Zone of stamps without one.")]
 Time = Annotated[str | None, typer.Option(help="Column of the time stamp.")]
-Series = Annotated[str | None, typer.Option(help="Column of the series label.")]
+Series = Annotated[str | None, typer.Option(help="Column of the series' name.")]
 
 
 @app.callback(invoke_without_command=True)

@@ -106,5 +106,5 @@ def _print(d: Description, yaml: str) -> None:
 
 def _series(d: Description) -> str:
     """Their number, and the readings of the first ones."""
-    shown = ", ".join(f"{label} {n:,}" for label, n in list(d.series.items())[:MOST_SERIES])
+    shown = ", ".join(f"{name} {n:,}" for name, n in list(d.series.items())[:MOST_SERIES])
     return f"{len(d.series):,}: {shown}{', ...' if len(d.series) > MOST_SERIES else ''}"

@@ -23,7 +23,7 @@ class LimitSettings(Section):
 
 
 class SeriesAlertSettings(Section):
-    match: str = live(..., "Series labels this is for: a pattern with * and ?, such as meter-7*.", min_length=1)
+    match: str = live(..., "Series this is for: a pattern with * and ?, such as meter-7*.", min_length=1)
     false_alarms_per_month: float | None = live(None, "As in alerts; none: as there.", gt=0, le=1000)
     refractory: Duration | None = live(None, "As in alerts; none: as there.", ge=0)
     direction: Literal["both", "above", "below"] | None = live(None, "As in alerts; none: as there.")
@@ -52,9 +52,9 @@ class AlertSettings(Section):
     limits: LimitSettings = live(LimitSettings(), "Physical range of a value.")
     series: list[SeriesAlertSettings] = live([], "Exceptions for some series; the first whose match fits holds.")
 
-    def rule_of(self, label: str) -> int | None:
-        """Index of the first exception whose pattern fits `label`, None when none does."""
-        return next((i for i, rule in enumerate(self.series) if fnmatchcase(label, rule.match)), None)
+    def rule_of(self, series: str) -> int | None:
+        """Index of the first exception whose pattern fits `series`, None when none does."""
+        return next((i for i, rule in enumerate(self.series) if fnmatchcase(series, rule.match)), None)
 
     def exception(self, rule: int) -> AlertSettings:
         """These settings with one exception on top."""

@@ -36,7 +36,7 @@ class FormatSettings(Section):
     value: str | list[str] = live("value", "Column, key or field of the value; a list of them for a vector.")
     series: str | list[str] | None = live(
         None,
-        "Column or key of the series label; for `influx` a tag or a list of tags. None: the file's stem or the kind of "
+        "Column or key of the series' name; for `influx` a tag or a list of tags. None: the file's stem or the kind of "
         "listener; for `influx` the measurement with all tags.",
     )
     columns: list[str] | None = live(
@@ -99,7 +99,7 @@ class FormatSettings(Section):
         if FORMATS[self.type].joins_series:  # a tag may have the name of a field
             return list(self.names)
         if isinstance(self.series, list):
-            raise ConflictError("series", "is a list, but only influx joins tags to a label; name one column or key")
+            raise ConflictError("series", "is a list, but only influx joins tags to a name; name one column or key")
         return [self.time, *self.names, *([] if self.series is None else [self.series])]
 
 
@@ -203,7 +203,7 @@ class StreamSettings(Section):
 
 
 class Limits(Section):
-    label_bytes: int = live(256, "Longest series label, in bytes of UTF-8.", ge=1, le=256)
+    label_bytes: int = live(256, "Longest name of a series, in bytes of UTF-8.", ge=1, le=256)
     line_bytes: Size = live(1 << 20, "Longest line; longer ones are discarded up to the next newline.", ge=256)
 
 

@@ -148,7 +148,7 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
     return Description(
         file=str(path),
         rows=len(frame),
-        series={label: int(n) for label, n in counts.items()},
+        series={name: int(n) for name, n in counts.items()},
         rejected=rejected,
         first_at=int(frame["at_s"].min()),
         last_at=int(frame["at_s"].max()),
@@ -175,7 +175,7 @@ def _read(path: Path, fmt: Reader, progress: Progress) -> tuple[pd.DataFrame, di
     codes, at, folds, values, rejected = [], [], [], [], Counter[str]()
     index: dict[str, int] = {}
     for readings, bad in chunks(path, fmt, LINE_BYTES, progress):
-        own = np.array([index.setdefault(label, len(index)) for label in readings.labels], np.int64)
+        own = np.array([index.setdefault(name, len(index)) for name in readings.series], np.int64)
         if len(readings):
             codes.append(own[readings.codes])
             at.append(readings.at_ms // 1000)

@@ -47,7 +47,7 @@ def to_batch(stream: str, readings: Readings | Merged, rejected: Mapping[str, in
     return Batch(
         stream=stream,
         received_at_ms=received_at_ms,
-        labels=readings.labels,
+        series=readings.series,
         codes=readings.codes,
         at_ms=readings.at_ms,
         fold_s=readings.fold_s,

@@ -94,7 +94,7 @@ class Intake:
         for source in self.sources:
             for chunk in source.poll(POLL_BYTES, self._merge.held()):
                 header = self._headers.get(chunk.place, chunk.header)
-                readings, header = self._format.parse(chunk.data, chunk.label, header)
+                readings, header = self._format.parse(chunk.data, chunk.series, header)
                 self._headers[chunk.place] = header
                 self._merge.add(chunk, readings, header)
             backlog |= source.backlog()

@@ -77,7 +77,7 @@ def series_families(f: Mapping[str, Family], streams: Mapping[str, StreamSnapsho
 
 def _one_stream(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows) -> None:
     series = stream.series
-    labels = [{"stream": stream.name, "series": series.label[row]} for row in rows.tolist()]
+    labels = [{"stream": stream.name, "series": series.name[row]} for row in rows.tolist()]
     scored, last = is_scored(series)[rows], series.last_reading_at[rows]
     speaking = (last > 0) & ~series.silent[rows]
     judged = scored | (speaking & (series.score[rows] > 0))  # a limit is broken in the warm-up too
@@ -108,7 +108,7 @@ def _variables(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows, spea
         "expected_upper": (series.upper, scored),
     }
     for index, variable in enumerate(stream.variables):
-        labels = [{"stream": stream.name, "series": series.label[row], "variable": variable} for row in rows.tolist()]
+        labels = [{"stream": stream.name, "series": series.name[row], "variable": variable} for row in rows.tolist()]
         for name, (values, mask) in columns.items():
             f[name].add_rows(*_where(labels, values[rows, index], mask))
 

@@ -26,7 +26,7 @@ class SeriesColumns(Frozen):
     """One entry a series, in row order; N series.
 
     Attributes:
-        label: Series labels.
+        name: Names of the series.
         status: `warming`, `queued` or `ready`.
         warm_up: Share of the warm-up that is there, 0 to 1; 1 once ready.
         ready_at: Epoch seconds at which the series is expected to be ready, 0 once it is.
@@ -38,7 +38,7 @@ class SeriesColumns(Frozen):
         anomalies: Anomalous slots by reason, in the order of `events.REASONS`, shape (N, 6).
     """
 
-    label: tuple[str, ...]
+    name: tuple[str, ...]
     status: tuple[str, ...]
     warm_up: npt.NDArray[np.float64]
     ready_at: npt.NDArray[np.int64]
@@ -56,7 +56,7 @@ class SeriesColumns(Frozen):
     anomalies: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.label)
+        return len(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def _series(s: Stream) -> SeriesColumns:
     share = np.clip((last - first + 1) / s.settings.warm_up_slots, 0.0, 1.0)
     interval = s.settings.interval
     return SeriesColumns(
-        label=tuple(str(s.table.labels[row]) for row in kept.tolist()),
+        name=tuple(str(s.table.names[row]) for row in kept.tolist()),
         status=tuple(STATUS[i] for i in rows["status"].tolist()),
         warm_up=np.where(waiting, share, np.where(last == NEVER, 0.0, 1.0)),
         ready_at=np.where(waiting, (due + 1) * interval, 0),

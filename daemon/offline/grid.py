@@ -23,14 +23,14 @@ Ints = npt.NDArray[np.int64]
 class _Arrivals(NamedTuple):
     """Readings of one series in order of arrival, N of them."""
 
-    label: str
+    series: str
     slots: Ints  # (N,)
     shifts: Ints  # (N,) slots to add where the slot is taken: the second pass of a repeated local hour
     values: Floats  # (N, F)
 
 
 def on_grid(read: Sequence[Batch], settings: StreamSettings, interval_s: int, where: str) -> list[History]:
-    """The series of batches, by label: aggregated, and increases where the stream is of counters.
+    """The series of batches, by name: aggregated, and increases where the stream is of counters.
 
     A reading that came late is in its slot, also where the engine would not have waited for it.
 
@@ -49,7 +49,7 @@ def on_grid(read: Sequence[Batch], settings: StreamSettings, interval_s: int, wh
         slots, values = aggregated(_settled(series, settings.aggregate), series.values, settings.aggregate)
         if slots[-1] - slots[0] >= MOST_SLOTS:
             raise HistoryError(
-                f"{where}: {series.label} spans {int(slots[-1] - slots[0]):,} slots of {interval_s} s, more than "
+                f"{where}: {series.series} spans {int(slots[-1] - slots[0]):,} slots of {interval_s} s, more than "
                 f"{MOST_SLOTS:,}; look for a wrong stamp, or give a longer --interval"
             )
         if settings.kind == "counter":
@@ -59,24 +59,24 @@ def on_grid(read: Sequence[Batch], settings: StreamSettings, interval_s: int, wh
         grid = np.full((int(slots[-1] - slots[0]) + 1, values.shape[1]), np.nan)
         grid[slots - slots[0]] = values
         local_s = clock.local_s(np.arange(slots[0], slots[-1] + 1))
-        found.append(History(series.label, interval_s, int(slots[0]), grid, local_s))
+        found.append(History(series.series, interval_s, int(slots[0]), grid, local_s))
     return found
 
 
 def _by_series(read: Sequence[Batch], clock: SlotClock) -> Iterator[_Arrivals]:
-    """Each series' readings, by label."""
+    """Each series' readings, by name."""
     index: dict[str, int] = {}
-    rows = [np.array([index.setdefault(label, len(index)) for label in batch.labels], np.int64) for batch in read]
+    rows = [np.array([index.setdefault(series, len(index)) for series in batch.series], np.int64) for batch in read]
     codes = np.concatenate([own[batch.codes] for own, batch in zip(rows, read, strict=True)])
     slots = np.concatenate([clock.slots(batch.at_ms) for batch in read])
     shifts = np.concatenate([batch.fold_s.astype(np.int64) // clock.interval_s for batch in read])
     values = np.concatenate([batch.values for batch in read])
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(len(index) + 1))
-    for label, code in sorted(index.items()):
+    for series, code in sorted(index.items()):
         own = order[ends[code] : ends[code + 1]]
         if len(own):
-            yield _Arrivals(label, slots[own], shifts[own], values[own])
+            yield _Arrivals(series, slots[own], shifts[own], values[own])
 
 
 def _settled(series: _Arrivals, aggregate: Aggregate) -> Ints:

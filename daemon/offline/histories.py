@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 def of_file(
     path: Path, settings: Settings, stream: str, interval_s: int | None, progress: Progress
 ) -> tuple[list[History], dict[str, int]]:
-    """The series of one file, by label, and the lines or rows that are no readings, by reason.
+    """The series of one file, by name, and the lines or rows that are no readings, by reason.
 
     Args:
         path: `.csv`, `.jsonl`, `.ndjson` or `.parquet`; any other is read in the stream's format.
@@ -129,8 +129,8 @@ def _called_fault(settings: StreamSettings, labels: Sequence[Labelled], batch: B
     clock = SlotClock(settings.interval, settings.timezone, settings.stamp)
     slots = clock.slots(batch.at_ms)
     for item in labels:
-        if item.series in batch.labels:
-            named = batch.codes == batch.labels.index(item.series)
+        if item.series in batch.series:
+            named = batch.codes == batch.series.index(item.series)
             named &= (slots >= clock.slot(item.since)) & (slots <= clock.slot(item.until))
             fault[named] = item.kind == "fault"
     return fault

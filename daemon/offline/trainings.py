@@ -171,7 +171,7 @@ def _pictures(
         if index < SHOWN_SERIES:
             at = {part: history.at[windows[part].slot[r]] for part, r in rows.items()}
             error = {part: errors[part][r] for part, r in rows.items()}
-            name = history.label if len(histories) > 1 else job.name
+            name = history.series if len(histories) > 1 else job.name
             scored.append(ScoredTraining(name, history.at, history.values[:, 0], at, error, threshold, list(spans)))
     return scored, [Classified(job.name, errors["test"], truth, threshold)]
 

@@ -48,7 +48,7 @@ def of_replay(
             f"outside them {plural(summary['false_episodes'], 'false episode')}."
         )
     sections = [
-        ReportSection(t.label, _figures(t, i, [e for e in events if e.series == t.label], windows, threshold))
+        ReportSection(t.series, _figures(t, i, [e for e in events if e.series == t.series], windows, threshold))
         for i, t in enumerate(traces)
     ]
     sections.append(ReportSection("Events", [_events(events)]))

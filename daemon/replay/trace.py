@@ -29,7 +29,7 @@ class ReadingTrace:
     """One series, one number for each of N readings; NaN where a reading was not scored.
 
     Attributes:
-        label: The series.
+        series: The series.
         at: Epoch seconds of its slot.
         value: The first variable.
         expected, lower, upper: What the network expected of it, and the bounds of what is usual.
@@ -38,7 +38,7 @@ class ReadingTrace:
         reasons: Bits in the order of `events.REASONS`.
     """
 
-    label: str
+    series: str
     at: npt.NDArray[np.int64]
     value: Floats
     expected: Floats
@@ -56,14 +56,14 @@ class Tracer:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._chunks: list[tuple[npt.NDArray[Any], ...]] = []
-        self._labels: dict[int, str] = {}
+        self._names: dict[int, str] = {}
         stream.scoring.observer = self._take
 
     def _take(self, e: Entries, count: int, scored: Scored, out: Decisions) -> None:
         index = np.flatnonzero(e.row[:count] < MOST_SERIES)
         row, window = e.row[index].astype(np.int64), e.window[index]
         for each in np.unique(row).tolist():
-            self._labels[each] = self._stream.table.labels[each] or ""
+            self._names[each] = self._stream.table.names[each] or ""
         a = self._stream.table.arrays
         origin, scale = a.origin[row, 0], a.scale[row, 0]
         expected, error = np.full(len(index), np.nan), np.full(len(index), np.nan)
@@ -84,11 +84,11 @@ class Tracer:
             return []
         columns = [np.concatenate(parts) for parts in zip(*self._chunks, strict=True)]
         found = []
-        for row, label in sorted(self._labels.items()):
+        for row, series in sorted(self._names.items()):
             own = np.flatnonzero(columns[0] == row)
             own = own[np.argsort(columns[1][own], kind="stable")]
             slot, *rest = (column[own] for column in columns[1:])
-            found.append(ReadingTrace(label, slot * self._stream.slots.interval_s, *rest))
+            found.append(ReadingTrace(series, slot * self._stream.slots.interval_s, *rest))
         return found
 
 
@@ -103,7 +103,7 @@ def to_frame(traces: Sequence[ReadingTrace]) -> pd.DataFrame:
 
     columns: dict[str, Any] = {name: _joined(traces, name, np.float64) for name in _NUMBERS}
     words = [", ".join(name for i, name in enumerate(REASONS) if bits >> i & 1) for bits in range(1 << len(REASONS))]
-    series = np.repeat(np.array([trace.label for trace in traces], object), [len(trace.at) for trace in traces])
+    series = np.repeat(np.array([trace.series for trace in traces], object), [len(trace.at) for trace in traces])
     reasons = np.array(words, object)[_joined(traces, "reasons", np.int64)]
     columns = {"series": series, "at": utc(_joined(traces, "at", np.int64))} | columns | {"reasons": reasons}
     return pd.DataFrame(columns).astype({"series": "string", "reasons": "string"})

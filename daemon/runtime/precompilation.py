@@ -71,7 +71,7 @@ def _batch(stream: str, start: int, stop: int) -> Batch:
     return Batch(
         stream=stream,
         received_at_ms=stop * _INTERVAL_S * 1000,
-        labels=["a", "b"],
+        series=["a", "b"],
         codes=np.tile(np.arange(2, dtype=np.int32), stop - start),
         at_ms=slots * _INTERVAL_S * 1000,
         fold_s=np.zeros(len(slots), np.int32),

@@ -197,9 +197,9 @@ def _evidence(event: Mapping[str, Any]) -> str:
         parts.append(f"; score {event['score']:.2f}." if "model" in event["reasons"] else ".")
     members = event.get("members")
     if members:
-        count, labels = int(members.get("count", 0)), [str(label) for label in members.get("labels", ())]
-        more = f" and {count - len(labels):,} more" if count > len(labels) else ""
-        parts.append(f" {', '.join(labels)}{more}.")
+        count, names = int(members.get("count", 0)), [str(name) for name in members.get("labels", ())]
+        more = f" and {count - len(names):,} more" if count > len(names) else ""
+        parts.append(f" {', '.join(names)}{more}.")
     return "".join(parts)
 
 

@@ -111,7 +111,7 @@ def _series(stream: StreamSnapshot, row: int, scored: bool) -> dict[str, Any]:
     score = float(s.score[row]) if scored or s.score[row] > 0 else None
     return {
         "stream": stream.name,
-        "series": s.label[row],
+        "series": s.name[row],
         "status": s.status[row],
         "silent": bool(s.silent[row]),
         "warm_up": float(s.warm_up[row]),

@@ -82,7 +82,7 @@ def material(
     Raises:
         HistoryError: There are too few series, or two of one name.
     """
-    labels = [h.label for h in histories]
+    labels = [h.series for h in histories]
     if len(set(labels)) != len(labels):
         name = max(labels, key=labels.count)
         raise HistoryError(f"two series are named {name}, so they cannot be kept apart; rename a file")

@@ -74,9 +74,9 @@ def examples(
     for index, (history, labelled) in enumerate(zip(histories, windows, strict=True)):
         clean = clean_readings(history, labelled, window, recipe.spread)
         if clean is None:
-            without.append(history.label)
+            without.append(history.series)
             continue
-        rng = np.random.default_rng([recipe.seed, *history.label.encode()])
+        rng = np.random.default_rng([recipe.seed, *history.series.encode()])
         found.append(_of_series(clean, recipe, window, recipe.windows, index, rng))
     if not found:
         raise HistoryError(f"no series has a clean stretch of {window} readings in a row")
@@ -92,7 +92,7 @@ def clean_readings(
         HistoryError: The series has several variables.
     """
     if history.values.shape[1] != 1:
-        raise HistoryError(f"{history.label}: readings of {history.values.shape[1]} variables cannot be classified")
+        raise HistoryError(f"{history.series}: readings of {history.values.shape[1]} variables cannot be classified")
     slots = np.flatnonzero(history.observed)
     values, at = history.values[slots, 0], history.at[slots]
     wrong = np.zeros(len(slots), np.bool_)

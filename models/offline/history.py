@@ -21,14 +21,14 @@ class History:
     """One series.
 
     Attributes:
-        label: The series' name.
+        series: The series' name.
         interval_s: Seconds between two slots.
         first: Number of the first slot; slot n begins n intervals after the epoch.
         values: Value of each slot, shape (N, F), float64; NaN is a gap.
         local_s: Start of each slot on the local clock, seconds since 1970-01-01 00:00 local, shape (N,), int64.
     """
 
-    label: str
+    series: str
     interval_s: int
     first: int
     values: npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ class History:
     def part(self, start: int, stop: int) -> History:
         """Slots `start` to `stop`, counted from the first."""
         return History(
-            self.label, self.interval_s, self.first + start, self.values[start:stop], self.local_s[start:stop]
+            self.series, self.interval_s, self.first + start, self.values[start:stop], self.local_s[start:stop]
         )
 
 
@@ -63,7 +63,7 @@ def digest(histories: Sequence[History]) -> str:
     """SHA-256 of the readings, hexadecimal: whether an interrupted training may go on with them."""
     found = hashlib.sha256()
     for history in histories:
-        found.update(f"{history.label}\0{history.interval_s}\0{history.first}\0{history.values.shape}".encode())
+        found.update(f"{history.series}\0{history.interval_s}\0{history.first}\0{history.values.shape}".encode())
         found.update(history.values.tobytes())
         found.update(history.local_s.tobytes())
     return found.hexdigest()

@@ -74,7 +74,7 @@ def prepare(histories: Sequence[History], recipe: Recipe) -> PreparedWindows:
     for other in histories:
         if (other.interval_s, other.values.shape[1]) != (one.interval_s, one.values.shape[1]):
             raise HistoryError(
-                f"{other.label} has {other.values.shape[1]} variables every {other.interval_s} s, {one.label} "
+                f"{other.series} has {other.values.shape[1]} variables every {other.interval_s} s, {one.series} "
                 f"{one.values.shape[1]} every {one.interval_s} s; a scorer's series have one interval and one width, "
                 "so train on each kind by itself, or on the columns that they share"
             )

@@ -47,22 +47,22 @@ def split_time(first: int, last: int, shares: Sequence[float], gap: int) -> Spli
     return parts
 
 
-def split_series(labels: Sequence[str], shares: Sequence[float], seed: int) -> npt.NDArray[np.int64]:
+def split_series(series: Sequence[str], shares: Sequence[float], seed: int) -> npt.NDArray[np.int64]:
     """Part of each series: 0 training, 1 validation, 2 test. Drawn without looking at the readings.
 
     Args:
-        labels: Distinct names; their order does not matter.
+        series: Distinct names; their order does not matter.
         shares: Of the three parts, positive.
         seed: Seed of the draw.
 
     Returns:
-        Shape (number of labels,); every part has at least one series.
+        Shape (number of series,); every part has at least one series.
 
     Raises:
         HistoryError: There are fewer series than parts.
     """
-    places = _shuffled(labels, seed)
-    count, total = len(labels), sum(shares)
+    places = _shuffled(series, seed)
+    count, total = len(series), sum(shares)
     if count < 3:
         raise HistoryError(f"{count} series cannot be split into training, validation and test; give at least 3")
     test = max(1, round(count * shares[2] / total))
@@ -73,20 +73,20 @@ def split_series(labels: Sequence[str], shares: Sequence[float], seed: int) -> n
     return part
 
 
-def fold_series(labels: Sequence[str], folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """Fold of each series, 0 to `folds` - 1, as equal in size as can be; shape (number of labels,).
+def fold_series(series: Sequence[str], folds: int, seed: int) -> npt.NDArray[np.int64]:
+    """Fold of each series, 0 to `folds` - 1, as equal in size as can be; shape (number of series,).
 
     Raises:
         HistoryError: There are fewer series than folds, or fewer than three folds: one tests, the next validates.
     """
-    if not 3 <= folds <= len(labels):
-        raise HistoryError(f"{len(labels)} series cannot be cut into {folds} folds; use 3 to {len(labels)}")
-    return _shuffled(labels, seed) % folds
+    if not 3 <= folds <= len(series):
+        raise HistoryError(f"{len(series)} series cannot be cut into {folds} folds; use 3 to {len(series)}")
+    return _shuffled(series, seed) % folds
 
 
-def _shuffled(labels: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
-    """Place of each label in a seeded order that does not depend on the order given."""
-    order = np.argsort(np.array(labels, dtype=object), kind="stable")
-    places = np.empty(len(labels), np.int64)
-    places[order] = np.random.default_rng(seed).permutation(len(labels))
+def _shuffled(series: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
+    """Place of each series in a seeded order that does not depend on the order given."""
+    order = np.argsort(np.array(series, dtype=object), kind="stable")
+    places = np.empty(len(series), np.int64)
+    places[order] = np.random.default_rng(seed).permutation(len(series))
     return places

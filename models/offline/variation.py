@@ -55,7 +55,7 @@ def _made(rng: np.random.Generator) -> History:
 
 
 def _with(history: History, values: Floats) -> History:
-    return History(history.label, history.interval_s, history.first, values[:, None], history.local_s)
+    return History(history.series, history.interval_s, history.first, values[:, None], history.local_s)
 
 
 def _added(history: History, other: History, spans: Spans, rng: np.random.Generator) -> History:
@@ -77,7 +77,7 @@ def _thinned(history: History, least: int, rng: np.random.Generator) -> History:
         return history
     begin = -history.first % step
     return History(
-        history.label,
+        history.series,
         history.interval_s * step,
         (history.first + begin) // step,
         history.values[begin::step],

@@ -58,7 +58,7 @@ def scale_of(history: History) -> Scale:
         HistoryError: It has no reading at all.
     """
     if not history.observed.any():
-        raise HistoryError(f"{history.label}: its training part has no reading at all")
+        raise HistoryError(f"{history.series}: its training part has no reading at all")
     low, high = np.nanmin(history.values, axis=0), np.nanmax(history.values, axis=0)
     return Scale(low, np.where(high > low, high - low, np.maximum(np.abs(high), 1e-6)))
 

@@ -28,11 +28,11 @@ def chunk_of(place: str, data: bytes, start: int = 0, discarded: dict[str, int] 
 
 
 def add(merge: EventTimeMerge, chunk: Chunk) -> None:
-    merge.add(chunk, *FORM.parse(chunk.data, chunk.label, ""))
+    merge.add(chunk, *FORM.parse(chunk.data, chunk.series, ""))
 
 
 def rows_of(merged: Merged) -> list[tuple[str, int]]:
-    return [(merged.labels[c], t // 1000) for c, t in zip(merged.codes.tolist(), merged.at_ms.tolist(), strict=True)]
+    return [(merged.series[c], t // 1000) for c, t in zip(merged.codes.tolist(), merged.at_ms.tolist(), strict=True)]
 
 
 places = st.lists(
@@ -118,7 +118,7 @@ def test_sorted_places_come_out_sorted_with_exact_positions(
     bad, position = 0, dict.fromkeys(names, 0)
     released: list[int | None] = []
     for merged in run(queues, data.draw(st.permutations(names))):
-        seen.update(label for label, _ in rows_of(merged))
+        seen.update(series for series, _ in rows_of(merged))
         released += [t for _, t in rows_of(merged)]
         bad += merged.rejected.get("malformed", 0)
         position.update({place: int(p["offset"]) for place, p in merged.positions.items()})
@@ -174,8 +174,8 @@ def test_concatenate_merges_labels() -> None:
     """Labels of all parts share one dictionary; rows, rejections and offsets run on."""
     parts = [FORM.parse(data, "", "")[0] for data in (b"a,1,1\nb,1,2\nx\n", b"", b"b,2,3\nc,2,4\n")]
     joined: Readings = concatenate(parts)
-    assert joined.labels == ["a", "b", "c"]
-    assert [joined.labels[c] for c in joined.codes] == ["a", "b", "b", "c"]
+    assert joined.series == ["a", "b", "c"]
+    assert [joined.series[c] for c in joined.codes] == ["a", "b", "b", "c"]
     assert joined.values.ravel().tolist() == [1, 2, 3, 4]
     assert joined.ends.tolist() == [6, 12, 20, 26]
     assert [REJECTIONS[r] for r in joined.bad_reasons] == ["malformed"]

@@ -90,7 +90,7 @@ def pieces(fmt: Format | DocumentFormat, path: Path) -> list[Readings]:
 
 def rows(found: list[Readings]) -> list[tuple[str, int, float]]:
     return [
-        (r.labels[code].removesuffix(",0"), int(at) // 1000, float(value[0]))
+        (r.series[code].removesuffix(",0"), int(at) // 1000, float(value[0]))
         for r in found
         for code, at, value in zip(r.codes, r.at_ms, r.values, strict=True)
     ]
@@ -131,7 +131,7 @@ def test_arrays_have_the_shapes_they_promise(name: str, tmp_path: Path) -> None:
             assert found.values.shape == (len(found), 1)
             assert found.fold_s.shape == found.at_ms.shape == found.ends.shape == (len(found),)
             assert (np.diff(found.ends) > 0).all()
-            assert len(set(found.labels)) == len(found.labels)
+            assert len(set(found.series)) == len(found.series)
 
 
 @every_format_of_lines

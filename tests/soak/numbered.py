@@ -68,7 +68,7 @@ def line(number: int) -> bytes:
 
 def numbers(batch: Batch) -> Iterator[int]:
     """Which readings a batch holds."""
-    names = [SERIES.index(label) for label in batch.labels]
+    names = [SERIES.index(label) for label in batch.series]
     for code, at_ms in zip(batch.codes, batch.at_ms, strict=True):
         yield (int(at_ms) // 1000 - BEGIN_S) // INTERVAL_S * len(SERIES) + names[code]
 
@@ -79,7 +79,7 @@ def all_of(stream: str, count: int) -> Batch:
     return Batch(
         stream=stream,
         received_at_ms=0,
-        labels=list(SERIES),
+        series=list(SERIES),
         codes=(number % len(SERIES)).astype(np.int32),
         at_ms=(BEGIN_S + INTERVAL_S * (number // len(SERIES))).astype(np.int64) * 1000,
         fold_s=np.zeros(count, np.int32),

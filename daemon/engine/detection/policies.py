@@ -63,9 +63,9 @@ def policies(settings: StreamSettings) -> npt.NDArray[Any]:
     return np.array([_record(each, settings.interval, settings.format.width) for each in all_alerts], POLICY)
 
 
-def policy_of(alerts: AlertSettings, label: str) -> int:
+def policy_of(alerts: AlertSettings, series: str) -> int:
     """Index of the record that holds for a series."""
-    rule = alerts.rule_of(label)
+    rule = alerts.rule_of(series)
     return 0 if rule is None else rule + 1
 
 

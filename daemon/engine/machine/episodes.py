@@ -160,12 +160,12 @@ class Episodes:
 
     def _first(self, row: int, slot: int, kind: str, state: State, seen: dict[str, Any]) -> Event:
         """The first revision of an event of this kind that begins at `slot`."""
-        label, started_at = self.table.labels[row], self.slots.at(slot)
+        series, started_at = self.table.names[row], self.slots.at(slot)
         return Event(
-            id=event_id(self.stream, label, kind, started_at),
+            id=event_id(self.stream, series, kind, started_at),
             revision=0,
             stream=self.stream,
-            series=label,
+            series=series,
             state=state,
             started_at=started_at,
             **seen,

@@ -86,14 +86,14 @@ class Silence:
             return [self._open_group(rows, min(lasts), slot)]
         events = []
         for row, last in sorted(zip(rows, lasts, strict=True)):
-            event = gap_event(self.stream, self.table.labels[row], self.slot_at(last + 1), self.slot_at(slot))
+            event = gap_event(self.stream, self.table.names[row], self.slot_at(last + 1), self.slot_at(slot))
             self.single[row] = event
             events.append(event)
         return events
 
     def _open_group(self, rows: list[int], last: int, slot: int) -> Event:
-        labels = sorted(str(self.table.labels[row]) for row in rows)
-        members = {"count": len(rows), "labels": labels[:MEMBERS_NAMED]}
+        names = sorted(str(self.table.names[row]) for row in rows)
+        members = {"count": len(rows), "labels": names[:MEMBERS_NAMED]}
         event = gap_event(self.stream, None, self.slot_at(last + 1), self.slot_at(slot), members)
         group = slot
         while group in self.groups:  # after a return from the past more may fall silent at the same slot

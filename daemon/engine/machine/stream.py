@@ -69,8 +69,8 @@ class Stream:
         self.arrivals.configure(settings)
         self.scoring.configure(settings)
         self.episodes.names = settings.format.names
-        for label, row in self.table.row_of.items():
-            self.table.arrays.rows["policy"][row] = policy_of(settings.alerts, label)
+        for series, row in self.table.row_of.items():
+            self.table.arrays.rows["policy"][row] = policy_of(settings.alerts, series)
         if replan and self.schedule.greatest != NEVER:
             self.learner.plan(self.schedule.closed_by_now(), anew=True)
 
@@ -137,9 +137,9 @@ class Stream:
     def _run(self, batch: Batch) -> list[Event]:
         """Readings in order, cut before each one that closes a slot where something is due."""
         events: list[Event] = []
-        labels, codes, slots = batch.labels, batch.codes, self.slots.slots(batch.at_ms)
+        series, codes, slots = batch.series, batch.codes, self.slots.slots(batch.at_ms)
         shift = (batch.fold_s // self.settings.interval).astype(np.int64)
-        rows = self.table.lookup(labels)
+        rows = self.table.lookup(series)
         start = 0
         while start < len(slots):
             stop = start + self.schedule.cut(rows[codes[start:]], slots[start:], shift[start:])
@@ -148,11 +148,11 @@ class Stream:
                 closing = self.schedule.closed_by(slot)
                 if self.schedule.is_due(closing):
                     events += self._close(closing)
-                    rows = self.table.lookup(labels)
+                    rows = self.table.lookup(series)
                 stop = start + 1
             for at in range(start, stop, self.arrivals.size):
                 cut = slice(at, min(at + self.arrivals.size, stop))
-                self._admit(labels, codes[cut], rows)
+                self._admit(series, codes[cut], rows)
                 events += self._take(Arrived(rows[codes[cut]], slots[cut], shift[cut], batch.values[cut]))
             start = stop
         return events
@@ -180,17 +180,17 @@ class Stream:
         self.table.retire(row)
         return events
 
-    def _admit(self, labels: list[str], codes: npt.NDArray[np.int32], rows: npt.NDArray[np.int32]) -> None:
-        """Give rows to labels seen for the first time, in order of arrival."""
+    def _admit(self, series: list[str], codes: npt.NDArray[np.int32], rows: npt.NDArray[np.int32]) -> None:
+        """Give rows to series seen for the first time, in order of arrival."""
         unknown = codes[rows[codes] == UNKNOWN]
         if not len(unknown):
             return
         _, first = np.unique(unknown, return_index=True)
         for at in np.sort(first):
             code = int(unknown[at])
-            row = rows[code] = self.table.admit(labels[code])
+            row = rows[code] = self.table.admit(series[code])
             if row != NO_SERIES:
-                self.table.arrays.rows["policy"][row] = policy_of(self.settings.alerts, labels[code])
+                self.table.arrays.rows["policy"][row] = policy_of(self.settings.alerts, series[code])
 
     def _take(self, readings: Arrived) -> list[Event]:
         """A chunk of readings none of which closes a due slot."""

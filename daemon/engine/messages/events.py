@@ -61,7 +61,7 @@ class Event:
         contributions: Slots of the window that contributed most: `{"at": epoch s, "share": 0..1}`, greatest first.
         variables: Of readings with several, those that contributed most there: `{"variable": name, "share": 0..1}`.
         networks: Of an ensemble, what each network added to the error there: `{"network": name, "share": 0..1}`.
-        members: For an event of the whole stream: how many series, and the first labels.
+        members: For an event of the whole stream: how many series, and the first names.
     """
 
     id: str

@@ -30,8 +30,8 @@ class Batch:
     Attributes:
         stream: Name of the stream.
         received_at_ms: Wall clock at receipt, epoch milliseconds; what `clock: wall` takes for "now".
-        labels: Distinct series labels of this batch.
-        codes: Index into `labels` for each reading, shape (N,), int32.
+        series: Distinct series of this batch.
+        codes: Index into `series` for each reading, shape (N,), int32.
         at_ms: Event time as stamped, epoch milliseconds, shape (N,), int64.
         fold_s: Seconds to add when the slot is taken (repeated local hour), shape (N,), int32.
         values: Shape (N, F), float64, finite.
@@ -40,7 +40,7 @@ class Batch:
 
     stream: str
     received_at_ms: int
-    labels: list[str]
+    series: list[str]
     codes: npt.NDArray[np.int32]
     at_ms: npt.NDArray[np.int64]
     fold_s: npt.NDArray[np.int32]
@@ -165,7 +165,7 @@ def encode(item: Input) -> tuple[str, bytes, bytes]:
                 "width": item.values.shape[1],
                 "folded": folded,
                 "rejected": dict(item.rejected),
-                "labels": item.labels,
+                "labels": item.series,
             }
             columns = [item.at_ms, item.values, item.codes] + ([item.fold_s] if folded else [])
             return "batch", orjson.dumps(head), b"".join(np.ascontiguousarray(c).tobytes() for c in columns)

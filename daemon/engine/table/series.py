@@ -20,7 +20,7 @@ from daemon.engine.messages.events import Reason
 
 FREE, WARMING, QUEUED, READY = 0, 1, 2, 3
 STATUS = ("free", "warming", "queued", "ready")
-NO_SERIES, UNKNOWN = -1, -2  # rows of labels the table has no room for, and of those it has not seen
+NO_SERIES, UNKNOWN = -1, -2  # rows of series the table has no room for, and of those it has not seen
 
 SERIES = np.dtype(
     [
@@ -31,7 +31,7 @@ SERIES = np.dtype(
         ("halved", "i2"),  # times that labels have halved the rate of its alarms by rarity; below 0 doubled it
         ("frozen_run", "i1"),  # 1 while the constant run began in the warm-up: a constant meter is no fault
         ("policy", "i4"),  # 0 the stream's alert settings, n the n-th exception
-        ("stagger", "i4"),  # CRC-32 of the label, for whatever must not happen to all series at once
+        ("stagger", "i4"),  # CRC-32 of the name, for whatever must not happen to all series at once
         ("first", "i8"),  # first slot
         ("last", "i8"),  # greatest slot with a reading
         ("due", "i8"),  # slot at which the warm-up is looked at next
@@ -100,7 +100,7 @@ class SeriesTable:
     def __init__(self, max_series: int, window: int, width: int, warm_up_slots: int, ranged: bool = True) -> None:
         self.max_series, self.window, self.width, self.warm_up_slots = max_series, window, width, warm_up_slots
         self.ranged = ranged
-        self.labels: list[str | None] = []
+        self.names: list[str | None] = []
         self.row_of: dict[str, int] = {}
         self._free: list[int] = []
         self._free_buffers: list[int] = []
@@ -132,17 +132,17 @@ class SeriesTable:
     @property
     def used(self) -> int:
         """Rows that have ever been used; all arrays are untouched beyond."""
-        return len(self.labels)
+        return len(self.names)
 
     @property
     def rows(self) -> npt.NDArray[Any]:
         """The records of the used rows, a view."""
         return self.arrays.rows[: self.used]
 
-    def lookup(self, labels: list[str]) -> npt.NDArray[np.int32]:
-        """Row of each label, UNKNOWN where it has none yet."""
+    def lookup(self, names: list[str]) -> npt.NDArray[np.int32]:
+        """Row of each series, UNKNOWN where it has none yet."""
         get = self.row_of.get
-        return np.fromiter((get(label, UNKNOWN) for label in labels), np.int32, len(labels))
+        return np.fromiter((get(name, UNKNOWN) for name in names), np.int32, len(names))
 
     def unplaced(self, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Which of N readings, in these rows, are of series that have none placed yet, shape (N,)."""
@@ -151,21 +151,21 @@ class SeriesTable:
             unplaced |= (rows >= 0) & (self.rows["last"][np.maximum(rows, 0)] == NEVER)
         return unplaced
 
-    def admit(self, label: str) -> int:
+    def admit(self, name: str) -> int:
         """Row of a new series in warm-up, NO_SERIES when the table is full."""
         if self._free:
             row = heapq.heappop(self._free)
-            self.labels[row] = label
+            self.names[row] = name
         elif self.used < self.max_series:
             row = self.used
-            self.labels.append(label)
+            self.names.append(name)
         else:
             return NO_SERIES
-        self.row_of[label] = row
+        self.row_of[name] = row
         self._clear(row)
         record = self.arrays.rows[row]
         record["status"] = WARMING
-        record["stagger"] = zlib.crc32(label.encode()) & 0x7FFFFFFF
+        record["stagger"] = zlib.crc32(name.encode()) & 0x7FFFFFFF
         record["buffer"] = self._take_buffer()
         return row
 
@@ -183,15 +183,15 @@ class SeriesTable:
             self._free_buffers = []
 
     def retire(self, row: int) -> str:
-        """Forget a series and free its row; returns its label."""
-        label = self.labels[row]
-        assert label is not None
+        """Forget a series and free its row; returns its name."""
+        name = self.names[row]
+        assert name is not None
         self.release_buffer(row)
-        del self.row_of[label]
-        self.labels[row] = None
+        del self.row_of[name]
+        self.names[row] = None
         self._clear(row)
         heapq.heappush(self._free, row)
-        return label
+        return name
 
     def bytes_per_series(self) -> int:
         """Bytes of state a series takes once it is ready."""
@@ -200,21 +200,21 @@ class SeriesTable:
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What `restore` needs: JSON and arrays of the used rows."""
         arrays = {n: a[: self.used] for n, a in self.arrays._asdict().items() if n != "history"}
-        return {"labels": self.labels}, {**arrays, "history": self.arrays.history}
+        return {"labels": self.names}, {**arrays, "history": self.arrays.history}
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Continue from what `state` returned. Raises ValueError when the arrays do not fit this table."""
         if len(meta["labels"]) > self.max_series:
             raise ValueError(f"state holds {len(meta['labels'])} series, but max_series is {self.max_series}")
-        self.labels = list(meta["labels"])
-        self.row_of = {label: row for row, label in enumerate(self.labels) if label is not None}
+        self.names = list(meta["labels"])
+        self.row_of = {name: row for row, name in enumerate(self.names) if name is not None}
         for name, own in self.arrays._asdict().items():
             if name != "history":
                 if arrays[name].dtype != own.dtype or arrays[name].shape[1:] != own.shape[1:]:
                     raise ValueError(f"state's {name} does not fit this configuration's")
                 own[: self.used] = arrays[name]
         self.arrays = self.arrays._replace(history=arrays["history"])
-        self._free = [row for row, label in enumerate(self.labels) if label is None]
+        self._free = [row for row, name in enumerate(self.names) if name is None]
         taken = set(self.rows["buffer"][self.rows["status"] != FREE].tolist())
         self._free_buffers = [b for b in range(len(self.arrays.history)) if b not in taken]
 

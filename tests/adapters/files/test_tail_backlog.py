@@ -242,7 +242,7 @@ def test_row_9_merged_by_event_time(tmp_path: Path) -> None:
     times: list[int] = []
     for _ in range(100):
         for chunk in reader.tail.poll(1000, merge.held()):
-            readings, headers[chunk.place] = fmt.parse(chunk.data, chunk.label, headers.get(chunk.place, chunk.header))
+            readings, headers[chunk.place] = fmt.parse(chunk.data, chunk.series, headers.get(chunk.place, chunk.header))
             merge.add(chunk, readings, headers[chunk.place])
         merged = merge.release(reader.tail.backlog())
         times += [] if merged is None else merged.at_ms.tolist()

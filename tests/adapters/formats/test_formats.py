@@ -1,4 +1,4 @@
-"""Rules for stamps, numbers and labels, and the agreement of fast and slow path."""
+"""Rules for stamps, numbers and series, and the agreement of fast and slow path."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_csv_reads_header_bom_crlf_and_blank_lines() -> None:
     )
     readings, header = CsvFormat(series="series").parse(data, "stem", None)
     assert header == "series,timestamp,value"
-    assert readings.labels == ["b", "a"]
+    assert readings.series == ["b", "a"]
     assert readings.codes.tolist() == [0, 1, 0]
     assert readings.at_ms.tolist() == [1_000_000, 1_001_000, 1_002_000]
     assert readings.values.tolist() == [[1.5], [-2000.0], [3.0]]
@@ -185,14 +185,14 @@ def test_csv_rejects_with_reason(line: bytes, reason: str, vouch: bool) -> None:
     form = CsvFormat(series="series", timezone="Europe/Berlin", vouch=vouch)
     readings = parse(form, b"series,timestamp,value\n" + line + b"\nok,1,2\n")
     assert readings.rejected() == {reason: 1}
-    assert readings.labels == ["ok"]
+    assert readings.series == ["ok"]
     assert readings.bad_ends.tolist() == [23 + len(line) + 1]
 
 
 def test_csv_quotes() -> None:
-    """Quoted labels may hold delimiters and doubled quotes."""
+    """Quoted series may hold delimiters and doubled quotes."""
     readings = parse(CsvFormat(series="series"), b'series,timestamp,value\n"a,""b""",1,"2"\n')
-    assert (readings.labels, readings.values.tolist()) == (['a,"b"'], [[2.0]])
+    assert (readings.series, readings.values.tolist()) == (['a,"b"'], [[2.0]])
     assert split_fields('"",x,""', ",") == ["", "x", ""]
     assert split_fields('"a" ,x', ",") is None
 
@@ -204,15 +204,15 @@ def test_csv_decimal_comma() -> None:
     assert (german.values.ravel().tolist(), german.rejected()) == ([3.5, 4.0], {"bad_value": 1})
     english = parse(CsvFormat(delimiter=";"), data)
     assert (english.values.ravel().tolist(), english.rejected()) == ([3.5, 4.0], {"bad_value": 1})
-    assert german.labels == ["stem"]
+    assert german.series == ["stem"]
 
 
 def test_csv_columns_instead_of_header() -> None:
     """With `columns` the first line is a reading, and later chunks of the place keep a BOM as part of the line."""
     form = CsvFormat(series="s", columns=["s", "timestamp", "value"])
     readings, header = form.parse(b"\xef\xbb\xbfa,1,2\n", "stem", None)
-    assert (readings.labels, header) == (["a"], "")
-    assert parse(form, b"\xef\xbb\xbfa,1,2\n", header).labels == ["\ufeffa"]
+    assert (readings.series, header) == (["a"], "")
+    assert parse(form, b"\xef\xbb\xbfa,1,2\n", header).series == ["\ufeffa"]
 
 
 def test_csv_header_without_our_columns() -> None:
@@ -272,7 +272,7 @@ def test_jsonl_rejects_with_reason(line: bytes, reason: str, vouch: bool) -> Non
     data = b"\xef\xbb\xbf" + line + b'\r\n\n{"s":7,"timestamp":"1970-01-01T00:00:01Z","value":-0.5e1}\r\n'
     readings, header = JsonlFormat(series="s", vouch=vouch).parse(data, "stem", None)
     assert (readings.rejected(), header) == ({reason: 1}, "")
-    assert (readings.labels, readings.at_ms.tolist(), readings.values.tolist()) == (["7"], [1000], [[-5.0]])
+    assert (readings.series, readings.at_ms.tolist(), readings.values.tolist()) == (["7"], [1000], [[-5.0]])
 
 
 def test_jsonl_vectors() -> None:
@@ -338,7 +338,7 @@ line_feeds = st.sampled_from([b"\n", b"\n", b"\r\n"])
 
 
 def assert_same(fast: Readings, slow: Readings) -> None:
-    assert fast.labels == slow.labels
+    assert fast.series == slow.series
     for name in ("codes", "at_ms", "fold_s", "values", "ends", "bad_reasons", "bad_ends"):
         left, right = getattr(fast, name), getattr(slow, name)
         assert left.dtype == right.dtype
@@ -390,7 +390,7 @@ def test_cuts_do_not_matter(name: str, rows: list[tuple[bytes, bytes]], data: st
     left, between = form.parse(chunk_of(rows[:cut]), "stem", None)
     right, after = form.parse(chunk_of(rows[cut:]), "stem", between)
     assert after == header
-    assert [whole.labels[c] for c in whole.codes] == [r.labels[c] for r in (left, right) for c in r.codes]
+    assert [whole.series[c] for c in whole.codes] == [r.series[c] for r in (left, right) for c in r.codes]
     for part in ("at_ms", "fold_s", "values", "bad_reasons"):
         both = np.concatenate([getattr(left, part), getattr(right, part)])
         assert getattr(whole, part).tobytes() == both.tobytes()
@@ -398,8 +398,8 @@ def test_cuts_do_not_matter(name: str, rows: list[tuple[bytes, bytes]], data: st
 
 @given(st.lists(st.integers(0, 5), max_size=30))
 def test_compact_keeps_the_texts(codes: list[int]) -> None:
-    """Unused labels go, the rest stand in the order of first use, and every row keeps its text."""
-    labels = list("abcdef")
-    kept, renamed = compact(labels, np.array(codes, np.int32))
-    assert [kept[c] for c in renamed] == [labels[c] for c in codes]
-    assert kept == list(dict.fromkeys(labels[c] for c in codes))
+    """Unused series go, the rest stand in the order of first use, and every row keeps its text."""
+    series = list("abcdef")
+    kept, renamed = compact(series, np.array(codes, np.int32))
+    assert [kept[c] for c in renamed] == [series[c] for c in codes]
+    assert kept == list(dict.fromkeys(series[c] for c in codes))

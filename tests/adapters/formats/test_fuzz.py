@@ -57,7 +57,7 @@ FORMATS: dict[str, Callable[[bool], Format]] = {
 @fuzz
 @given(data=soup, header=st.sampled_from([None, "", "timestamp,series,value", "series,value"]))
 def test_any_bytes_are_read_or_refused(name: str, data: bytes, header: str | None) -> None:
-    """No input raises; readings are finite, labels within bounds, each line counts once at most; both paths agree."""
+    """No input raises; readings are finite, series within bounds, each line counts once at most; both paths agree."""
     readings, after = FORMATS[name](True).parse(data, "stem", header)
     slow, after_slow = FORMATS[name](False).parse(data, "stem", header)
     assert_same(readings, slow)
@@ -68,8 +68,8 @@ def test_any_bytes_are_read_or_refused(name: str, data: bytes, header: str | Non
     assert all(data[end - 1 : end] == b"\n" or end == len(data) for end in ends.tolist())
     assert (np.abs(readings.values) <= 1e30).all()
     assert ((readings.at_ms >= 0) & (readings.at_ms < 7_258_118_400_000)).all()
-    assert all(0 < len(label.encode()) <= 256 for label in readings.labels)
-    assert not len(readings) or (readings.codes.min() >= 0 and readings.codes.max() < len(readings.labels))
+    assert all(0 < len(series.encode()) <= 256 for series in readings.series)
+    assert not len(readings) or (readings.codes.min() >= 0 and readings.codes.max() < len(readings.series))
 
 
 def framed(stream: bytes) -> tuple[list[bytes], Counter[str]]:

@@ -19,7 +19,7 @@ def parse(form: InfluxFormat, *lines: str) -> Readings:
 
 @pytest.mark.parametrize("vouch", [True, False])
 @pytest.mark.parametrize(
-    ("line", "label", "value"),
+    ("line", "series", "value"),
     [
         ("m value=1.5 1714557600000000000", "m", 1.5),
         ("m value=-2e-3 1714557600000000", "m", -0.002),
@@ -37,11 +37,11 @@ def parse(form: InfluxFormat, *lines: str) -> Readings:
         ("m value=9223372036854775807i 1714557600", "m", 9223372036854775807.0),
     ],
 )
-def test_line_is_read(line: str, label: str, value: float, vouch: bool) -> None:
-    """Escapes, quotes, every precision of stamps and both kinds of numbers; the label has its tags in order."""
+def test_line_is_read(line: str, series: str, value: float, vouch: bool) -> None:
+    """Escapes, quotes, every precision of stamps and both kinds of numbers; the series has its tags in order."""
     readings = parse(InfluxFormat(vouch=vouch), line)
     assert readings.rejected() == {}
-    assert (readings.labels, readings.values.tolist(), readings.at_ms.tolist()) == ([label], [[value]], [STAMP])
+    assert (readings.series, readings.values.tolist(), readings.at_ms.tolist()) == ([series], [[value]], [STAMP])
 
 
 @pytest.mark.parametrize("vouch", [True, False])
@@ -86,7 +86,7 @@ def test_line_is_read(line: str, label: str, value: float, vouch: bool) -> None:
 def test_line_is_refused(line: str, reason: str, vouch: bool) -> None:
     """A bad line is rejected with its reason and the next one is read."""
     readings = parse(InfluxFormat(vouch=vouch), line, "ok value=1 1714557600")
-    assert (readings.rejected(), readings.labels) == ({reason: 1}, ["ok"])
+    assert (readings.rejected(), readings.series) == ({reason: 1}, ["ok"])
 
 
 def test_comments_blank_lines_and_a_bom_are_no_lines() -> None:
@@ -94,14 +94,14 @@ def test_comments_blank_lines_and_a_bom_are_no_lines() -> None:
     readings, header = InfluxFormat().parse(
         b"\xef\xbb\xbf# a comment of five words\r\n\r\n  \n#\nm value=1 1714557600\r\n", "", None
     )
-    assert (readings.labels, readings.rejected(), header) == (["m"], {}, "")
+    assert (readings.series, readings.rejected(), header) == (["m"], {}, "")
 
 
 def test_chosen_tags_make_the_label() -> None:
-    """One tag is the label as it is; several are joined, so that different values never give one label."""
+    """One tag is the series as it is; several are joined, so that different values never give one series."""
     lines = ("cpu,host=a\\ b,cpu=cpu\\,0 value=1 1714557600", "cpu,cpu=x,host=a value=2 1714557600")
-    assert parse(InfluxFormat(tags=["host"]), *lines).labels == ["a b", "a"]
-    assert parse(InfluxFormat(tags=["host", "cpu"]), *lines).labels == ["a b,cpu\\,0", "a,x"]
+    assert parse(InfluxFormat(tags=["host"]), *lines).series == ["a b", "a"]
+    assert parse(InfluxFormat(tags=["host", "cpu"]), *lines).series == ["a b,cpu\\,0", "a,x"]
     readings = parse(InfluxFormat(tags=["host", "rack"]), *lines)
     assert readings.rejected() == {"bad_label": 2}, "a tag that is not there is no label"
 
@@ -137,7 +137,7 @@ weather temperature=82
 
 @pytest.mark.parametrize("vouch", [True, False])
 @pytest.mark.parametrize(
-    ("value", "labels", "values", "rejected"),
+    ("value", "series", "values", "rejected"),
     [
         (
             "usage_idle",
@@ -168,11 +168,11 @@ weather temperature=82
     ],
 )
 def test_telegrafs_examples(
-    value: str, labels: list[str], values: list[float], rejected: dict[str, int], vouch: bool
+    value: str, series: list[str], values: list[float], rejected: dict[str, int], vouch: bool
 ) -> None:
     """Documented examples are read as the documents say; lines without the field asked for are counted."""
     readings = InfluxFormat(value=value, vouch=vouch).parse(TELEGRAF.encode(), "stem", None)[0]
-    assert (readings.labels, readings.values.ravel().tolist(), readings.rejected()) == (labels, values, rejected)
+    assert (readings.series, readings.values.ravel().tolist(), readings.rejected()) == (series, values, rejected)
     assert set(readings.at_ms.tolist()) <= {1_717_003_220_000, 1_465_839_830_100}
 
 

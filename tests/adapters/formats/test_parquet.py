@@ -30,7 +30,7 @@ stamps = st.sampled_from(
     ]
 )
 numbers = st.sampled_from(["1.5", "-0", "1e300", "nan", "inf", "", "one", "1_0"])
-labels = st.sampled_from(["a", "b", "", "ä"])
+series = st.sampled_from(["a", "b", "", "ä"])
 
 
 def written(path: Path, columns: dict[str, object]) -> Path:
@@ -44,18 +44,18 @@ def whole(path: Path, fmt: ParquetFormat) -> Readings:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(stamps, numbers, labels), min_size=1, max_size=12))
+@given(st.lists(st.tuples(stamps, numbers, series), min_size=1, max_size=12))
 def test_text_cells_are_read_as_in_a_csv(
     tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, ...]]
 ) -> None:
-    """Stamps, values and labels as text: equal readings and equal reasons, row for row."""
+    """Stamps, values and series as text: equal readings and equal reasons, row for row."""
     path = tmp_path_factory.mktemp("parquet") / "meter.parquet"
-    at, value, label = (list(column) for column in zip(*cells, strict=True))
-    written(path, {"timestamp": at, "value": value, "meter": label})
+    at, value, series = (list(column) for column in zip(*cells, strict=True))
+    written(path, {"timestamp": at, "value": value, "meter": series})
     found = whole(path, ParquetFormat("timestamp", ["value"], ["meter"], ZONE))
     text = "timestamp,value,meter\n" + "".join(f"{a},{v},{m}\n" for a, v, m in cells)
     expected, _ = CsvFormat(series="meter", timezone=ZONE).parse(text.encode(), "meter", None)
-    for name in ("labels", "rejected"):
+    for name in ("series", "rejected"):
         one, other = getattr(found, name), getattr(expected, name)
         assert (one() if callable(one) else one) == (other() if callable(other) else other)
     for name in ("codes", "at_ms", "fold_s", "values", "bad_reasons"):
@@ -84,7 +84,7 @@ def test_stamps_of_every_type_are_the_same_instants(tmp_path: Path) -> None:
 
 
 def test_values_and_labels_of_every_type(tmp_path: Path) -> None:
-    """Numbers of any width make a vector; null, not finite and truth values are rejected; labels may be numbers."""
+    """Numbers of any width make a vector; null, not finite and truth values are rejected; series may be numbers."""
     columns = {
         "timestamp": [0, 60, 120, 180],
         "small": pa.array([1, 2, None, 4], pa.int8()),
@@ -95,7 +95,7 @@ def test_values_and_labels_of_every_type(tmp_path: Path) -> None:
     }
     path = written(tmp_path / "m.parquet", columns)
     found = whole(path, ParquetFormat("timestamp", ["small", "single"], ["site", "meter"]))
-    assert found.labels == ["x,7", "y,8"]
+    assert found.series == ["x,7", "y,8"]
     assert found.values.tolist() == [[1, 0.5], [4, 2]]
     assert found.rejected() == {"missing_value": 1, "not_finite": 1}
     assert whole(path, ParquetFormat("timestamp", ["flag"])).rejected() == {"bad_value": 4}

@@ -28,7 +28,7 @@ def test_each_datagram_holds_whole_lines() -> None:
         for datagram in (b"a,1\nb,2", b"", b"c,3\n", b"d,4"):
             peer.send(datagram)
         (chunk,) = poll(listener)
-        assert (chunk.place, chunk.label, chunk.data) == ("s:udp", "udp", b"a,1\nb,2\nc,3\nd,4\n")
+        assert (chunk.place, chunk.series, chunk.data) == ("s:udp", "udp", b"a,1\nb,2\nc,3\nd,4\n")
 
 
 def test_7_a_datagram_that_was_cut_off_is_counted() -> None:

@@ -95,7 +95,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("thousands of series", [f"{T},s{n},{n}" for n in range(5000)], {},
           shown="one row each of 5,000 series", following="2024-05-01T10:30:00Z,s4999,1",
           settings={"max_series": 5000}),
-    Fault("a series name of 10 kB", [f"{T},{'n' * 10_000},1"], {"bad_label": 1}, shown="a label of 10,000 bytes"),
+    Fault("a series name of 10 kB", [f"{T},{'n' * 10_000},1"], {"bad_label": 1}, shown="a name of 10,000 bytes"),
     Fault("an empty series name", [f"{T},,1"], {"bad_label": 1}),
     Fault("a series name with quotes", [f'{T},"say ""hi"", a",1'], {}),
     Fault("a series name with broken quotes", [f'{T},"a,1'], {"malformed": 1}),

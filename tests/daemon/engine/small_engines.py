@@ -112,7 +112,7 @@ def batch(
     return Batch(
         stream=STREAM,
         received_at_ms=received_at_ms,
-        labels=labels,
+        series=labels,
         codes=np.array([labels.index(row[0]) for row in rows], np.int32),
         at_ms=slots * interval * 1000,
         fold_s=np.array([row[3] if len(row) > 3 else 0 for row in rows], np.int32),

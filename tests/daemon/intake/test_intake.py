@@ -96,7 +96,7 @@ def test_each_connection_has_its_own_header(tmp_path: Path) -> None:
         if len(batches[0]) < 2:
             batches.append(until(lambda: intake.take(0)).batch)
     intake.close()
-    found = {batch.labels[code]: batch.values[i, 0] for batch in batches for i, code in enumerate(batch.codes)}
+    found = {batch.series[code]: batch.values[i, 0] for batch in batches for i, code in enumerate(batch.codes)}
     assert found == {"a": 1.0, "b": 2.0}
 
 

@@ -31,7 +31,7 @@ def grids(rows: Sequence[Row], **stream: Any) -> dict[str, list[float]]:
     read = [batch(rows[:3]), batch(rows[3:])]
     own = StreamSettings.model_validate({"interval": INTERVAL} | stream)
     found = on_grid([each for each in read if len(each)], own, INTERVAL, "here")
-    return {h.label: h.values[:, 0].tolist() for h in found}
+    return {h.series: h.values[:, 0].tolist() for h in found}
 
 
 @settings(max_examples=60, deadline=None)

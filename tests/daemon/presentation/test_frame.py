@@ -64,7 +64,7 @@ def one_trace() -> ReadingTrace:
     """Three readings, the last two anomalous."""
     numbers = np.array([1.0, 2.0, np.nan])
     return ReadingTrace(
-        label="7",
+        series="7",
         at=np.array([0, 60, 120]),
         value=numbers,
         expected=numbers,
@@ -79,7 +79,7 @@ def one_trace() -> ReadingTrace:
 
 def test_a_trace_is_a_row_a_reading() -> None:
     """Series by series, with reasons in words and instants that know their zone."""
-    frame = trace.to_frame([one_trace(), replace(one_trace(), label="8")])
+    frame = trace.to_frame([one_trace(), replace(one_trace(), series="8")])
     assert set(frame.columns) == {each.name for each in fields(ReadingTrace)} - {"label"} | {"series"}
     assert frame["series"].tolist() == ["7"] * 3 + ["8"] * 3
     assert frame["reasons"].tolist() == ["", "model", "model, limit"] * 2

@@ -19,7 +19,7 @@ def batch(number: int, rows: int = 3) -> Batch:
     return Batch(
         stream="taxi",
         received_at_ms=number,
-        labels=["a", "b"],
+        series=["a", "b"],
         codes=np.arange(rows, dtype=np.int32) % 2,
         at_ms=np.arange(rows, dtype=np.int64) + 1000 * number,
         fold_s=np.zeros(rows, np.int32),
@@ -64,7 +64,7 @@ def same(one: object, other: object) -> bool:
         and getattr(one, name).tobytes() == getattr(other, name).tobytes()
         for name in ("codes", "at_ms", "fold_s", "values")
     )
-    plain = all(getattr(one, name) == getattr(other, name) for name in ("stream", "received_at_ms", "labels"))
+    plain = all(getattr(one, name) == getattr(other, name) for name in ("stream", "received_at_ms", "series"))
     return arrays and plain and dict(one.rejected) == dict(other.rejected)
 
 

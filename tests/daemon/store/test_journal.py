@@ -31,7 +31,7 @@ def batches(draw: st.DrawFn) -> Batch:
     return Batch(
         stream=draw(text),
         received_at_ms=draw(st.integers(0, 2**53)),
-        labels=draw(st.lists(text, max_size=4)),
+        series=draw(st.lists(text, max_size=4)),
         codes=draw(hnp.arrays(np.int32, rows, elements=int32)),
         at_ms=draw(hnp.arrays(np.int64, rows, elements=int64)),
         fold_s=draw(hnp.arrays(np.int32, rows, elements=int32) | st.just(np.zeros(rows, np.int32))),

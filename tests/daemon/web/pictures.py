@@ -26,7 +26,7 @@ def columns(labels: list[str], *, width: int = 1, status: str = "ready") -> Seri
     wide = np.repeat((100.0 + row)[:, None], width, axis=1)
     scored = np.float32(0.0 if warming else 1.0)
     return SeriesColumns(
-        label=tuple(labels),
+        name=tuple(labels),
         status=(status,) * n,
         warm_up=np.full(n, 0.63 if warming else 1.0),
         ready_at=np.full(n, NOW + 86_400 if warming else 0, np.int64),

@@ -123,7 +123,7 @@ def test_streams_do_not_touch_each_other() -> None:
         feed(alone, noise([slot]))
         feed(both, noise([slot]))
         other = batch(noise([slot], "x"))
-        both.step(Batch("second", 0, other.labels, other.codes, other.at_ms, other.fold_s, other.values))
+        both.step(Batch("second", 0, other.series, other.codes, other.at_ms, other.fold_s, other.values))
     assert the(both).state()[0] == the(alone).state()[0]
     wanted, found = the(alone).state()[1], the(both).state()[1]
     assert {name: array.tobytes() for name, array in found.items()} == {n: a.tobytes() for n, a in wanted.items()}

@@ -154,18 +154,27 @@ def unnoticed(cause: str, message: str, **fields: object) -> None:
 
 @runtime_checkable
 class Live(Source, Protocol):
-    """A source of peers that cannot be asked again, so that its positions are counts and nothing resumes from them.
+    """A source of peers that cannot be asked again, but can be told what is durable.
 
-    Each place is one connection, or all datagrams. Its `backlog` is always empty: readings of one peer never wait for
-    those of another, or a peer could hold all others back.
+    Each place is one connection, all datagrams, or one body that was posted. Its `backlog` is always empty: readings of
+    one peer never wait for those of another, or a peer could hold all others back.
+
+    Attributes:
+        resumes: Whether its positions are kept, because a peer that sends the same again is known by its place and goes
+            on from there. Where not, positions are counts and nothing resumes from them.
 
     A chunk's dropped lines may lie anywhere in it, or a peer that sends a long line now and then would make chunks
     small. A position within such a chunk does not pass the first of them.
     """
 
+    resumes: bool
+
     @property
     def address(self) -> str:
         """Where it listens, for people: `host:port` or a path; "" while it is closed."""
+
+    def parsed(self, place: str, readings: int, rejected: Mapping[str, int]) -> None:
+        """What the format made of the last chunk of a place, dropped lines included: for those who tell their peers."""
 
     def committed(self, positions: Mapping[str, Position]) -> None:
         """The lines up to these positions (place -> position) are durable: tell the peers that want to know."""

@@ -20,6 +20,12 @@ class Surroundings(NamedTuple):
     """The process' standard input."""
     notice: Notice
     """Where it says what it counted."""
+    inboxes: Any
+    """Where sources of posted bodies are found: an `Inboxes`, which the engine's data must not import."""
+
+
+STREAM = "stream"
+"""What a kind `claims` of which a stream has one at most, because its name is all that leads there."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class SourceKind:
         sample: An entry of `sources` that uses it, as YAML.
         keys: Which keys of the entry it takes beside `type`.
         needs: Those it cannot do without, each with an example for messages.
-        claims: The key whose value no two sources may share; "" where there can be one such source only.
+        claims: The key whose value no two sources may share; "" where there can be one such source only, and `STREAM`
+            where there can be one a stream.
     """
 
     maker: str

@@ -7,5 +7,6 @@ from collections.abc import Mapping
 from adapters.files.file_registry import FILES
 from adapters.sockets.socket_registry import SOCKETS
 from adapters.source_kind import SourceKind
+from adapters.uploads.upload_registry import UPLOADS
 
-SOURCES: Mapping[str, SourceKind] = {**FILES, **SOCKETS}
+SOURCES: Mapping[str, SourceKind] = {**FILES, **SOCKETS, **UPLOADS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from adapters.base import Notice
 
@@ -14,6 +15,8 @@ class PeerSource:
         name: Name of the source, unique within its stream.
         notice: Takes what an operator should read.
     """
+
+    resumes = False
 
     def __init__(self, name: str, notice: Notice) -> None:
         self.name, self._notice = name, notice
@@ -32,6 +35,9 @@ class PeerSource:
         """See `Source.forgotten`."""
         told, self._forgotten = self._forgotten, []
         return told
+
+    def parsed(self, place: str, readings: int, rejected: Mapping[str, int]) -> None:
+        """Peers are not told how many of their lines were readings."""
 
     def _say(self, message: str, **fields: object) -> None:
         self._notice(f"{self.name} {message}", message, source=self.name, **fields)

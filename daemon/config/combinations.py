@@ -6,6 +6,7 @@ import glob
 from collections.abc import Iterator
 from pathlib import Path
 
+from adapters.source_kind import STREAM
 from adapters.source_registry import SOURCES
 from daemon.config.document import Where, dotted
 from daemon.config.settings import WEEKLY_S, FormatSettings, Settings
@@ -75,6 +76,8 @@ class _Readers:
             yield from self._file((*where, "path"), here, source.path)
             return
         key, what = SOURCES[source.type].claims, _ONE_ONLY.get(source.type, f"a source of type {source.type}")
+        if key == STREAM:  # what is posted names the stream alone
+            key, what = "", f"a source of type {source.type} for stream {where[1]}"
         named = f"{source.type} {getattr(source, key)}" if key else what
         if other := self._others.get(named):
             at, said = (

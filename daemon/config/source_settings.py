@@ -11,7 +11,7 @@ from pydantic import field_validator, model_validator
 from adapters.source_registry import SOURCES
 from daemon.config.addresses import HINT, split_address
 from daemon.config.sections import ConflictError, Section, live
-from daemon.config.units import Duration
+from daemon.config.units import Duration, Size
 
 if TYPE_CHECKING:
     Kind = str
@@ -40,7 +40,8 @@ class TlsSettings(Section):
 class SourceSettings(Section):
     type: Kind = live(
         "file",
-        "`file` tails files, `stdin` reads standard input to its end; `tcp`, `udp` and `unix` listen for senders.",
+        "`file` tails files, `stdin` reads standard input to its end; `tcp`, `udp` and `unix` listen for senders; "
+        "`http` takes what is posted to the HTTP server.",
     )
     path: str | None = live(
         None, "File to tail, or a glob such as /var/spool/meters/*.csv; for `unix` the socket's path."
@@ -57,6 +58,9 @@ class SourceSettings(Section):
     ack: bool = live(False, "Whether a peer is told `ok <lines so far>` once its lines are durable.")
     mode: str = live("0660", "Permissions of a `unix` socket, octal digits in quotes.")
     group: str | None = live(None, "Group of a `unix` socket; none: the daemon's.")
+    body_bytes: Size = live(
+        16 << 20, "Longest body that `http` takes, as it is sent and as it is unpacked.", ge=1024, le=1 << 28
+    )
     tls: TlsSettings = live(TlsSettings(), "TLS on `tcp`; the files are read again on reload.")
 
     @field_validator("listen")

@@ -12,6 +12,7 @@ from adapters.formats.format_registry import FORMATS, of_suffix
 from adapters.merge import Merged
 from adapters.source_kind import Surroundings
 from adapters.source_registry import SOURCES
+from adapters.uploads.inbox import Inboxes
 from daemon.config.settings import Limits, StreamSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.engine.messages.inputs import Batch
@@ -36,9 +37,9 @@ def make_file_format(path: Path, stream: StreamSettings, limits: Limits) -> Form
     return FORMATS[kind].make(f, stream.timezone, limits.label_bytes)
 
 
-def make_source(name: str, source: SourceSettings, limits: Limits) -> Source:
-    """A source, not yet open."""
-    surroundings = Surroundings(limits.line_bytes, sys.stdin.buffer, RateLimited(log).warning)
+def make_source(name: str, source: SourceSettings, limits: Limits, inboxes: Inboxes) -> Source:
+    """A source, not yet open; one of posted bodies is found in `inboxes` while it is."""
+    surroundings = Surroundings(limits.line_bytes, sys.stdin.buffer, RateLimited(log).warning, inboxes)
     return SOURCES[source.type].make(name, source, surroundings)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.base import Format, Live, Position, Source
 from adapters.merge import EventTimeMerge
+from adapters.uploads.inbox import Inboxes
 from daemon.config.settings import Limits, StreamSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.engine.messages.inputs import Batch
@@ -52,9 +54,9 @@ class Intake:
         self._leaving: set[tuple[str, str]] = set()
 
     @classmethod
-    def of(cls, stream: str, settings: StreamSettings, limits: Limits) -> Intake:
+    def of(cls, stream: str, settings: StreamSettings, limits: Limits, inboxes: Inboxes) -> Intake:
         """The intake of a configured stream."""
-        sources = [make_source(name, each, limits) for name, each in named(stream, settings.sources)]
+        sources = [make_source(name, each, limits, inboxes) for name, each in named(stream, settings.sources)]
         return cls(stream, sources, make_format(settings, limits))
 
     def open(self, positions: Positions) -> None:
@@ -96,6 +98,8 @@ class Intake:
                 header = self._headers.get(chunk.place, chunk.header)
                 readings, header = self._format.parse(chunk.data, chunk.series, header)
                 self._headers[chunk.place] = header
+                if isinstance(source, Live):
+                    source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))
                 self._merge.add(chunk, readings, header)
             backlog |= source.backlog()
         merged = self._merge.release(backlog)
@@ -104,7 +108,9 @@ class Intake:
         positions: dict[str, dict[str, Position]] = {}
         for place, position in merged.positions.items():
             positions.setdefault(place.split(":", 1)[0], {})[place] = position
-        counts = {name: positions.pop(name) for name in self._live() if name in positions}
+        live = self._live()
+        counts = {name: places for name, places in positions.items() if name in live}
+        positions = {name: places for name, places in positions.items() if name not in live or live[name].resumes}
         return Taken(to_batch(self.stream, merged, merged.rejected, now_ms), positions, counts)
 
     def committed(self, taken: Taken) -> None:

@@ -108,9 +108,12 @@ SOURCE_METRICS: tuple[Spec, ...] = (
     ),
     Spec("source_connections", "gauge", ("source", "state"), "Connections by state: handshake (TLS), in_line, idle."),
     Spec("source_connections_accepted_total", "counter", _SOURCE, "Connections that were let in."),
-    Spec("source_refused_total", "counter", ("source", "reason"), "Connections, or datagrams, refused, by reason."),
+    Spec(
+        "source_refused_total", "counter", ("source", "reason"), "Connections, datagrams or bodies refused, by reason."
+    ),
     Spec("source_closed_total", "counter", ("source", "reason"), "Connections that ended, by reason."),
     Spec("source_lines_total", "counter", _SOURCE, "Whole lines received by a listener since the start."),
+    Spec("source_uploads_total", "counter", _SOURCE, "Bodies taken by a source that is posted to, repeated ones not."),
     Spec("source_kernel_drops_total", "counter", _SOURCE, "Datagrams the kernel dropped because nobody read in time."),
     Spec(
         "source_incidents_total",

@@ -34,6 +34,7 @@ _SOURCE_COUNTERS = {
     "lines": "source_lines_total",
     "accepted": "source_connections_accepted_total",
     "kernel_drops": "source_kernel_drops_total",
+    "uploads": "source_uploads_total",
 }
 _SOURCE_BY_KIND = (
     ("connections_", "source_connections", "state"),
@@ -97,8 +98,8 @@ class Picture(Frozen):
     Attributes:
         streams: Snapshots by stream name.
         sources: Source name (`taxi/0`) -> gauges of `Source.status()`: `up`, `lag_bytes`, `files`, `position_bytes`,
-            `connections_<state>`, `refused_<reason>`, `closed_<reason>`, `accepted`, `lines`, `kernel_drops`; every
-            other key counts incidents (`rotations`, `truncations`).
+            `connections_<state>`, `refused_<reason>`, `closed_<reason>`, `accepted`, `lines`, `uploads`,
+            `kernel_drops`; every other key counts incidents (`rotations`, `truncations`).
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
         process: `ready`, `full`, `started_at` (epoch seconds), `turns`, `queue_depth`, `skipped` and `failed`

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
+from adapters.uploads.inbox import Inboxes
 from daemon.clock import wall_ms, wall_s
 from daemon.config.settings import Settings
 from daemon.engine.messages.inputs import Tick
@@ -50,6 +51,7 @@ class Pipeline:
     Attributes:
         picture: The newest picture for metrics and page, replaced as a whole.
         ready: Whether state is loaded, sources are open and the disk has room.
+        inboxes: Its sources of posted bodies.
         beat: `time.monotonic()` of the last sign of progress.
         process: What the service adds to the picture's `process`; replaced as a whole.
         finished: Set when the thread has ended.
@@ -74,7 +76,8 @@ class Pipeline:
         self._stdout = stdout or _unbuffered()
         self._jobs: Jobs[Pipeline] = Jobs()
         self._wake, self._stopping = threading.Event(), threading.Event()
-        self._sourcing = SourceSet(settings)
+        self.inboxes = Inboxes(self._wake.set)
+        self._sourcing = SourceSet(settings, self.inboxes)
         self.process: Mapping[str, object] = {}
         self._started_at, self._turns, self._published = wall_s(), 0, 0.0
         self._delivery: Delivery | None = None
@@ -175,8 +178,8 @@ class Pipeline:
             positions = {source: places for each in taken for source, places in each.positions.items()}
             self.durable.apply([each.batch for each in taken], positions, wall_ms())
             self._sourcing.committed(taken)
-        for source, place in self._sourcing.forgotten():
-            self._store.drop_position(source, place)
+        if gone := list(self._sourcing.forgotten()):
+            self._store.drop_positions(gone)
         if self._delivery is not None:
             self._delivery.wake()
             self._delivery.record()

@@ -96,6 +96,7 @@ class _Service:
             ready=lambda: (pipeline.ready, pipeline.why_not),
             reload=self._reload,
             access=access,
+            inboxes=pipeline.inboxes,
         )
         self._door = Door(app, access, pipeline.settings.http)
         commanding = OperatorCommands(pipeline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from adapters.uploads.inbox import Inboxes
 from daemon.clock import EARLIEST_MS
 from daemon.config.settings import Settings
 from daemon.intake.construction import make_format, make_source
@@ -16,11 +17,14 @@ class SourceSet:
 
     Args:
         settings: Names the streams and their sources; none is opened yet.
+        inboxes: Where its sources of posted bodies are found.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._intakes = {name: _intake(name, settings) for name in settings.streams}
+    def __init__(self, settings: Settings, inboxes: Inboxes) -> None:
+        self._settings, self._inboxes = settings, inboxes
+        self._intakes = {
+            name: Intake.of(name, stream, settings.limits, inboxes) for name, stream in settings.streams.items()
+        }
 
     def open(self, store: Store) -> None:
         """Open every source at its durable positions.
@@ -97,16 +101,13 @@ class SourceSet:
         for stream, intake in self._intakes.items():
             for name, source in named(stream, settings.streams[stream].sources):
                 if name not in staying:
-                    intake.add(make_source(name, source, settings.limits), store.positions(name))
+                    intake.add(make_source(name, source, settings.limits, self._inboxes), store.positions(name))
+        self._inboxes.tidy()
 
     def close(self) -> None:
         """Close every source."""
         for intake in self._intakes.values():
             intake.close()
-
-
-def _intake(name: str, settings: Settings) -> Intake:
-    return Intake.of(name, settings.streams[name], settings.limits)
 
 
 def _open(intake: Intake, store: Store) -> None:

@@ -107,10 +107,11 @@ def positions(database: Database, source: str) -> dict[str, Position]:
     return {place.decode("utf-8", "surrogatepass"): json.loads(position) for place, position in rows}
 
 
-def drop_position(database: Database, source: str, place: str) -> None:
-    """Forget one place."""
-    key = [source, place.encode("utf-8", "surrogatepass")]
-    database.rows("DELETE FROM positions WHERE source = ? AND place = ?", key)
+def drop_positions(database: Database, places: Sequence[tuple[str, str]]) -> None:
+    """Forget places in one transaction."""
+    rows = [(source, place.encode("utf-8", "surrogatepass")) for source, place in places]
+    with database.transaction("positions"):
+        database.many("DELETE FROM positions WHERE source = ? AND place = ?", rows)
 
 
 def set_base(database: Database, seq: int) -> None:

@@ -122,9 +122,9 @@ class Store(StoreView):
         return numbers
 
     @patient
-    def drop_position(self, source: str, place: str) -> None:
-        """Forget one place of a source (its file is gone for good)."""
-        journal.drop_position(self._database, source, place)
+    def drop_positions(self, places: Sequence[tuple[str, str]]) -> None:
+        """Forget places, each `(source, place)`: a file that is gone for good, a body that came long ago."""
+        journal.drop_positions(self._database, places)
 
     @patient
     def record_events(self, events: Sequence[Event]) -> None:

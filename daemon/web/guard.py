@@ -1,4 +1,5 @@
-"""Which requests are looked at: not those that a page of another site has a browser send, nor any with a coded body.
+"""Which requests are looked at: not those that a page of another site has a browser send, nor any with a coded body
+that no source takes.
 
 A name that somebody else's DNS points at this machine (DNS rebinding) makes their page one of our own to a browser. The
 browser still says that name in `Host`, so only known names are answered.
@@ -13,9 +14,11 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from adapters.uploads.paths import PATHS
 from daemon.web.web_auth import Access
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
+_CODED = frozenset(PATHS.values())  # their handlers say which codings they take, within bounds
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})  # `none`: the user typed the address
 
@@ -35,7 +38,8 @@ def guard(access: Access) -> Middleware:
             raise web.HTTPMisdirectedRequest(text="this name is not one of this server's; add it to http.hosts")
         if request.method not in _READING and _is_foreign(request):
             raise web.HTTPForbidden(text="a page of another site may not ask for this")
-        if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        if coding != "identity" and request.path not in _CODED:
             raise web.HTTPUnsupportedMediaType(text="a body with a Content-Encoding is not taken")
         return await handler(request)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from adapters.uploads.inbox import Inboxes
 from daemon.metrics.collector import Picture, make_registry
 from daemon.metrics.exposition import expose
 from daemon.runtime.logs import RateLimited
@@ -24,6 +25,7 @@ from daemon.web.answers import HEADERS, json_response
 from daemon.web.connections import deadlines
 from daemon.web.guard import guard
 from daemon.web.page_assets import POLICY
+from daemon.web.uploads import Uploads
 from daemon.web.web_auth import Access
 
 Healthy = Callable[[], bool]
@@ -49,6 +51,7 @@ def make_app(
     ready: Ready,
     reload: Reload,
     access: Access | None = None,
+    inboxes: Inboxes | None = None,
 ) -> web.Application:
     """The application.
 
@@ -59,6 +62,7 @@ def make_app(
         ready: Whether state is loaded and sources are open.
         reload: Takes over the configuration file again.
         access: Who is let in; everybody by default.
+        inboxes: Sources that take what is posted; none by default.
     """
     access = access or Access()
     app = web.Application(
@@ -73,6 +77,7 @@ def make_app(
     app.router.add_get("/api/v1/status", pages.status)
     app.router.add_get("/api/v1/series", pages.series)
     app.router.add_get("/api/v1/events", pages.events)
+    Uploads(inboxes or Inboxes(), pages.unready, pages.off_loop).add_to(app)
     app.on_cleanup.extend([pages.close, access.close])
     return app
 
@@ -123,11 +128,13 @@ class _Pages:
     async def close(self, _: web.Application) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _unready(self) -> str | None:
+    def unready(self) -> str | None:
+        """Why the daemon is not ready, None when it is."""
         ready, why = self._ready()
         return None if ready else why or "not ready yet"
 
-    async def _off_loop(self, work: Callable[[], T]) -> T:
+    async def off_loop(self, work: Callable[[], T]) -> T:
+        """The result of what takes long, worked out by another thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def metrics(self, request: web.Request) -> web.Response:
@@ -137,7 +144,7 @@ class _Pages:
             text, content_type = expose(self._registry, accept)
             return (gzip.compress(text, 1) if zipped else text), content_type
 
-        body, content_type = await self._off_loop(exposed)
+        body, content_type = await self.off_loop(exposed)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if zipped:
             headers["Content-Encoding"] = "gzip"
@@ -147,7 +154,7 @@ class _Pages:
         return _answer(None if self._healthy() else "the pipeline makes no progress", "Tidegauge is healthy.\n")
 
     async def ready(self, _: web.Request) -> web.Response:
-        return _answer(self._unready(), "Tidegauge is ready.\n")
+        return _answer(self.unready(), "Tidegauge is ready.\n")
 
     async def reload(self, _: web.Request) -> web.Response:
         try:
@@ -159,7 +166,7 @@ class _Pages:
         return web.Response(text="The configuration was taken over.\n")
 
     async def status(self, _: web.Request) -> web.Response:
-        return json_response(await self._off_loop(lambda: summary.status(self._picture(), self._unready())))
+        return json_response(await self.off_loop(lambda: summary.status(self._picture(), self.unready())))
 
     async def series(self, request: web.Request) -> web.Response:
         stream, limit = request.query.get("stream"), _limit(request)
@@ -168,7 +175,7 @@ class _Pages:
             return json_response(
                 {"error": f"there is no stream {stream!r}", "streams": list(picture.streams)}, status=404
             )
-        rows = await self._off_loop(partial(summary.series_rows, picture, stream, limit))
+        rows = await self.off_loop(partial(summary.series_rows, picture, stream, limit))
         shown = picture.streams if stream is None else {stream: picture.streams[stream]}
         return json_response({"series": rows, "total": sum(len(each.series) for each in shown.values())})
 
@@ -181,11 +188,11 @@ class _Pages:
             since=_instant(query.get("since")),
             limit=_limit(request),
         )
-        return json_response({"events": await self._off_loop(lambda: list(find()))})
+        return json_response({"events": await self.off_loop(lambda: list(find()))})
 
     async def index(self, _: web.Request) -> web.Response:
-        unready = self._unready()
-        text = await self._off_loop(partial(self._page, unready))
+        unready = self.unready()
+        text = await self.off_loop(partial(self._page, unready))
         return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": POLICY})
 
     def _page(self, unready: str | None) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import Live
+from adapters.uploads.inbox import Inboxes
 from daemon.config.file import load
 from daemon.intake.intake import Intake
 from tests.adapters.sockets.certificates import Authority
@@ -34,7 +35,7 @@ def configured(directory: Path, source: str) -> Iterator[tuple[Intake, Any]]:
         f"    sources: [{source}]\n"
     )
     settings = load(path, serving=True)
-    intake = Intake.of("meters", settings.streams["meters"], settings.limits)
+    intake = Intake.of("meters", settings.streams["meters"], settings.limits, Inboxes())
     intake.open({})
     try:
         (listener,) = intake.sources
@@ -82,7 +83,7 @@ def test_each_connection_has_its_own_header(tmp_path: Path) -> None:
     path = tmp_path / "tidegauge.yaml"
     path.write_text(path.read_text().replace("columns: [timestamp, series, value], ", ""))
     settings = load(path, serving=True)
-    intake = Intake.of("meters", settings.streams["meters"], settings.limits)
+    intake = Intake.of("meters", settings.streams["meters"], settings.limits, Inboxes())
     intake.open({})
     (live,) = intake.sources
     assert isinstance(live, Live)

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
+from adapters.uploads.inbox import Inboxes
 from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations
 from daemon.metrics.frozen import frozen
@@ -80,7 +81,7 @@ def test_the_daemons_picture_stays_as_it_was() -> None:
     settings = Settings.model_validate(config())
     durations, skipped = Durations(), {"tick": 0}
     durations.observe("journal", 0.02)
-    shown = picture_of(None, SourceSet(settings), settings, durations, {"skipped": skipped})
+    shown = picture_of(None, SourceSet(settings, Inboxes()), settings, durations, {"skipped": skipped})
     durations.observe("journal", 0.02)
     skipped["tick"] = skipped["new"] = 1
     assert shown.durations["journal"][""][0][-1] == 1

@@ -20,6 +20,7 @@ from adapters.sockets.endpoint import CLOSINGS, REFUSALS
 from adapters.sockets.listener import Listener
 from adapters.sockets.tcp import TcpEndpoint
 from adapters.sockets.udp import UdpListener
+from adapters.uploads.inbox import Inbox, Inboxes
 from daemon.metrics import catalogue
 from daemon.metrics.catalogue import METRICS, SERIES_METRICS
 from daemon.metrics.collector import BUCKETS, Durations, Picture, make_registry
@@ -264,6 +265,7 @@ def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
             "taxi/0": {"up": 1, "lag_bytes": 0, "position_bytes": 9, "files": 1, "compressed": 0, "rotations": 0},
             "taxi/1": Listener("taxi/1", TcpEndpoint("127.0.0.1", 0)).status(),
             "taxi/2": UdpListener("taxi/2", "127.0.0.1", 0).status(),
+            "taxi/3": Inbox("taxi/3", "http", Inboxes()).status(),
         },
     )
     text = generate_latest(make_registry(lambda: shown)).decode()

@@ -74,7 +74,7 @@ def test_positions_come_back(shared: Store, source: str, place: str, position: d
     """A place may be any string, also a file name that is not UTF-8; its position comes back until it is dropped."""
     shared.append([], {source: {place: position}}, 7)
     assert shared.positions(source)[place] == position
-    shared.drop_position(source, place)
+    shared.drop_positions([(source, place)])
     assert place not in shared.positions(source)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.training_port import Outcome, failed_as_recorded
+from daemon.runtime.repetition import Progress, repeat
 from daemon.store import JournalGap, StoreView, open_reader
 from daemon.trainer.trainer import InlineTrainer
 from models.training import TrainingRequest
@@ -54,7 +54,7 @@ class _RecordedTrainer:
         self._inner.close()
 
 
-def rerun(directory: Path, progress: Callable[[int, int], None]) -> Rerun:
+def rerun(directory: Path, progress: Progress) -> Rerun:
     """Apply the whole journal of a state directory to a new engine.
 
     Raises:
@@ -67,10 +67,9 @@ def rerun(directory: Path, progress: Callable[[int, int], None]) -> Rerun:
                 f"{directory}: the journal begins at entry {reader.first_seq}, earlier ones were pruned; "
                 "set history.keep longer than a run that is to be repeated"
             )
-        engine, events, last, entries = Engine(_RecordedTrainer(reader)), [], reader.last_seq, 0
-        for seq, item in reader.entries(0):
-            events += engine.step(item).events
+        engine, events, entries = Engine(_RecordedTrainer(reader)), [], 0
+        for _, result in repeat(reader, lambda _, item: engine.step(item), 0, progress):
+            events += result.events
             entries += 1
-            progress(seq, last)
         recorded = [event for _, event in reader.events(latest_only=False)]
     return Rerun(entries, events, recorded, hashlib.sha256(engine.dump()).hexdigest())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from adapters.base import Position
@@ -22,12 +22,10 @@ from daemon.engine.messages.inputs import Batch, Command, Configured, Input, Lab
 from daemon.engine.messages.training_port import Trainer
 from daemon.runtime.recorded_trainer import RecordedTrainer
 from daemon.runtime.recovery import load, start_over
+from daemon.runtime.repetition import Progress, repeat
 from daemon.runtime.versions import Versions, champion, configured
 from daemon.store import ModelRecord, Store
 from models.bundle import BundleError
-
-Progress = Callable[[int, int], None]
-"""Called with entries done and entries in all."""
 
 
 class Observe(Protocol):
@@ -81,11 +79,9 @@ class DurableEngine:
         """Apply the journal's entries that the state lacks; returns how many."""
         start, said = self.seq, self.store.said_through
         try:
-            for seq, item in self.store.entries(start):
-                events = self._step(seq, item).events
+            for seq, result in repeat(self.store, self._step, start, progress):
                 if seq > said:
-                    self.store.record_events(events)
-                progress(seq - start, self.store.last_seq - start)
+                    self.store.record_events(result.events)
         except (ValueError, KeyError, TypeError, BundleError) as error:
             if self.seq >= said:
                 raise
@@ -123,17 +119,23 @@ class DurableEngine:
             StoreError: The store failed, for lack of room too where `store.when_full` gives up; the process should end
                 and recover, for the inputs may be journaled already.
         """
+        return [event for result in self._apply(items, positions, now_ms) for event in result.events]
+
+    def _apply(
+        self, items: Sequence[Input], positions: Mapping[str, Mapping[str, Position]], now_ms: int
+    ) -> list[StepResult]:
+        """As `apply`; what the engine made of each input."""
         began = time.monotonic()
         numbers = self.store.append(items, positions, now_ms)
         self._observe("journal", time.monotonic() - began)
-        events: list[Event] = []
+        results: list[StepResult] = []
         for seq, item in zip(numbers, items, strict=True):
             began = time.monotonic()
-            events += self._step(seq, item).events
+            results.append(self._step(seq, item))
             if isinstance(item, Batch):
                 self._observe("scoring", time.monotonic() - began, item.stream)
-        self.store.record_events(events)
-        return events
+        self.store.record_events([event for result in results for event in result.events])
+        return results
 
     def _step(self, seq: int, item: Input) -> StepResult:
         """Apply an entry of the journal and record what it means for models and labels; again, it records the same."""
@@ -171,14 +173,8 @@ class DurableEngine:
 
     def warm_up(self, streams: Iterable[str], now_ms: int) -> int:
         """End the warm-up of streams with the history there is; returns how many series became ready."""
-        joined = 0
-        for stream in streams:
-            command = Command("warm_up", stream, now_ms)
-            (seq,) = self.store.append([command], {}, now_ms)
-            result = self._step(seq, command)
-            self.store.record_events(result.events)
-            joined += result.joined
-        return joined
+        ended = [self._apply([Command("warm_up", stream, now_ms)], {}, now_ms) for stream in streams]
+        return sum(result.joined for results in ended for result in results)
 
     def checkpoint(self) -> None:
         """Write the state to disk. Raises StoreError when that fails; earlier checkpoints are as they were."""

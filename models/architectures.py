@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from models import own_model
 from models.autoencoders import DENSE, DenseEnsemble, MaskedEnsemble
 from models.ensemble import ENSEMBLE, Ensemble
 from models.network import Network, NetworkConfig
@@ -28,6 +29,9 @@ ARCHITECTURES = tuple(name for name in _BUILDERS if name != ENSEMBLE)
 
 LABELLED = frozenset({"transformer-classifier"})
 """Those that learn from labels: a daemon serves their bundles but cannot train them."""
+
+UNTUNED = LABELLED | {own_model.ARCHITECTURE}
+"""Those whose bundles serve as they are."""
 
 
 def build(architecture: str, config: NetworkConfig, seed: int = 0) -> Network:

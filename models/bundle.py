@@ -1,6 +1,7 @@
 """A trained network as content, as a file of data, as a `.pt` file for others, and as a scripted module.
 
-A network is scripted from this project's code, never from what a file holds. The only module that may name torch.jit.
+A network is scripted from this project's code, never from what a file holds, but for an operator's own model, which the
+configuration allows by its SHA-256 (`models.own_files`). The only module that may name torch.jit.
 
 torch.jit is deprecated upstream though it works in the pinned torch; its warnings are silenced here and nowhere else.
 """
@@ -23,7 +24,7 @@ import numpy as np
 import orjson
 import torch
 
-from models import safetensors_archive, torchscript_archive
+from models import own_files, own_model, safetensors_archive, torchscript_archive
 from models.architectures import build
 from models.archive import pack, unpack
 from models.atomic_file import write_atomically
@@ -38,8 +39,10 @@ __all__ = [
     "BundleError",
     "Floats",
     "Manifest",
+    "own_bundle",
     "read_bundle",
     "scripted",
+    "serving_network",
     "write_bundle",
 ]
 
@@ -143,7 +146,7 @@ class Bundle:
         """
         m = self.manifest
         try:
-            expected = _shapes(m.architecture, m.network)
+            expected = {} if own_model.is_of(m) else _shapes(m.architecture, m.network)
         except Exception as error:  # each architecture fails in its own way on what it cannot be
             raise BundleError(f"no network has this manifest: {' '.join(str(error).split())[:200]}") from error
         found = {name: array.shape for name, array in self.weights.items()}
@@ -205,20 +208,58 @@ def _torch_jit() -> Iterator[None]:
         yield
 
 
-@lru_cache(maxsize=16)
-def _script(architecture: str, config: NetworkConfig) -> torch.jit.ScriptModule:
-    """The scripted module of this shape, weights to be replaced; scripting takes longer than copying."""
-    # The profiling executor would optimise, and so round differently, after its first runs.
+def _plain_executor() -> None:
+    """The profiling executor would optimise, and so round differently, after its first runs."""
     torch._C._jit_set_profiling_executor(False)
     torch._C._jit_set_profiling_mode(False)
     torch._C._jit_set_texpr_fuser_enabled(False)
+
+
+@lru_cache(maxsize=16)
+def _script(architecture: str, config: NetworkConfig) -> torch.jit.ScriptModule:
+    """The scripted module of this shape, weights to be replaced; scripting takes longer than copying."""
+    _plain_executor()
     with _torch_jit():
         return torch.jit.script(build(architecture, config).eval())
 
 
-def scripted(bundle: Bundle) -> torch.jit.ScriptModule:
-    """A scripted module of its own with the bundle's weights."""
+def own_bundle(sha256: str, stream: str, window: int, width: int, interval_s: int, calendar: bool) -> Bundle:
+    """The bundle whose network is the operator's own file with this SHA-256; it holds the checksum alone."""
+    return Bundle(own_model.manifest(sha256, stream, window, width, interval_s, calendar), {}, {})
+
+
+def serving_network(bundle: Bundle) -> torch.jit.ScriptModule | own_model.OwnModel:
+    """What scores windows as `Network.forward` does: a scripted module with the bundle's weights, or an own model.
+
+    Raises:
+        BundleError: The bundle cannot serve.
+        OwnModelError: It is an own model's, and the configuration does not let its file run.
+    """
     bundle.check()
+    if own_model.is_of(bundle.manifest):
+        return _own(bundle.manifest)
+    return scripted(bundle)
+
+
+def _own(manifest: Manifest) -> own_model.OwnModel:
+    """The operator's file, loaded by torch: the bytes that were checked, so nothing can come between."""
+    data = own_files.checked_bytes(own_model.sha256_of(manifest), _bytes_of)
+    _plain_executor()
+    try:
+        with _torch_jit():
+            module = torch.jit.load(io.BytesIO(data), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    except Exception as error:  # of what is no TorchScript file torch raises several kinds
+        raise BundleError(f"model.torchscript is no TorchScript file: {str(error).strip()[:200]}") from error
+    loaded = own_model.OwnModel(module, manifest)
+    loaded.try_out()
+    return loaded
+
+
+def scripted(bundle: Bundle) -> torch.jit.ScriptModule:
+    """A scripted module of its own with the bundle's weights. Raises BundleError where it has none."""
+    bundle.check()
+    if own_model.is_of(bundle.manifest):
+        raise BundleError("an own model's bundle holds its SHA-256 alone; its file is yours")
     module = copy.deepcopy(_script(bundle.manifest.architecture, bundle.manifest.network))
     with torch.no_grad():
         for name, tensor in module.named_parameters():

@@ -8,3 +8,7 @@ class BundleError(ValueError):
 
     def __init__(self, why: str) -> None:
         super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in why))
+
+
+class OwnModelError(BundleError):
+    """An own model that the configuration does not let run; nothing of it was run, and the state is as it was."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.architectures import LABELLED
+from models.architectures import UNTUNED
 from models.bundle import Bundle, Floats
 from models.ensemble import ENSEMBLE, Member, members_of, members_option
 from models.manifest import Manifest
@@ -54,7 +54,7 @@ def combine(bundles: dict[str, Bundle]) -> Bundle:
     first = next(iter(bundles.values())).manifest
     for name, bundle in bundles.items():
         m = bundle.manifest
-        if m.architecture in LABELLED or m.architecture == ENSEMBLE:
+        if m.architecture in UNTUNED or m.architecture == ENSEMBLE:
             raise ValueError(
                 f"{name} is of architecture {m.architecture}, which cannot be a member; name other bundles"
             )

@@ -15,6 +15,7 @@ from models.bundle import read_bundle
 from models.ensemble import Ensemble
 from models.graph import layer_words
 from models.network import CALENDAR, Network, NetworkConfig
+from models.own_model import is_of, sha256_of
 
 _WIDTH = {"manufacturing": 1000}  # of the reference; one variable elsewhere
 _WINDOW = 32
@@ -66,6 +67,10 @@ def network_of(name: str) -> tuple[str, Network]:
     if not path.exists():
         raise ValueError(f"{name} is neither an architecture nor a file; architectures are {', '.join(ARCHITECTURES)}")
     bundle = read_bundle(path)
+    if is_of(bundle.manifest):
+        raise ValueError(
+            f"{name} stands for your own model with SHA-256 {sha256_of(bundle.manifest)}, and holds no more"
+        )
     network = build(bundle.manifest.architecture, bundle.manifest.network)
     network.load_state_dict({key: torch.from_numpy(weight) for key, weight in bundle.weights.items()})
     return bundle.manifest.architecture, network

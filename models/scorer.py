@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.bundle import Bundle, Floats, scripted
+from models.bundle import Bundle, Floats, serving_network
 from models.bundle_errors import BundleError
 from models.network import CALENDAR
+from models.own_model import OwnModel
 
 _SIZES = (512, 128, 32)  # rows of a padded batch; larger ones take more than twice as long per row (page faults)
 _LARGE_SIZES = (32, 8)  # where intermediate results are large, padding costs more; below 8 rows bits differ
+_SINGLE = (1,)  # for an own model whose bits depend on the batch otherwise
 _LARGE = 1 << 15  # numbers in the largest intermediate result of one window
 
 
@@ -37,9 +40,21 @@ class Scorer:
     def __init__(self, bundle: Bundle) -> None:
         one_thread()
         self.manifest = bundle.manifest
-        self._module = scripted(bundle)
-        self._sizes = _LARGE_SIZES if int(self._module.numbers) > _LARGE else _SIZES
-        self.self_test()
+        self._module = serving_network(bundle)
+        self._sizes: tuple[int, ...] = _LARGE_SIZES if int(self._module.numbers) > _LARGE else _SIZES
+        if isinstance(self._module, OwnModel):
+            self._find_sizes()
+        else:
+            self.self_test()
+
+    def _find_sizes(self) -> None:
+        """The largest batches in which an own model's bits do not depend on the batch. Raises as `self_test`."""
+        for sizes in (_SIZES, _LARGE_SIZES):
+            self._sizes = sizes
+            with contextlib.suppress(BundleError):
+                return self.self_test()
+        self._sizes = _SINGLE
+        return self.self_test()
 
     def score(self, x: Floats, observed: npt.NDArray[np.bool_], calendar: Floats) -> Scores:
         """Scores of N windows, N = 0 too.
@@ -82,7 +97,7 @@ class Scorer:
         x[places], observed[places], calendar[places] = x[0], observed[0], calendar[0]
         seen = [
             tuple(part[at].numpy().tobytes() for part in parts)
-            for size in self._sizes
+            for size in (*self._sizes, self._sizes[-1])  # twice, for one that draws at random
             for parts in [self._run(size, x[:size], observed[:size], calendar[:size])]
             for at in places
             if at < size

@@ -80,7 +80,8 @@ def _cells(r: ModelRecord, serves: bool) -> list[str]:
 
     version = "" if r.version is None else f"{r.version}{'*' if serves else ''}"
     gone = r.version is not None and r.file is None
-    origin = "model.bundle" if m.get("configured") else ""
+    configured = "model.torchscript" if m.get("architecture") == "torchscript" else "model.bundle"
+    origin = configured if m.get("configured") else ""
     why = "no longer kept" if gone else r.reason or verdict.get("reason", origin)
     return [
         r.stream,

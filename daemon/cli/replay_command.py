@@ -12,6 +12,7 @@ import typer
 from daemon.cli.app import Config, Json, Series, Stream, Time, Timezone, app, errors, fail, needs
 from daemon.cli.replay_file import WantedReplay, replay_file
 from daemon.cli.selection import given, settings_of
+from daemon.config.file import load
 from daemon.config.settings import Settings
 from daemon.presentation.console import progress
 from daemon.replay.expectations import differences
@@ -67,6 +68,8 @@ def replay(
         }
         if journal is not None:
             _alone("--journal", made | {"FILE": file, "--to": to})
+            if config is not None:
+                load(config)  # an own model in the journal runs only where it is named there
             _replay_journal(journal, as_json)
             return
         if file is None:

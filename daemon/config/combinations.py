@@ -9,6 +9,7 @@ from pathlib import Path
 from adapters.source_kind import STREAM
 from adapters.source_registry import SOURCES
 from daemon.config.document import Where, dotted
+from daemon.config.model_settings import ModelSettings
 from daemon.config.settings import WEEKLY_S, FormatSettings, Settings
 from daemon.config.source_settings import SourceSettings, TlsSettings
 from daemon.config.units import format_duration
@@ -23,14 +24,8 @@ def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]
         root: Where = ("streams", name)
         if serving and not stream.sources:
             yield (*root, "sources"), f"{dotted(root)}.sources is empty, so nothing would be read; add a source"
-        bundle = stream.model.bundle
-        if bundle and not _is_file(bundle):
-            where = (*root, "model", "bundle")
-            yield (
-                where,
-                f"{dotted(where)} is {bundle}, but there is no such file; name a bundle's file or remove the key",
-            )
-        if stream.holidays and not bundle and not (stream.model.calendar and stream.warm_up >= WEEKLY_S):
+        yield from _models((*root, "model"), stream.model)
+        if stream.holidays and not stream.model.bundle and not (stream.model.calendar and stream.warm_up >= WEEKLY_S):
             where = (*root, "holidays")
             yield (
                 where,
@@ -43,6 +38,27 @@ def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]
         if any(source.type == "udp" for source in stream.sources) and _headed(stream.format):
             where = (*root, "format", "columns")
             yield where, f"{dotted(where)} is missing, but a datagram has no header line; list the columns, in order"
+
+
+def _models(root: Where, model: ModelSettings) -> Iterator[tuple[Where, str]]:
+    """Models that are not there, or are two, or an own one without its checksum."""
+    for key, path in (("bundle", model.bundle), ("torchscript", model.torchscript)):
+        where = (*root, key)
+        if path and not _is_file(path):
+            what = "a bundle's file" if key == "bundle" else "a TorchScript file"
+            yield where, f"{dotted(where)} is {path}, but there is no such file; name {what} or remove the key"
+    where = (*root, "torchscript")
+    if model.torchscript and model.bundle:
+        yield where, f"{dotted(where)} is set beside {dotted((*root, 'bundle'))}, but one model serves; remove one"
+    if model.torchscript and not model.sha256:
+        yield (
+            where,
+            f"{dotted(where)} is {model.torchscript}, which is code, and nothing says which; if you trust it, set "
+            f"{dotted((*root, 'sha256'))} to what sha256sum says of it",
+        )
+    if model.sha256 and not model.torchscript:
+        where = (*root, "sha256")
+        yield where, f"{dotted(where)} is set without {dotted((*root, 'torchscript'))}; name the file or remove the key"
 
 
 def _missing(where: Where, tls: TlsSettings) -> Iterator[tuple[Where, str]]:

@@ -19,6 +19,7 @@ from daemon.config.document import ConfigError, Document, Problem, Where
 from daemon.config.explanation import explain, shown
 from daemon.config.schema import keys
 from daemon.config.settings import Settings
+from models.own_files import allow
 
 __all__ = ["ConfigError", "Problem", "effective", "from_effective", "load", "of_options"]
 
@@ -36,7 +37,8 @@ def load(path: Path, overrides: Mapping[str, object] | None = None, *, serving: 
         serving: Whether the daemon is to run from it, so that every stream needs a source.
 
     Returns:
-        The settings, every path in them absolute.
+        The settings, every path in them absolute. The own models that the file names may run from now on in this
+        process, and no others.
 
     Raises:
         ConfigError: The file cannot be read, or does not describe a possible configuration.
@@ -62,6 +64,8 @@ def load(path: Path, overrides: Mapping[str, object] | None = None, *, serving: 
     settings = _absolute(settings, path.absolute().parent)
     if found := dict.fromkeys(problem(where, text) for where, text in impossible(settings, serving)):
         raise ConfigError(list(found))
+    models = [stream.model for stream in settings.streams.values()]
+    allow({model.sha256: model.torchscript for model in models if model.sha256 and model.torchscript})
     return settings
 
 
@@ -127,8 +131,8 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     if config["http"]["web_config"]:
         config["http"]["web_config"] = base / config["http"]["web_config"]
     for stream in config["streams"].values():
-        if stream["model"]["bundle"]:
-            stream["model"]["bundle"] = base / stream["model"]["bundle"]
+        for key in ("bundle", "torchscript"):
+            stream["model"][key] = stream["model"][key] and base / stream["model"][key]
         for source in stream["sources"]:
             for section, key in ((source, "path"), *((source["tls"], key) for key in source["tls"])):
                 section[key] = section[key] and str(base / section[key])

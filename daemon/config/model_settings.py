@@ -85,6 +85,12 @@ class ModelSettings(Section):
     bundle: Path | None = retrain(
         None, "Trained bundle (.safetensors, or .pt) to start from instead of training at the warm-up's end."
     )
+    torchscript: Path | None = live(
+        None, "Own model that scores the stream: a TorchScript file, which runs as code, and is never trained."
+    )
+    sha256: str | None = new_state(
+        None, "SHA-256 of that file, in hexadecimal; with another one it is not run.", pattern="^[0-9a-f]{64}$"
+    )
 
     @model_validator(mode="after")
     def _masked_fits(self) -> ModelSettings:

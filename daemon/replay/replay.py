@@ -182,8 +182,8 @@ def _engine(
     engine = Engine(trainer)
     engine.step(Configured(effective(settings)))
     for name, each in settings.streams.items():
-        if each.model.bundle is not None:
-            engine.step(promotion(name, each.model.bundle))
+        if (item := promotion(name, each)) is not None:
+            engine.step(item)
     return engine, lambda item: engine.step(item).events
 
 

@@ -25,7 +25,7 @@ from daemon.runtime.recovery import load, start_over
 from daemon.runtime.repetition import Progress, repeat
 from daemon.runtime.versions import Versions, champion, configured
 from daemon.store import ModelRecord, Store
-from models.bundle import BundleError
+from models.bundle_errors import BundleError, OwnModelError
 
 
 class Observe(Protocol):
@@ -83,7 +83,7 @@ class DurableEngine:
                 if seq > said:
                     self.store.record_events(result.events)
         except (ValueError, KeyError, TypeError, BundleError) as error:
-            if self.seq >= said:
+            if self.seq >= said or isinstance(error, OwnModelError):
                 raise
             fresh = start_over(self.store, self.trainer, error)
             self.engine, self.seq = fresh.engine, fresh.seq

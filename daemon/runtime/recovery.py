@@ -15,6 +15,7 @@ from daemon.engine.machine.engine import Engine, StateVersionError
 from daemon.engine.messages.inputs import Configured
 from daemon.engine.messages.training_port import Trainer
 from daemon.store import Store
+from models.bundle_errors import OwnModelError
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def load(store: Store, trainer: Trainer) -> Loaded:
 
     Raises:
         RefusedError: The checkpoint is sound, but its configuration cannot be taken here; it stays.
+        OwnModelError: The configuration does not let the model in service run; the checkpoint stays.
     """
     other: StateVersionError | None = None
     found = store.load_checkpoint()
@@ -48,7 +50,7 @@ def load(store: Store, trainer: Trainer) -> Loaded:
         except StateVersionError as error:
             other = other or error
             found = store.load_checkpoint(before=seq)
-        except RefusedError:
+        except (RefusedError, OwnModelError):
             raise
         except (ValueError, KeyError, TypeError) as error:
             log.error("checkpoint cannot be loaded", extra={"seq": seq, "error": str(error)})

@@ -10,12 +10,12 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from daemon.config.settings import Settings
+from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.learning.promotion import check_fit
 from daemon.engine.machine.engine import Engine, StepResult
 from daemon.engine.messages.inputs import Input, Promoted, PromotionReason
 from daemon.store import ModelUnknown, Store
-from models.bundle import Bundle, BundleError, read_bundle
+from models.bundle import Bundle, BundleError, own_bundle, read_bundle
 from models.scorer import Scorer
 
 log = logging.getLogger(__name__)
@@ -137,36 +137,50 @@ class Versions:
 
 
 def champion(engine: Engine, stream: str) -> str | None:
-    """Digest of the bundle in service."""
-    bundle = engine.streams[stream].learner.champion
+    """Digest of the bundle in service; None where the stream has none, or there is no such stream yet."""
+    bundle = engine.streams[stream].learner.champion if stream in engine.streams else None
     return None if bundle is None else bundle.digest
 
 
 def configured(engine: Engine, settings: Settings, now_ms: int) -> list[Promoted]:
-    """Inputs that put configured bundles into service where no model is, each checked before it is journaled.
+    """Inputs that put configured models into service where none is, each checked before it is journaled.
 
     Raises:
-        BundleError: One cannot be read or does not fit its stream.
+        BundleError: One cannot be read, does not fit its stream, or may not run.
     """
     found = []
     for name, stream in settings.streams.items():
-        served = name in engine.streams and engine.streams[name].learner.champion is not None
-        if stream.model.bundle is None or served:
-            continue
-        item = promotion(name, stream.model.bundle, now_ms)
-        bundle = Bundle.from_bytes(item.content)
-        try:
-            check_fit(bundle, name, stream)
-        except ValueError as error:
-            raise BundleError(f"streams.{name}.model.bundle is {stream.model.bundle}: {error}") from error
-        Scorer(bundle)
-        found.append(item)
+        if champion(engine, name) is None and (item := promotion(name, stream, now_ms)) is not None:
+            found.append(item)
     return found
 
 
-def promotion(stream: str, path: Path, now_ms: int = 0) -> Promoted:
-    """The input that puts the bundle in `path` into service. Raises BundleError when it cannot be read."""
+def promotion(name: str, stream: StreamSettings, now_ms: int = 0) -> Promoted | None:
+    """The input that puts a stream's configured model into service, checked; None where none is configured.
+
+    Raises:
+        BundleError: It cannot be read, does not fit the stream, or may not run.
+    """
+    model = stream.model
+    if model.sha256 is not None:
+        width = stream.format.width
+        bundle = own_bundle(model.sha256, name, model.window, width, stream.interval, model.calendar)
+    elif model.bundle is not None:
+        bundle = _configured_bundle(name, model.bundle, stream)
+    else:
+        return None
+    Scorer(bundle)
+    return Promoted(name, bundle.to_bytes(), now_ms)
+
+
+def _configured_bundle(name: str, path: Path, stream: StreamSettings) -> Bundle:
     try:
-        return Promoted(stream, read_bundle(path).to_bytes(), now_ms)
+        bundle = read_bundle(path)
+        check_fit(bundle, name, stream)
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror}") from error
+    except BundleError:
+        raise
+    except ValueError as error:
+        raise BundleError(f"streams.{name}.model.bundle is {path}: {error}") from error
+    return bundle

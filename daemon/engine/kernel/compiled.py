@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,9 +39,15 @@ def cache_directory() -> Path:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
-        if os.access(directory, os.W_OK):
+        if os.access(directory, os.W_OK) and _is_ours(directory):
             return directory
     return Path(tempfile.mkdtemp(prefix="tidegauge-compiled-"))
+
+
+def _is_ours(directory: Path) -> bool:
+    """Whether nobody else may put files there: numba unpickles what it finds, and runs it."""
+    status = directory.stat()
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & stat.S_IWOTH
 
 
 numba.config.CACHE_DIR = str(cache_directory())  # type: ignore[attr-defined]

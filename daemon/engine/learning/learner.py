@@ -18,7 +18,7 @@ from daemon.engine.learning.requests import Requests
 from daemon.engine.learning.subject import Subject
 from daemon.engine.messages.training_port import FailureReason, Trainer
 from daemon.engine.table.series import QUEUED, READY
-from models.architectures import LABELLED
+from models.architectures import UNTUNED
 from models.bundle import Bundle
 from models.training import TrainingRequest
 
@@ -104,7 +104,7 @@ class Learner:
         every = self.settings.model.retrain_every
         if self.champion is None or self.pending is not None:
             return
-        if not every or self.champion.manifest.architecture in LABELLED:
+        if not every or self.champion.manifest.architecture in UNTUNED:
             self.next_training = None
         elif self.next_training is None or (anew and self.next_training > slot + every):
             self.next_training = slot + every

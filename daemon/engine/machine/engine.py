@@ -56,12 +56,12 @@ class StepResult:
 def essential(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a configuration that the state depends on: the streams, without paths.
 
-    Where readings come from does not matter to the state, and a configured bundle arrives as an input of its own.
+    Where readings come from does not matter to the state, and a configured model arrives as an input of its own.
     """
     streams = {}
     for name, stream in config["streams"].items():
         kept = {key: value for key, value in stream.items() if key != "sources"}
-        streams[name] = kept | {"model": kept.get("model", {}) | {"bundle": None}}
+        streams[name] = kept | {"model": kept.get("model", {}) | {"bundle": None, "torchscript": None}}
     return {"version": config["version"], "streams": streams}
 
 

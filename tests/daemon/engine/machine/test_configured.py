@@ -45,6 +45,7 @@ LIVE: dict[str, Any] = {
     "model.rollback.worse_error": 0.5,
     "model.keep": 1,
     "model.bundle": "/bundle.pt",
+    "model.torchscript": "/own.pt",
     "drift.enabled": False,
     "drift.adopt_after": 20 * 1800,
     "drift.cooldown": 3600,
@@ -72,6 +73,7 @@ STATE: dict[str, Any] = {
     "model.architecture": "dense-3",
     "model.window": 9,
     "model.scaling": "none",
+    "model.sha256": "0" * 64,
     **{
         f"model.statistics.{part}": False
         for part in ("time_of_day", "caps", "likelihood", "tail", "level", "calibration")

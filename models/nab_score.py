@@ -83,9 +83,9 @@ def label_rows(at: npt.NDArray[np.float64], windows: Sequence[tuple[float, float
 
 
 def _span(at: npt.NDArray[np.float64], first: float, last: float) -> npt.NDArray[np.int64]:
-    """Rows of a window."""
-    start, stop = int(np.searchsorted(at, first, "left")), int(np.searchsorted(at, last, "left"))
-    return np.arange(start, stop + 1 if stop < len(at) and at[stop] == last else stop)
+    """Rows of a window; stamps may go back an hour."""
+    end = np.flatnonzero(at == last)[:1]
+    return np.sort(np.concatenate([np.flatnonzero((at >= first) & (at < last)), end]))
 
 
 def raw_score(rows: LabelledRows, alarms: npt.NDArray[np.bool_], profile: Profile) -> float:

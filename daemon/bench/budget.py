@@ -7,16 +7,16 @@ strength.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from daemon.bench.workers import workers
 from models.generator import GENERATOR, NOISES, Noise, seasonal
 from models.injection import GENERATOR as INJECTION
 from models.injection import KINDS, Kind, inject, spread
@@ -146,15 +146,11 @@ def measure(job: BudgetJob) -> BudgetResult:
 
 def run(todo: Sequence[BudgetJob], processes: int, progress: Callable[[int, int], None]) -> list[BudgetResult]:
     """All runs, `processes` at a time, in the order given; progress is called with runs done and runs in all."""
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    with workers(processes) as pool:
         futures = [pool.submit(measure, job) for job in todo]
-        try:
-            for done, _ in enumerate(as_completed(futures), 1):
-                progress(done, len(futures))
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for done, _ in enumerate(as_completed(futures), 1):
+            progress(done, len(futures))
+        return [future.result() for future in futures]
 
 
 def summarise(results: Sequence[BudgetResult]) -> dict[str, Any]:

@@ -34,8 +34,8 @@ class CorpusRows:
 
     stamps: list[str]
     texts: list[str]
-    at: npt.NDArray[np.int64]  # epoch seconds UTC
-    values: npt.NDArray[np.float64]
+    at: npt.NDArray[np.int64]  # epoch seconds UTC, as written: clocks that were set back go back
+    values: npt.NDArray[np.float64]  # shape (N, F) where every column was asked for
 
 
 def read_corpus(directory: Path, pattern: str | None = None) -> list[CorpusFile]:
@@ -64,26 +64,28 @@ def read_corpus(directory: Path, pattern: str | None = None) -> list[CorpusFile]
     return [CorpusFile(name, paths[name], windows[name]) for name in chosen]
 
 
-def read_rows(path: Path) -> CorpusRows:
-    """The columns `timestamp` and `value` of a file.
+def read_rows(path: Path, every: bool = False) -> CorpusRows:
+    """The columns `timestamp` and `value` of a file, or `timestamp` and every other.
 
     Raises:
-        CorpusError: A column is missing, or a row is no stamp and finite number.
+        CorpusError: A column is missing, or a row is no stamp and finite numbers.
     """
     stamps, texts, at, values = [], [], [], []
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
+        columns = [name for name in reader.fieldnames or () if name != "timestamp"] if every else ["value"]
         for row in reader:
             try:
                 stamps.append(row["timestamp"])
-                texts.append(row["value"])
+                texts.append(row[columns[0]])
                 at.append(math.floor(_epoch_s(row["timestamp"])))
-                values.append(float(row["value"]))
-            except (KeyError, ValueError, TypeError) as error:
+                values.append([float(row[name]) for name in columns])
+            except (KeyError, ValueError, TypeError, IndexError) as error:
                 raise CorpusError(f"{path}:{reader.line_num}: {error!r}; expected columns timestamp, value") from None
-    if not at or not np.isfinite(values).all() or (np.diff(at) < 0).any():
-        raise CorpusError(f"{path}: needs rows of finite values, in order of their stamps")
-    return CorpusRows(stamps, texts, np.array(at, np.int64), np.array(values))
+    numbers = np.array(values)
+    if not at or not np.isfinite(numbers).all():
+        raise CorpusError(f"{path}: needs rows of finite values")
+    return CorpusRows(stamps, texts, np.array(at, np.int64), numbers if every else numbers[:, 0])
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -6,12 +6,14 @@ Without means: no gate, no rollback, and all that arrives is learned (`drift.ena
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from daemon.bench.workers import workers
 
 DAY, BEFORE, AFTER = 48, 28, 28  # slots of a day; days before and after the change begins
 START = 1_704_067_200  # Monday 2024-01-01
@@ -171,7 +173,7 @@ def measure(seeds: list[int], jobs: int, progress: Callable[[int, int], None]) -
     """All changes with and without the lifecycle, in processes of their own."""
     asked = [(change, on, seed) for change in CHANGES for on in (True, False) for seed in seeds]
     found: dict[tuple[str, bool, int], Run] = {}
-    with ProcessPoolExecutor(jobs) as pool:
+    with workers(jobs) as pool:
         waiting = {pool.submit(run, *each): each for each in asked}
         for done, future in enumerate(as_completed(waiting), 1):
             found[waiting[future]] = future.result()

@@ -10,9 +10,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from daemon.bench.corpus import CorpusFile, CorpusRows, read_rows
 from daemon.bench.scores import Bools, Detection, Floats
+from daemon.bench.workers import workers
 from daemon.engine.messages.training_port import Outcome
 from daemon.trainer.trainer import InlineTrainer
 from models import nab_score
@@ -144,8 +144,9 @@ def _run_engine(
     ]
     slots = [np.concatenate([chunk[i] for chunk in seen]) for i in range(3)]
     order = np.argsort(slots[0])
-    where = order[np.searchsorted(slots[0], rows.at // interval_s, sorter=order)]
-    rank, rarity = slots[1][where].astype(np.float64), slots[2][where].astype(np.float64)
+    where = order[np.minimum(np.searchsorted(slots[0], rows.at // interval_s, sorter=order), len(order) - 1)]
+    known = slots[0][where] == rows.at // interval_s  # a row that came too late to be decided on has nothing to say
+    rank, rarity = (np.where(known, slots[i][where], 0.0).astype(np.float64) for i in (1, 2))
     judged = [e for e in events if e.state == "open" and JUDGED & set(e.reasons)]
     alarm = np.zeros(len(rows.at))
     for event in judged:
@@ -190,15 +191,11 @@ def run(
     """
     todo = sorted(((file, seed) for seed in seeds for file in files), key=lambda job: -job[0].path.stat().st_size)
     found: list[Detection] = []
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+    with workers(jobs) as pool:
         futures = [pool.submit(detect, file, seed, with_baselines, tuple(parts)) for file, seed in todo]
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                found += future.result()
-                progress(done, len(futures))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for done, future in enumerate(as_completed(futures), 1):
+            found += future.result()
+            progress(done, len(futures))
     place = {file.name: i for i, file in enumerate(files)}
     return sorted(found, key=lambda d: (d.seed, place[d.file]))
 

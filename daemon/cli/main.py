@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.cli import (  # noqa: F401 - each adds its commands to the application
     bench_commands,
     describe_command,
+    detection_command,
     inspection,
     label_commands,
     model_commands,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,7 +137,7 @@ def windows(table: SeriesTable, row: int) -> WarmUpWindows:
 
 
 @compiled
-def _seed(a: Arrays, row: int, p: Parameters, x: Any, newest: Any, rms: Any, hours: Any) -> None:
+def seed(a: Arrays, row: int, p: Parameters, x: Any, newest: Any, rms: Any, hours: Any) -> None:
     """Run the statistics over the warm-up's own errors."""
     s = a.rows[row]
     width = x.shape[2]
@@ -197,7 +198,7 @@ def join(
     """
     a = table.arrays
     record = a.rows[row]
-    _seed(a, row, p, w.x, newest, rms, hours)
+    seed(a, row, p, w.x, newest, rms, hours)
     _sample(r, row, int(record["stagger"]), sample_rate, w.x, w.observed, w.slot)
     x = scale(table, row)
     last, size = int(record["last"]), a.ring.shape[1]
@@ -207,12 +208,27 @@ def join(
     table.release_buffer(row)
 
 
+class Joining(NamedTuple):
+    """A series that joins: what its statistics are seeded with. M windows of its warm-up."""
+
+    row: int
+    x: npt.NDArray[np.float32]  # (M, W, F) scaled
+    newest: npt.NDArray[np.float32]  # (M, F)
+    rms: npt.NDArray[np.float32]  # (M,)
+    slot: npt.NDArray[np.int64]  # (M,)
+
+
 class Admission:
-    """Lets series join the model in service."""
+    """Lets series join the model in service.
+
+    Attributes:
+        observer: Called with every series that joins, scaled already, where one is set.
+    """
 
     def __init__(self, subject: Subject, parameters: Parameters, serving: ServiceModel) -> None:
         _, self.table, self.reservoir, self.slots = subject
         self.parameters, self.serving = parameters, serving
+        self.observer: Callable[[Joining], None] | None = None
 
     def join_some(self, slot: int, sample_rate: int) -> None:
         """Let the series whose turn it is join; one window in `sample_rate` goes into the reservoir."""
@@ -233,5 +249,7 @@ class Admission:
             return
         scores = self.serving.score(w.x, w.observed, w.slot)
         hours = self.slots.hours(w.slot)
+        if self.observer is not None:
+            self.observer(Joining(row, w.x, scores.newest, scores.rms, w.slot))
         self.table.rows["scale"][row] = self.serving.scale
         join(self.table, row, self.parameters, w, scores.newest, scores.rms, hours, self.reservoir, sample_rate)

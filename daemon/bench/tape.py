@@ -40,14 +40,14 @@ class Recording(NamedTuple):
     """What the networks said of a stream's readings. E readings of S series with F variables; J series joined.
 
     Attributes:
-        labels: Names of the series, by row.
+        names: Of the series, by row.
         entries: Arrays by name, E rows each, in the order in which they were decided on.
         joined: Arrays by name of all warm-ups one after another, one row a window.
         joins: Arrays by name, J rows each; `at` is the number of readings decided on before.
         gaps: (G, 2) row and slot of every gap that was said.
     """
 
-    labels: tuple[str, ...]
+    names: tuple[str, ...]
     entries: Columns
     joined: Columns
     joins: Columns
@@ -57,7 +57,7 @@ class Recording(NamedTuple):
         """Keep it in a file."""
         parts = {"entries": self.entries, "joined": self.joined, "joins": self.joins}
         arrays = {f"{part}/{name}": array for part, columns in parts.items() for name, array in columns.items()}
-        np.savez(path, labels=np.array(self.labels), gaps=self.gaps, **arrays)  # type: ignore[arg-type]
+        np.savez(path, names=np.array(self.names), gaps=self.gaps, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def read(cls, path: Path) -> Recording:
@@ -68,8 +68,8 @@ class Recording(NamedTuple):
                 part, _, name = key.partition("/")
                 if name:
                     parts[part][name] = file[key]
-            labels = tuple(str(label) for label in file["labels"])
-            return cls(labels, parts["entries"], parts["joined"], parts["joins"], file["gaps"])
+            names = tuple(str(name) for name in file["names"])
+            return cls(names, parts["entries"], parts["joined"], parts["joins"], file["gaps"])
 
 
 class Decided(NamedTuple):
@@ -139,15 +139,15 @@ class Recorder:
         places = {"row": [row], "at": [self.count], "windows": [len(joining.slot)]}
         self.joins.append(own | {"network": of_networks} | {n: np.array(v) for n, v in places.items()})
 
-    def recording(self, labels: Sequence[str], gaps: Sequence[tuple[int, int]]) -> Recording:
-        """All of it, with rows in the order of these labels, whichever series came first."""
-        place = {label: i for i, label in enumerate(labels)}
-        rows = np.array([place[str(label)] for label in self.stream.table.labels], np.int32)
+    def recording(self, names: Sequence[str], gaps: Sequence[tuple[int, int]]) -> Recording:
+        """All of it, with rows in the order of these names, whichever series came first."""
+        place = {name: i for i, name in enumerate(names)}
+        rows = np.array([place[str(name)] for name in self.stream.table.names], np.int32)
         entries, joins = _joined(self.chunks), _joined(self.joins)
         entries["row"], joins["row"] = rows[entries["row"]], rows[joins["row"]]
         said = np.array(gaps, np.int64).reshape(-1, 2)
         said[:, 0] = rows[said[:, 0]]
-        return Recording(tuple(labels), entries, _joined(self.windows), joins, said)
+        return Recording(tuple(names), entries, _joined(self.windows), joins, said)
 
 
 def _joined(parts: list[Columns]) -> Columns:
@@ -161,12 +161,12 @@ def configured(given: dict[str, Any]) -> Settings:
     return from_effective({"version": 1, "streams": {STREAM: {"clock": "event"} | given}})
 
 
-def record(settings: Settings, labels: Sequence[str], first: int, values: Floats) -> Recording:
+def record(settings: Settings, names: Sequence[str], first: int, values: Floats) -> Recording:
     """Run the engine over series side by side.
 
     Args:
         settings: Has the stream `STREAM`.
-        labels: Names of the N series.
+        names: Of the N series.
         first: Slot of the first row.
         values: Shape (T, N, F), NaN where there is no reading.
     """
@@ -189,7 +189,7 @@ def record(settings: Settings, labels: Sequence[str], first: int, values: Floats
             continue
         at = np.repeat(slots[start : start + size], n)[there] * interval * 1000
         codes = np.tile(np.arange(n, dtype=np.int32), len(part))[there]
-        batch = Batch(STREAM, 0, list(labels), codes, at, np.zeros(len(at), np.int32), flat[there].copy())
+        batch = Batch(STREAM, 0, list(names), codes, at, np.zeros(len(at), np.int32), flat[there].copy())
         events += engine.step(batch).events
     row_of = engine.streams[STREAM].table.row_of
     gaps = [
@@ -197,16 +197,16 @@ def record(settings: Settings, labels: Sequence[str], first: int, values: Floats
         for e in events
         if e.state == "open" and e.revision == 0 and "gap" in e.reasons and e.series in row_of
     ]
-    return recorder.recording(labels, gaps)
+    return recorder.recording(names, gaps)
 
 
 def decide_again(recording: Recording, settings: StreamSettings) -> Decided:
     """Decide on all readings of a recording in order, under these settings."""
     entries, width = recording.entries, recording.entries["value"].shape[1]
     p = settings.warm_up_slots
-    table = SeriesTable(len(recording.labels), settings.model.window, width, p)
-    for label in recording.labels:
-        table.arrays.rows["policy"][table.admit(label)] = policy_of(settings.alerts, label)
+    table = SeriesTable(len(recording.names), settings.model.window, width, p)
+    for name in recording.names:
+        table.arrays.rows["policy"][table.admit(name)] = policy_of(settings.alerts, name)
     table.arrays = table.arrays._replace(history=table.arrays.history[:0])
     units = settings.model.statistics.model_dump(exclude={"calibration"})
     fixed = parameters(p, settings.interval, Parts(**units))

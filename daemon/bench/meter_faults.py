@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FaultKind:
+class MeterFault:
     """One kind of fault.
 
     Attributes:
@@ -132,27 +132,27 @@ def _after_vacation(x: Floats, p: Place) -> Floats:
 REST = 1000.0  # days: to the end of the series
 HOUR = 1 / 24
 
-KINDS: dict[str, FaultKind] = {
-    "spike": FaultKind((0, 0), 1.5 * HOUR, _spike),
-    "dip": FaultKind((0, 0), 1.5 * HOUR, _dip),
-    "day shift": FaultKind((1, 1), 1, _either),
-    "half-day outage": FaultKind((0.5, 0.5), 0.5, _dip),
-    "stuck": FaultKind((0.25, 3), 2, _stuck),
-    "stuck at zero": FaultKind((0.25, 3), 2, _zero),
-    "halved": FaultKind((7, 7), 4, _times(0.5)),
-    "doubled": FaultKind((7, 7), 4, _times(2.0)),
-    "night baseload": FaultKind((7, 7), 3, _night),
-    "phase lost": FaultKind((7, 7), 4, _times(2 / 3)),
-    "clock off 1 h": FaultKind((7, 7), 4, _late_by(1)),
-    "clock off 6 h": FaultKind((7, 7), 2, _late_by(6)),
-    "exchanged": FaultKind((REST, REST), 4, _exchanged),
-    "times 1000": FaultKind((1, 1), 1.5 * HOUR, _times(1000.0)),
-    "slow drift": FaultKind((14, 14), 14, _drift),
-    "noise burst": FaultKind((1, 1), 1, _noise),
-    "changed season": FaultKind((3, 3), 2, _season),
-    "half a day missing": FaultKind((0.5, 0.5), 0.5, _missing),
-    "dead after a vacation": FaultKind((10 + REST, 10 + REST), 14, _after_vacation),
-    "dead": FaultKind((REST, REST), 2, _zero),
+KINDS: dict[str, MeterFault] = {
+    "spike": MeterFault((0, 0), 1.5 * HOUR, _spike),
+    "dip": MeterFault((0, 0), 1.5 * HOUR, _dip),
+    "day shift": MeterFault((1, 1), 1, _either),
+    "half-day outage": MeterFault((0.5, 0.5), 0.5, _dip),
+    "stuck": MeterFault((0.25, 3), 2, _stuck),
+    "stuck at zero": MeterFault((0.25, 3), 2, _zero),
+    "halved": MeterFault((7, 7), 4, _times(0.5)),
+    "doubled": MeterFault((7, 7), 4, _times(2.0)),
+    "night baseload": MeterFault((7, 7), 3, _night),
+    "phase lost": MeterFault((7, 7), 4, _times(2 / 3)),
+    "clock off 1 h": MeterFault((7, 7), 4, _late_by(1)),
+    "clock off 6 h": MeterFault((7, 7), 2, _late_by(6)),
+    "exchanged": MeterFault((REST, REST), 4, _exchanged),
+    "times 1000": MeterFault((1, 1), 1.5 * HOUR, _times(1000.0)),
+    "slow drift": MeterFault((14, 14), 14, _drift),
+    "noise burst": MeterFault((1, 1), 1, _noise),
+    "changed season": MeterFault((3, 3), 2, _season),
+    "half a day missing": MeterFault((0.5, 0.5), 0.5, _missing),
+    "dead after a vacation": MeterFault((10 + REST, 10 + REST), 14, _after_vacation),
+    "dead": MeterFault((REST, REST), 2, _zero),
 }
 """By name."""
 

@@ -24,7 +24,7 @@ CHART_RATE = 0.1  # of the multivariate EWMA chart
 KEPT_VARIANCE = 0.9  # of the principal components
 
 
-class Table(NamedTuple):
+class SideBySide(NamedTuple):
     """Series side by side.
 
     Attributes:
@@ -46,7 +46,7 @@ class Table(NamedTuple):
     seed: int
 
 
-def scores(table: Table) -> dict[str, Floats]:
+def scores(table: SideBySide) -> dict[str, Floats]:
     """Score of every reading by rival, shape (T, N) each."""
     rivals = dict(RIVALS)
     if table.values.shape[2] > 1:
@@ -67,11 +67,11 @@ def _greatest(score: Floats) -> Floats:
     return found
 
 
-def _season(table: Table, period_s: int) -> int:
+def _season(table: SideBySide, period_s: int) -> int:
     return period_s // table.interval_s if table.seasonal and 2 * period_s <= table.warm_up * table.interval_s else 0
 
 
-def seasonal_naive(table: Table) -> Floats:
+def seasonal_naive(table: SideBySide) -> Floats:
     """Distance from the value a week ago, a day ago where the warm-up is short, else from the last one."""
     x = table.values
     back = _season(table, WEEK_S) or _season(table, DAY_S) or 1
@@ -81,18 +81,18 @@ def seasonal_naive(table: Table) -> Floats:
     return _greatest(off / np.where(unit > 0, unit, np.nanstd(off, axis=0) + 1e-9))
 
 
-def innovation(table: Table) -> Floats:
+def innovation(table: SideBySide) -> Floats:
     """Change since the last reading, in mean changes at this slot of the day."""
     x = table.values
     return _against_slots(np.diff(x, axis=0, prepend=x[:1]), table, _season(table, DAY_S), False)
 
 
-def hour_of_week(table: Table) -> Floats:
+def hour_of_week(table: SideBySide) -> Floats:
     """Distance from the mean of this hour of the week, in its deviations."""
     return _against_slots(table.values, table, _season(table, WEEK_S), True)
 
 
-def _against_slots(x: Floats, table: Table, season: int, centred: bool) -> Floats:
+def _against_slots(x: Floats, table: SideBySide, season: int, centred: bool) -> Floats:
     """Deviations from the mean (or 0) of a slot of the season, which forget, shrunk towards the overall ones."""
     places, n = max(season, 1), x.shape[1:]
     mean, power, seen = np.zeros((places, *n)), np.zeros((places, *n)), np.zeros((places, *n))
@@ -116,7 +116,7 @@ def _against_slots(x: Floats, table: Table, season: int, centred: bool) -> Float
     return _greatest(score)
 
 
-def half_space_trees(table: Table) -> Floats:
+def half_space_trees(table: SideBySide) -> Floats:
     """River's, without its filter; of the first variable."""
     from models.baselines import HalfSpaceTrees
 
@@ -130,7 +130,7 @@ def half_space_trees(table: Table) -> Floats:
     return score
 
 
-def plain_tail(table: Table) -> Floats:
+def plain_tail(table: SideBySide) -> Floats:
     """The recipe's: peaks of our own rank over a threshold, exponential, and nothing else."""
     fixed = parameters(max(table.warm_up, 64), table.interval_s)
     return np.stack([_tails(table.rank[:, i], fixed) for i in range(table.rank.shape[1])], 1)
@@ -149,7 +149,7 @@ def _tails(rank: Floats, fixed: object) -> Floats:
     return out
 
 
-def at_random(table: Table) -> Floats:
+def at_random(table: SideBySide) -> Floats:
     """What chance finds."""
     found: Floats = np.random.default_rng(table.seed).random(table.rank.shape)
     return found
@@ -161,7 +161,7 @@ def _standardised(x: Floats, warm_up: int) -> Floats:
     return found
 
 
-def _each(table: Table, score: Callable[[Floats, Floats], Floats]) -> Floats:
+def _each(table: SideBySide, score: Callable[[Floats, Floats], Floats]) -> Floats:
     """A score of standardised rows (T, F), given those of the warm-up, series by series."""
     out: Floats = np.zeros(table.rank.shape)
     for i in range(out.shape[1]):
@@ -178,7 +178,7 @@ def _components(before: Floats) -> tuple[Floats, Floats]:
     return values[:kept], directions[:, :kept]
 
 
-def t_squared(table: Table) -> Floats:
+def t_squared(table: SideBySide) -> Floats:
     """Hotelling's T-squared within the principal components of the warm-up."""
 
     def score(z: Floats, before: Floats) -> Floats:
@@ -189,7 +189,7 @@ def t_squared(table: Table) -> Floats:
     return _each(table, score)
 
 
-def residual_q(table: Table) -> Floats:
+def residual_q(table: SideBySide) -> Floats:
     """Squared distance from the plane of these components."""
 
     def score(z: Floats, before: Floats) -> Floats:
@@ -200,7 +200,7 @@ def residual_q(table: Table) -> Floats:
     return _each(table, score)
 
 
-def mewma(table: Table) -> Floats:
+def mewma(table: SideBySide) -> Floats:
     """The multivariate EWMA chart of Lowry et al. 1992, doi:10.1080/00401706.1992.10485232."""
 
     def score(z: Floats, before: Floats) -> Floats:
@@ -214,7 +214,7 @@ def mewma(table: Table) -> Floats:
     return _each(table, score)
 
 
-RIVALS: dict[str, Callable[[Table], Floats]] = {
+RIVALS: dict[str, Callable[[SideBySide], Floats]] = {
     "seasonal naive": seasonal_naive,
     "innovation": innovation,
     "hour of week": hour_of_week,
@@ -222,7 +222,7 @@ RIVALS: dict[str, Callable[[Table], Floats]] = {
     "plain tail on our rank": plain_tail,
     "random": at_random,
 }
-VECTOR_RIVALS: dict[str, Callable[[Table], Floats]] = {
+VECTOR_RIVALS: dict[str, Callable[[SideBySide], Floats]] = {
     "PCA T-squared": t_squared,
     "PCA Q": residual_q,
     "MEWMA": mewma,

@@ -120,11 +120,11 @@ def test_rivals_see_a_spike_and_the_chart_of_vectors_a_lasting_shift() -> None:
     """Innovation is greatest at a single reading off, MEWMA within a shift of 1.5 deviations in three of eight."""
     values = household(30)
     values[1200] += 2.0
-    table = rivals.Table(values[:, None, None], np.zeros((1440, 1)), 0, 1800, 14 * DAY, True, 0)
+    table = rivals.SideBySide(values[:, None, None], np.zeros((1440, 1)), 0, 1800, 14 * DAY, True, 0)
     assert int(rivals.scores(table)["innovation"][:, 0].argmax()) in (1200, 1201)
     vectors = np.random.default_rng(0).standard_normal((1000, 1, 8))
     vectors[700:800, :, :3] += 1.5
-    chart = rivals.mewma(rivals.Table(vectors, np.zeros((1000, 1)), 0, 1, 400, False, 0))[:, 0]
+    chart = rivals.mewma(rivals.SideBySide(vectors, np.zeros((1000, 1)), 0, 1, 400, False, 0))[:, 0]
     assert chart[720:800].min() > np.quantile(chart[400:700], 0.99)
 
 

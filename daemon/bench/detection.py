@@ -21,7 +21,7 @@ from daemon.bench import pieces, rivals
 from daemon.bench.corpus import CorpusError, CorpusFile, read_corpus, read_rows
 from daemon.bench.meter_faults import Fault
 from daemon.bench.nab import warm_up_s
-from daemon.bench.tape import STREAM, Judged, Recording, configured, decide_again, record
+from daemon.bench.tape import STREAM, DecidedAgain, Recording, configured, decide_again, record
 from daemon.bench.workers import workers
 from models import nab_score
 from models.rank_measures import vus_pr
@@ -192,7 +192,7 @@ def _recorded(part: Part, make: Callable[[], Recording]) -> Recording:
     return Recording.read(path)
 
 
-def _decisions(part: Part, recording: Recording, given: dict[str, Any]) -> dict[float, Judged]:
+def _decisions(part: Part, recording: Recording, given: dict[str, Any]) -> dict[float, DecidedAgain]:
     """What is decided under each budget."""
     found = {}
     for budget in part.budgets:
@@ -201,7 +201,7 @@ def _decisions(part: Part, recording: Recording, given: dict[str, Any]) -> dict[
     return found
 
 
-def _openings(decided: Judged, gaps: npt.NDArray[np.int64], first: int) -> Openings:
+def _openings(decided: DecidedAgain, gaps: npt.NDArray[np.int64], first: int) -> Openings:
     """Episodes that open, and gaps, which are said in the slot in which they are noticed."""
     at = np.flatnonzero(decided.opened)
     series = np.concatenate([decided.row[at], gaps[:, 0]]).astype(np.int64)
@@ -209,7 +209,7 @@ def _openings(decided: Judged, gaps: npt.NDArray[np.int64], first: int) -> Openi
     return Openings(series, slot, np.concatenate([decided.notified[at], np.ones(len(gaps), bool)]))
 
 
-def _grid(decided: Judged, first: int, shape: tuple[int, ...]) -> Floats:
+def _grid(decided: DecidedAgain, first: int, shape: tuple[int, ...]) -> Floats:
     """Rank by slot and series, shape (T, N); NaN where there is none."""
     out = np.full(shape, np.nan)
     ok = decided.scored
@@ -298,7 +298,7 @@ def _given(file: CorpusFile, part: Part, at: npt.NDArray[np.int64], interval: in
     return given
 
 
-def _row_counts(decided: Judged, first: int, judged: Bools, inside: Bools) -> tuple[int, int, int, int]:
+def _row_counts(decided: DecidedAgain, first: int, judged: Bools, inside: Bools) -> tuple[int, int, int, int]:
     """Rows in an episode against those in a window: true, false, missed, and truly normal."""
     said = np.zeros(len(judged), bool)
     said[decided.slot[decided.episode] - first] = True

@@ -72,7 +72,7 @@ class Recording(NamedTuple):
             return cls(names, parts["entries"], parts["joined"], parts["joins"], file["gaps"])
 
 
-class Judged(NamedTuple):
+class DecidedAgain(NamedTuple):
     """What was decided of a recording's readings, E each."""
 
     row: npt.NDArray[np.int32]
@@ -200,7 +200,7 @@ def record(settings: Settings, names: Sequence[str], first: int, values: Floats)
     return recorder.recording(names, gaps)
 
 
-def decide_again(recording: Recording, settings: StreamSettings) -> Judged:
+def decide_again(recording: Recording, settings: StreamSettings) -> DecidedAgain:
     """Decide on all readings of a recording in order, under these settings."""
     entries, width = recording.entries, recording.entries["value"].shape[1]
     p = settings.warm_up_slots
@@ -226,7 +226,7 @@ def decide_again(recording: Recording, settings: StreamSettings) -> Judged:
         if stop > start:
             _decide(table, recording, slice(start, stop), out, (fixed, rates, records, clock, adoption))
     row, slot = entries["row"], entries["slot"]
-    return Judged(row, slot, out.rank, out.rarity, entries["scored"], out.reasons != 0, out.code == OPENED,
+    return DecidedAgain(row, slot, out.rank, out.rarity, entries["scored"], out.reasons != 0, out.code == OPENED,
                    out.notify, _within(row, slot, out), out.reasons)  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from daemon.cli.selection import epoch
 from daemon.config.addresses import join_address
 from daemon.config.file import effective, load
 from daemon.config.settings import Settings
-from daemon.presentation.console import event_line
+from daemon.presentation.console import event_line, listed_line
 from daemon.presentation.words import instant, plural, tally, version_words
 
 events_app = typer.Typer(no_args_is_help=True, help="Recorded events.")
@@ -96,8 +96,9 @@ def events_list(
         if as_json:
             typer.echo(orjson.dumps([event.to_json() for event in found]).decode())
             return
+        line = event_line if revisions else listed_line
         for event in found:
-            typer.echo(f"{event.id[:8]}  {event_line(event)}")
+            typer.echo(f"{event.id[:8]}  {line(event)}")
         if not found:
             typer.echo("no events", err=True)
 

@@ -162,14 +162,8 @@ class _Observed:
 
 
 def latest(events: Sequence[Event]) -> list[Event]:
-    """The last revision of each event, in the order of their beginnings; `notify` when any revision was said."""
-    from dataclasses import replace as changed
-
-    last: dict[str, Event] = {}
-    for event in events:
-        said = event.notify or (event.id in last and last[event.id].notify)
-        last[event.id] = changed(event, notify=said)
-    return list(last.values())
+    """The last revision of each event, in the order of their beginnings."""
+    return list({event.id: event for event in events}.values())
 
 
 def _summary(report: ReplayReport, events: Sequence[Event], windows: Windows | None) -> dict[str, Any]:

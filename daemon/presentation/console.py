@@ -86,21 +86,34 @@ def _duration(seconds: float) -> str:
 
 
 def event_line(event: Event) -> str:
-    """One line for people about an event revision."""
+    """One line for people about an event revision: when it was said, and whether it is held back."""
+    line = f"{instant(event.at)}  {event.state:6}  {_said(event)}"
+    return line if event.notify or event.state == "closed" else line + "  (held back)"
+
+
+def listed_line(event: Event) -> str:
+    """One line for people about an event: when it began, and whether it was notified."""
+    line = f"{instant(event.started_at)}  {event.state:6}  {_said(event)}"
+    return line if event.notified else line + "  (held back)"
+
+
+def _said(event: Event) -> str:
+    """Whose event it is, why, and by how much."""
     who = f"all of {event.stream}" if event.series is None else f"{event.stream}/{event.series}"
     if event.series is None and event.members:
         who = f"{event.members['count']} series of {event.stream}"
-    why = ", ".join(REASON_WORDS[reason] for reason in event.reasons)
-    line = f"{instant(event.at)}  {event.state:6}  {who}  {why}"
+    line = f"{who}  {', '.join(REASON_WORDS[reason] for reason in event.reasons)}"
     if event.value is not None and event.expected is not None:
         line += f"  value {_numbers(event.value)}, expected {_numbers(event.expected)}"
     elif event.value is not None:
         line += f"  value {_numbers(event.value)}"
     if event.variables:
         line += f"  most by {event.variables[0]['variable']}"
-    if event.rarity:
+    if event.by_rule:
+        line += "  rule"
+    elif event.score:
         line += f"  score {event.score:.2f}"
-    return line if event.notify or event.state == "closed" else line + "  (held back)"
+    return line
 
 
 def _numbers(values: tuple[float, ...]) -> str:

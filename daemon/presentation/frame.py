@@ -34,10 +34,12 @@ def to_frame(events: Sequence[Event]) -> pd.DataFrame:
         "ended_at": utc([event.ended_at for event in events]),
         "at": utc([event.at for event in events]),
         "notify": np.array([event.notify for event in events], np.bool_),
+        "notified": np.array([event.notified for event in events], np.bool_),
         "score": np.array([event.score for event in events], np.float64),
         "rarity": np.array([event.rarity for event in events], np.float64),
         "threshold": np.array([event.threshold for event in events], np.float64),
         "reconstruction_error": np.array([event.reconstruction_error for event in events], np.float64),
+        "value_at": pd.to_datetime([event.value_at for event in events], unit="s", utc=True),
     }
     for name in _NUMBERS:
         numbers = np.full((len(events), width), np.nan)

@@ -97,8 +97,8 @@ def _events(events: Sequence[Event]) -> Table:
             ", ".join(REASON_WORDS[reason] for reason in e.reasons),
             None if e.value is None else float(e.value[0]),
             None if e.expected is None else float(e.expected[0]),
-            float(e.score) if e.rarity else None,
-            "yes" if e.notify else "held back",
+            None if not e.score else "rule" if e.by_rule else float(e.score),
+            "yes" if e.notified else "held back",
         ]
         for e in events[:MOST_EVENTS]
     ]
@@ -106,4 +106,4 @@ def _events(events: Sequence[Event]) -> Table:
     series = ("series",) if several else ()
     columns = ("from (UTC)", "to (UTC)", *series, "reasons", "value", "expected", "score", "notified")
     words = columns.index("value")
-    return Table("", columns, rows, note or "Value, expected and score are those of the worst reading.", words)
+    return Table("", columns, rows, note or "Value and expected are those of the oddest reading.", words)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from daemon.engine.messages.events import RULE_SCORE
 from daemon.metrics.collector import Picture, version
 from daemon.metrics.snapshot import StreamSnapshot
 from daemon.presentation.words import REASON_WORDS, instant, listed, plural, version_words
@@ -193,14 +194,20 @@ def _evidence(event: Mapping[str, Any]) -> str:
             parts.append(f", expected {numbers(event['expected'])}")
             if event.get("lower") is not None:
                 parts.append(f" (usually {_band(event['lower'], event['upper'])})")
-        # a broken rule's score is a fixed one just above 1 and says nothing
-        parts.append(f"; score {event['score']:.2f}." if "model" in event["reasons"] else ".")
+        parts.append(f"{_score(event['score'])}.")
     members = event.get("members")
     if members:
         count, names = int(members.get("count", 0)), [str(name) for name in members.get("labels", ())]
         more = f" and {count - len(names):,} more" if count > len(names) else ""
         parts.append(f" {', '.join(names)}{more}.")
     return "".join(parts)
+
+
+def _score(score: float) -> str:
+    """How bad it is; a broken rule's score is a fixed one and says nothing, an adopted regime has none."""
+    if score > RULE_SCORE:
+        return f"; score {score:.2f}"
+    return "; rule" if score > 0.0 else ""
 
 
 def _when(event: Mapping[str, Any]) -> str:

@@ -6,12 +6,13 @@ pass over the same entries (`daemon.engine.learning.uptake`), which goes by what
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from daemon.engine.detection.hysteresis import end_adopted, follow_episode
+from daemon.engine.detection.hysteresis import NOTHING, OPENED, PEAK, end_adopted, find_odd, follow_episode
 from daemon.engine.detection.outlier import is_outlier
 from daemon.engine.detection.rules import FLATLINE, JUDGED, LIMIT, MODEL, NOVELTY, broken_rules
 from daemon.engine.detection.threshold import threshold
@@ -24,11 +25,11 @@ from daemon.engine.kernel.regime import Adoption
 from daemon.engine.kernel.scale import Scale, carry_over
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.kernel.statistics import advance
+from daemon.engine.messages.events import RULE_SCORE
 from daemon.engine.table.placement import Entries
 from daemon.engine.table.series import READY, Arrays
 
 BOUNDS = 4.0  # usual errors between the expected value and its bounds
-RULE_SCORE = 1.001  # a rule's score: one alert on "score > 1" sees every anomaly
 
 TRAINED, APART, FAULT = 0, 1, 2
 """What a window is for: training; set apart while a fault may last; set apart because an operator called it a fault."""
@@ -57,7 +58,8 @@ class Decisions(NamedTuple):
     code: npt.NDArray[np.int8]  # what happened to the series' episode
     reasons: npt.NDArray[np.uint8]  # bits of this slot
     notify: npt.NDArray[np.bool_]
-    ended: npt.NDArray[np.int64]  # last anomalous slot of the series' episode so far
+    odd: npt.NDArray[np.bool_]  # whether the reading is the oddest of its episode so far
+    ended: npt.NDArray[np.int64]  # last odd slot of the series' episode so far
     regime: npt.NDArray[np.int64]  # first slot of the new regime that was adopted here, NEVER where none was
     use: npt.NDArray[np.int8]  # what its window is for: TRAINED, APART or FAULT
     error: npt.NDArray[np.float64]  # of the newest reading of the window, 0 where there is none
@@ -73,6 +75,7 @@ class Decisions(NamedTuple):
             code=np.empty(n, np.int8),
             reasons=np.empty(n, np.uint8),
             notify=np.empty(n, np.bool_),
+            odd=np.zeros(n, np.bool_),
             ended=np.empty(n, np.int64),
             regime=np.empty(n, np.int64),
             use=np.empty(n, np.int8),
@@ -256,6 +259,11 @@ def decide(
             unscored += 1
         _note(s, reasons, out.rank[i], out.rarity[i], least)
         out.code[i], out.notify[i] = follow_episode(s, slot, reasons, known, out.rarity[i], least, policy.refractory)
+        if reasons != 0:
+            own = error if k >= 0 and reasons & LIMIT == 0 else math.inf
+            out.odd[i] = find_odd(s, slot, own, out.code[i] == OPENED, reasons & ~MODEL != 0)
+            if out.odd[i] and out.code[i] == NOTHING:
+                out.code[i] = PEAK
         if s.status == READY:
             measure(r, slot, reasons != 0 and not known and s.alarmed == slot)
         out.reasons[i], out.ended[i], out.error[i] = reasons, s.ended, error

@@ -16,6 +16,7 @@ _DRIFT = int(Reason.DRIFT)
 CLOSE_AFTER = 3  # slots in a row below the closing bound
 CLOSE_BELOW = 0.5  # of the threshold
 CLEARLY_WORSE = 1.0  # rarity above the last one said
+STILL_ODD = 0.25  # of the greatest error of an episode, from which a reading is a part of it and no echo
 
 
 @compiled
@@ -57,7 +58,6 @@ def _follow_calm(s: Any, calm: bool) -> int:
 def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, refractory: int) -> tuple[int, bool]:
     """Open or change the series' episode where a reading is anomalous for what it is; `(code, notify)`."""
     s.quiet = 0
-    s.ended = slot
     if s.episode != ALARMED:
         code = OPENED if s.episode == 0 else CHANGED
         s.peak = rarity if s.episode == 0 else max(s.peak, rarity)
@@ -80,7 +80,6 @@ def _follow_known(s: Any, slot: int, reasons: int, rarity: float, calm: bool) ->
 
     It may last for days. What is rare in itself meanwhile, after as long a calm as closes an episode, is a new alarm.
     """
-    s.ended = slot
     if s.episode == 0:
         s.episode, s.reasons, s.peak, s.quiet = KNOWN, reasons, rarity, 0
         return OPENED
@@ -91,6 +90,28 @@ def _follow_known(s: Any, slot: int, reasons: int, rarity: float, calm: bool) ->
         return NOTHING
     s.peak = rarity
     return PEAK
+
+
+@compiled
+def find_odd(s: Any, slot: int, own: float, opened: bool, by_rule: bool) -> bool:
+    """Whether an anomalous reading is the oddest of its episode so far; then how far the episode reaches.
+
+    A mean over ten readings stays unusual for ten, whatever the later nine are like. So an episode reaches to the last
+    reading that broke a rule, or whose own error is more than `STILL_ODD` of the greatest one.
+
+    Args:
+        s: The series' record.
+        slot: The reading's slot.
+        own: Its own error, infinite where it is none that a network could be asked about.
+        opened: Whether the episode opens with it.
+        by_rule: Whether it breaks a rule.
+    """
+    odd = opened or own > s.odd
+    if odd:
+        s.odd = own
+    if odd or by_rule or own >= STILL_ODD * s.odd:
+        s.ended = slot
+    return bool(odd)
 
 
 @compiled

@@ -38,16 +38,29 @@ def broken_rules(a: Arrays, r: Rates, row: int, value: Any, policy: Any, gap: bo
         constant = constant and v == a.value[row, f]
         if v < policy.lowest or v > policy.greatest:
             reasons |= LIMIT
-        if s.status == READY:
-            span = a.high[row, f] - a.low[row, f]
-            if span > 0.0:
-                outside = max(v - a.high[row, f], a.low[row, f] - v) / span
-                if is_novel(s.calibration, r, outside, policy.scarcity, policy.novelty):
-                    reasons |= NOVELTY
-            a.low[row, f] = min(a.low[row, f], v)
-            a.high[row, f] = max(a.high[row, f], v)
         a.value[row, f] = v
+    if s.status == READY and reasons & LIMIT == 0 and _leaves_range(a, r, row, value, policy):
+        reasons |= NOVELTY
     return reasons | _constant_run(s, constant)
+
+
+@compiled
+def _leaves_range(a: Arrays, r: Rates, row: int, value: Any, policy: Any) -> bool:
+    """Whether a possible value is novel in any variable, then what it teaches.
+
+    A series that was constant has no range; its distances are in units of what scales it, a hundredth of its level.
+    """
+    s = a.rows[row]
+    leaves = False
+    for f in range(len(value)):
+        v = value[f]
+        span = a.high[row, f] - a.low[row, f]
+        unit = span if span > 0.0 else a.scale[row, f]
+        outside = max(v - a.high[row, f], a.low[row, f] - v) / unit
+        leaves = is_novel(s.calibration, r, outside, policy.scarcity, policy.novelty) or leaves
+        a.low[row, f] = min(a.low[row, f], v)
+        a.high[row, f] = max(a.high[row, f], v)
+    return leaves
 
 
 @compiled

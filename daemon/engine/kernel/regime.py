@@ -22,13 +22,14 @@ Record = Any
 QUANTILE = 0.9  # of the errors: the usual one
 RATE = 0.02  # of the level a quantile moves in one reading
 NEARBY = 0.4  # weight of the newest error in the nearby one: three readings or so
-PLAIN = 2.0  # times the usual error that the nearby one must reach to be remembered as a fault
+PLAIN = 2.0  # times the usual error, and the greatest nearby one of quiet days, from which a nearby error is a fault
 AGAIN = 0.6  # share of a remembered fault's height at which it is back
 GOES_ON = 0.5  # the same while the series is in an episode
 MOSTLY = 0.5  # share of the last day in episodes from which a series has departed from its regime
 BETTER = 0.25  # share below which it is in it again
 RECURRING = 4  # times `adopt_after` until a fault that keeps coming back is adopted too
 FORGOTTEN = 2  # times `adopt_after` until a fault that does not come back is forgotten
+KEPT_A_DAY = 0.99  # of that: half of it is forgotten in 69 quiet days
 LN2 = 0.6931471805599453  # days that it takes a share to get from 0 to MOSTLY
 
 RARE, BACK = 1, 2  # a reading is rare by its statistics, or by a fault remembered
@@ -38,6 +39,8 @@ REGIME = np.dtype(
         ("usual", "f8"),  # quantile of the errors outside episodes
         ("lately", "f8"),  # of all errors
         ("nearby", "f8"),  # mean error of the last few readings
+        ("most", "f4", (2,)),  # greatest nearby error of quiet days, and of the readings since the last one
+        ("quiet_readings", "i4"),  # readings in a row outside episodes, up to a day
         ("off", "f8"),  # share of the last day in episodes
         ("since", "i8"),  # slot at which the series departed from its regime, NEVER while it is in it
         ("fault", "f8"),  # height of the fault remembered, times the usual error; 0 when there is none
@@ -61,16 +64,31 @@ def begin(r: Record, level: float) -> None:
     """Start from the mean error of the warm-up."""
     r.usual = r.lately = 2.0 * level + 1e-9
     r.nearby = level
+    r.most[:] = 0.0
+    r.quiet_readings = 0
     r.off, r.fault = 0.0, 0.0
     r.since = r.first = r.seen = NEVER
 
 
 @compiled
 def is_back(r: Record, error: float, episode: bool) -> bool:
-    """Advance the nearby error by one; whether a remembered fault is back, or goes on in an `episode`."""
+    """Advance the nearby error by one; whether a remembered fault is back, or goes on in an `episode`.
+
+    What the series shows on quiet days is no fault, whatever the usual error: a meter that mostly reads 0 has next to
+    none, and would be back in its fault at each 1.
+    """
     r.nearby += NEARBY * (error - r.nearby)
     share = GOES_ON if episode else AGAIN
-    return bool(r.fault > 0.0 and r.nearby >= max(PLAIN, share * r.fault) * r.usual)
+    least = max(max(PLAIN, share * r.fault) * r.usual, r.most[0])
+    return bool(r.fault > 0.0 and r.nearby >= least)
+
+
+@compiled
+def warm_up(r: Record, error: float) -> None:
+    """Take in one error of the warm-up, which has no episodes."""
+    r.nearby += NEARBY * (error - r.nearby)
+    r.most[0] = max(r.most[0], r.nearby)
+    learn(r, error, False)
 
 
 @compiled
@@ -90,6 +108,7 @@ def follow(r: Record, slot: int, error: float, fault: int, episode: bool, broken
         First slot of the new regime that is adopted now, NEVER when none is.
     """
     _remember(r, slot, fault, adoption)
+    _learn_quiet(r, episode or fault != 0, adoption.day)
     learn(r, error, episode or r.since != NEVER)
     if broken:
         r.off, r.since = 0.0, NEVER
@@ -111,6 +130,21 @@ def learn(r: Record, error: float, apart: bool) -> None:
 
 
 @compiled
+def _learn_quiet(r: Record, disturbed: bool, day: int) -> None:
+    """Learn the greatest nearby error of days without an episode; of others it may be a fault's, not yet found."""
+    if disturbed:
+        r.most[1] = 0.0
+        r.quiet_readings = 0
+        return
+    r.most[1] = max(r.most[1], r.nearby)
+    r.quiet_readings += 1
+    if r.quiet_readings >= day:
+        r.most[0] = max(KEPT_A_DAY * r.most[0], r.most[1])
+        r.most[1] = 0.0
+        r.quiet_readings = 0
+
+
+@compiled
 def _quantile(q: float, error: float) -> float:
     """Advance a running quantile by one error, in proportion to itself.
 
@@ -124,7 +158,8 @@ def _quantile(q: float, error: float) -> float:
 def _remember(r: Record, slot: int, fault: int, adoption: Adoption) -> None:
     """Remember a rare reading as a fault when it is plain, and forget a fault that has not come back."""
     height = r.nearby / r.usual
-    if (fault == RARE and height >= PLAIN) or fault == BACK:
+    plain = r.nearby >= PLAIN * max(r.usual, r.most[0])
+    if (fault == RARE and plain) or fault == BACK:
         if r.fault == 0.0:
             r.first = slot
         r.fault = max(r.fault, height)

@@ -51,6 +51,8 @@ def carry_over(s: Record, usual: Any, scale: Any) -> None:
     s.regime.lately *= newest
     s.regime.nearby *= newest
     for i in range(2):
+        s.regime.most[i] *= newest
+    for i in range(2):
         s.calibration.greatest[i] *= newest
     _statistics(s.statistics, newest, window)
 

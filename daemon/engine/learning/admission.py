@@ -22,6 +22,9 @@ from daemon.engine.table.series import QUEUED, READY, WARMING, Arrays, SeriesTab
 
 LEAST_OBSERVED = 0.2  # of the warm-up's slots; below it the warm-up goes on
 LEAST_PER_SLOT = 256  # series that may join in one slot, or more where the stream is large
+FEW = 0.02  # of a warm-up's values, at either end, that do not set its range by themselves
+REACH = 3.0  # widths of all the others that they may lie outside and still be a part of it
+OF_LEVEL = 0.01  # of its level: the range of a series that was constant
 SPREAD_SLOTS = 48  # slots over which a large stream's series join
 
 
@@ -88,6 +91,28 @@ def joiners(table: SeriesTable) -> npt.NDArray[np.int64]:
     return waiting[: max(LEAST_PER_SLOT, -(-len(table) // SPREAD_SLOTS))]
 
 
+def span(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Least and greatest of a variable's values that no few of them set.
+
+    Sentinels (-999, 9999), bursts and broken readings of a warm-up must not stretch its range. The middle 96 % of the
+    values say how wide the series is; what lies further out than `REACH` times that is left out. Where they are all
+    the same, as of a meter that mostly reads 0, or a sensor that stands at 50, its level or else the usual size of the
+    others takes the width's place.
+
+    Args:
+        values: Finite, at least one, shape (N,).
+    """
+    ordered = np.sort(values)
+    few = min(int(np.ceil(FEW * len(ordered))), (len(ordered) - 1) // 2)
+    low, high = ordered[few], ordered[len(ordered) - 1 - few]
+    reach = REACH * (high - low)
+    if reach == 0.0:
+        others = np.abs(ordered[ordered != low])
+        reach = abs(low) if low != 0.0 else REACH * float(np.median(others)) if len(others) else 0.0
+    kept = ordered[(ordered >= low - reach) & (ordered <= high + reach)]
+    return float(kept[0]), float(kept[-1])
+
+
 def scale(table: SeriesTable, row: int) -> npt.NDArray[np.float32]:
     """Set the scale from the warm-up and return its values, scaled, oldest first, shape (p, F); NaN is a gap."""
     a = table.arrays
@@ -95,11 +120,13 @@ def scale(table: SeriesTable, row: int) -> npt.NDArray[np.float32]:
     history = a.history[record["buffer"]]
     p = len(history)
     values = history[(int(record["last"]) + 1 + np.arange(p)) % p]
-    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    values[~np.isfinite(values)] = np.nan
+    spans = np.array([span(column[np.isfinite(column)]) for column in values.T])
+    low, high = spans[:, 0], spans[:, 1]
     a.low[row], a.high[row], a.origin[row], a.scale[row] = low, high, 0.0, 1.0
     if table.ranged:
         a.origin[row] = low
-        a.scale[row] = np.where(high > low, high - low, np.maximum(np.abs(high), 1e-6))
+        a.scale[row] = np.where(high > low, high - low, np.maximum(OF_LEVEL * np.abs(high), 1e-6))
     x = np.clip((values - a.origin[row]) / a.scale[row], LOWEST, GREATEST)
     a.median[row] = np.nanmedian(x, axis=0)
     scaled: npt.NDArray[np.float32] = x.astype(np.float32)
@@ -160,7 +187,7 @@ def seed(a: Arrays, row: int, p: Parameters, x: Any, newest: Any, rms: Any, hour
             deviation += x[i, -1, f] - a.median[row, f]
         combined = variables.combine(newest[i], usual, surprise)
         variables.learn(newest[i], usual)
-        regime.learn(s.regime, combined, False)
+        regime.warm_up(s.regime, combined)
         whole = variables.window_error(combined, rms[i], width)
         advance(s.statistics, p, combined, whole, deviation / width, hours[i], s.stagger)
 

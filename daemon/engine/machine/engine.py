@@ -25,7 +25,7 @@ from daemon.engine.messages.training_port import Trainer
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
-STATE_VERSION = 12
+STATE_VERSION = 13
 
 
 class StateVersionError(ValueError):

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daemon.engine.detection.decision import RULE_SCORE, Decisions, Scored
+from daemon.engine.detection.decision import Decisions, Scored
 from daemon.engine.detection.hysteresis import CHANGED, CLOSED, NOTHING, OPENED, PEAK
 from daemon.engine.detection.threshold import threshold_of
 from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.kernel.variables import POWER
-from daemon.engine.messages.events import REASONS, Event, Reason, State, event_id
+from daemon.engine.messages.events import REASONS, RULE_SCORE, Event, Reason, State, event_id
 from daemon.engine.table.placement import Entries
 from daemon.engine.table.series import SeriesTable
 
@@ -22,6 +22,9 @@ Networks = Callable[[int, int], list[tuple[str, float]]]
 """Takes a window's index and its newest slot; names an ensemble's networks with their shares of its error."""
 
 CONTRIBUTIONS = 5  # slots, and variables, named in an event
+
+_OF_RARITY = ("rarity", "threshold", "score", "reconstruction_error")
+_OF_READING = ("value", "value_at", "expected", "lower", "upper", "contributions", "variables", "networks")
 
 
 class Decided(NamedTuple):
@@ -73,27 +76,28 @@ class Episodes:
             if code == CLOSED:
                 out.append((arrival, self._close(row, int(e.slot[i]), int(decisions.ended[i]))))
             elif code != NOTHING:
-                event = self._follow(row, int(e.slot[i]), code, seen)
+                event = self._follow(row, int(e.slot[i]), code, seen, bool(decisions.odd[i]))
                 if code != PEAK:
                     out.append((arrival, event))
             if adopted:
                 out.append((arrival, self._adopted(row, int(decisions.regime[i]), seen)))
         return out
 
-    def _follow(self, row: int, slot: int, code: int, seen: dict[str, Any]) -> Event:
-        """An episode that opens or goes on."""
+    def _follow(self, row: int, slot: int, code: int, seen: dict[str, Any], odd: bool) -> Event:
+        """An episode that opens or goes on; `odd`: with the oddest reading so far."""
         if code == OPENED:
             self.opened += 1
             event = self._first(row, slot, "episode", "open", seen)
         else:
-            event = self._changed(self.open[row], seen, code == CHANGED)
+            event = self._changed(self.open[row], seen, code == CHANGED, odd)
         self.open[row] = event
         return event
 
     def _adopted(self, row: int, since: int, seen: dict[str, Any]) -> Event:
         """The event of a new regime that is adopted as normal: one revision, of the reason `drift`."""
-        said = seen | {"reasons": (Reason.DRIFT.word,), "notify": True, "score": 0.0, "contributions": ()}
-        return self._first(row, since, "regime", "closed", said)
+        adopted = {"reasons": (Reason.DRIFT.word,), "notify": True, "notified": True, "score": 0.0}
+        adopted |= {"contributions": (), "ended_at": seen["at"]}
+        return self._first(row, since, "regime", "closed", seen | adopted)
 
     def end(self, row: int, slot: int) -> list[Event]:
         """The closing of a series' open episode, if it has one, because the series is forgotten or it was normal."""
@@ -109,13 +113,15 @@ class Episodes:
         at = self.slots.at(int(e.slot[i]))
         seen = {
             "at": at,
-            "ended_at": at,
+            "ended_at": self.slots.at(int(decisions.ended[i])),
             "reasons": named(int(decisions.reasons[i])),
             "notify": bool(decisions.notify[i]),
+            "notified": bool(decisions.notify[i]),
             "rarity": float(decisions.rarity[i]),
             "threshold": least,
             "score": max(float(decisions.rarity[i]) / least, RULE_SCORE),
             "value": _numbers(e.value[i]),
+            "value_at": at,
         }
         if k < 0 or decided.slot_errors is None:
             return seen | {"reconstruction_error": 0.0, "expected": None, "lower": None, "upper": None}
@@ -171,13 +177,16 @@ class Episodes:
             **seen,
         )
 
-    def _changed(self, event: Event, seen: dict[str, Any], said: bool) -> Event:
-        """The episode after one more anomalous slot; numbers are those of the slot of greatest rarity."""
-        bits = [r for r in REASONS if r in event.reasons or r in seen["reasons"]]
-        if seen["rarity"] < event.rarity:
-            seen = {name: seen[name] for name in ("at", "ended_at", "notify")}
-        seen["reasons"] = tuple(bits)
-        return replace(event, **seen, revision=event.revision + (1 if said else 0))
+    def _changed(self, event: Event, seen: dict[str, Any], said: bool, odd: bool) -> Event:
+        """The episode after one more anomalous slot: the greatest rarity, and the oddest reading."""
+        news = {name: seen[name] for name in ("at", "ended_at", "notify")}
+        news["notified"] = event.notified or seen["notified"]
+        news["reasons"] = tuple(r for r in REASONS if r in event.reasons or r in seen["reasons"])
+        if seen["rarity"] >= event.rarity:
+            news |= {name: seen[name] for name in _OF_RARITY}
+        if odd:
+            news |= {name: seen.get(name, ()) for name in _OF_READING}
+        return replace(event, **news, revision=event.revision + (1 if said else 0))
 
     def _close(self, row: int, slot: int, ended: int) -> Event:
         event = self.open.pop(row)

@@ -32,6 +32,7 @@ def gap_event(stream: str, series: str | None, since: int, at: int, members: dic
         ended_at=at,
         at=at,
         notify=True,
+        notified=True,
         score=0.0,
         rarity=0.0,
         threshold=0.0,
@@ -117,7 +118,8 @@ class Silence:
         return [self._closed(event, last_missing)]
 
     def _closed(self, event: Event, last_missing: int) -> Event:
-        at = self.slot_at(last_missing)
+        # a backlog that fills the gap from its beginning leaves none of it
+        at = max(self.slot_at(last_missing), event.started_at)
         return replace(event, revision=1, state="closed", ended_at=at, at=at, notify=False)
 
     def state(self) -> dict[str, Any]:

@@ -34,6 +34,9 @@ REASONS: tuple[str, ...] = tuple(reason.word for reason in Reason)
 
 State = Literal["open", "closed"]
 
+RULE_SCORE = 1.001
+"""The score of what a rule alone found: one alert on "score > 1" sees every anomaly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -47,17 +50,19 @@ class Event:
         state: `open` or `closed`.
         reasons: Reasons seen so far, in the order of `REASONS`.
         started_at: First anomalous slot, epoch seconds UTC.
-        ended_at: Last anomalous slot so far, epoch seconds UTC.
+        ended_at: Last slot so far whose reading was odd itself, epoch seconds UTC.
         at: Slot that caused this revision, epoch seconds UTC.
         notify: False while the series' refractory time holds the notification back.
         score: Greatest rarity over threshold in the episode; > 1 is anomalous. 0 where no score applies (gap).
         rarity: Greatest minus log10 of how often so rare a value occurs.
         threshold: In units of rarity.
         reconstruction_error: At the slot of greatest rarity.
-        value: Reading at the slot of greatest rarity, one number per variable; None for a gap.
+        value: The oddest reading: the one with the greatest own error, a number per variable; None for a gap.
         expected: Expected value there, None where there is none.
         lower: Lower bound of what is usual there.
         upper: Upper bound.
+        value_at: Slot of that reading, epoch seconds UTC; None for a gap, and where an older version recorded it.
+        notified: Whether any revision so far was to wake somebody.
         contributions: Slots of the window that contributed most: `{"at": epoch s, "share": 0..1}`, greatest first.
         variables: Of readings with several, those that contributed most there: `{"variable": name, "share": 0..1}`.
         networks: Of an ensemble, what each network added to the error there: `{"network": name, "share": 0..1}`.
@@ -86,6 +91,13 @@ class Event:
     variables: tuple[dict[str, Any], ...] = ()
     networks: tuple[dict[str, Any], ...] = ()
     members: dict[str, Any] | None = None
+    value_at: int | None = None
+    notified: bool = False
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether a rule alone found it, so that its score is the fixed one and says nothing."""
+        return 0.0 < self.score <= RULE_SCORE
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with every attribute under its own name."""
@@ -96,6 +108,7 @@ class Event:
         """The event that `to_json` wrote. Raises TypeError when a key is unknown or missing."""
         tuples = ("reasons", "value", "expected", "lower", "upper", "contributions", "variables", "networks")
         fields: dict[str, Any] = {k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()}
+        fields.setdefault("notified", fields.get("notify"))
         return cls(**fields)
 
 

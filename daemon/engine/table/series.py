@@ -42,7 +42,8 @@ SERIES = np.dtype(
         ("quiet", "i4"),  # slots in a row below the closing bound while an episode is open
         ("silent_group", "i8"),  # key of the stream event this gap belongs to, NEVER for a gap of its own
         ("alarmed", "i8"),  # slot of the last alarm: the first that was rare in its episode, or after a calm
-        ("ended", "i8"),  # last anomalous slot of the open episode
+        ("ended", "i8"),  # last odd slot of the open episode
+        ("odd", "f8"),  # greatest own error of a reading of the open episode
         ("peak", "f8"),  # greatest rarity of the open episode
         ("said", "f8"),  # rarity at the last revision of the open episode
         ("notified", "i8"),  # slot of the last notification

@@ -76,7 +76,9 @@ def test_hostile_text_is_escaped_everywhere() -> None:
 
 def test_events_are_told_in_words() -> None:
     """Why, what was read, what was expected and usual, how bad, since when; nothing of it in codes."""
-    text = words(rendered(picture(), [event(), event(state="closed", notify=False, reasons=("flatline",))]))
+    text = words(
+        rendered(picture(), [event(), event(state="closed", notify=False, reasons=("flatline",), score=1.001)])
+    )
     assert (
         "The model did not expect it; outside everything seen before. Read 101, expected 60 (usually 40 to 80)" in text
     )

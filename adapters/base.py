@@ -25,7 +25,7 @@ REJECTIONS: tuple[str, ...] = (
     "encoding",  # not UTF-8
     "too_long",  # a line beyond limits.line_bytes
     "binary",  # a run of NUL bytes
-    "bad_time",  # the stamp cannot be read
+    "bad_time",  # the stamp cannot be read, or lies outside 1990 to 2100
     "nonexistent_time",  # a local stamp inside the hour that a DST change skips
     "bad_value",  # not a number
     "missing_value",  # empty, or the column is absent from this row
@@ -33,6 +33,8 @@ REJECTIONS: tuple[str, ...] = (
     "width",  # a vector that is not as wide as the stream declares
     "bad_label",  # empty, longer than limits.label_bytes, or with control characters
     "incomplete",  # a partial last line that was dropped (truncation, disconnect)
+    "preamble",  # before the first line of a CSV that has the configured columns
+    "bad_quality",  # a flag that stands for none of the qualities
 )
 """Why a line never became a reading. The index is what `Readings.bad_reasons` holds; the order never changes."""
 
@@ -52,9 +54,10 @@ class Readings:
             that occurs twice; 0 elsewhere. Shape (N,), int32.
         values: One row per reading, shape (N, F), float64, within ±1e30.
         quality: Index into `QUALITIES` for each reading, shape (N,), int8; 0 where nobody says otherwise.
-        ends: Offset in the chunk just after each reading's line, shape (N,), int64, increasing.
+        ends: Offset in the chunk just after each reading's line, shape (N,), int64; never less than the one before.
+            Readings of one line share its end, and go on together.
         bad_reasons: Index into `REJECTIONS` for each rejected line, shape (M,), uint8.
-        bad_ends: Offset just after each rejected line, shape (M,), int64, increasing.
+        bad_ends: Offset just after each rejected line, shape (M,), int64; never less than the one before.
     """
 
     series: list[str]

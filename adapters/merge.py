@@ -58,7 +58,8 @@ class _Held:
 class EventTimeMerge:
     """Releases readings in order of event time over all places that still have a backlog.
 
-    Rows of one place keep their order: the key of a row is the greatest time its place has shown so far. Rows go out by
+    Rows of one place keep their order: the key of a row is the greatest time its place has shown up to
+    the end of its line. Rows go out by
     (key, place), so where the chunks were cut does not matter. A place whose backlog is not read yet may still show
     rows from its last key on; nothing beyond that goes out. Places without backlog hold nobody back.
 
@@ -84,6 +85,8 @@ class EventTimeMerge:
             raise ValueError(f"a chunk of {chunk.place} is held already; poll with skip=merge.held()")
         last = self._last.get(chunk.place, _NEVER)
         keys = np.maximum(np.maximum.accumulate(readings.at_ms), last) if len(readings) else readings.at_ms
+        if (np.diff(readings.ends) == 0).any():  # readings of one line go on together
+            keys = keys[np.searchsorted(readings.ends, readings.ends, side="right") - 1]
         self._last[chunk.place] = int(keys[-1]) if len(keys) else last
         self._held[chunk.place] = _Held(chunk, readings, header, keys)
 

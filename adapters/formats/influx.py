@@ -5,8 +5,8 @@ tags the series is the whole series key, tags in order: `cpu,cpu=cpu0,host=a`. F
 so are comments and blank lines. Differences from InfluxDB, all of them on purpose:
 
 - A line without a stamp is `bad_time`: event time comes from the data only.
-- Precision is read off the stamp: seconds below 1e11, milliseconds below 1e14, microseconds below 1e17, else
-  nanoseconds; what lies beyond milliseconds is cut off.
+- Precision is read off the stamp: seconds, milliseconds, microseconds or nanoseconds of the years 1990 to 2100; what
+  lies beyond milliseconds is cut off.
 - A newline always ends a line, within quotes too.
 - Text and booleans are no values (`bad_value`); an empty value is `missing_value`.
 
@@ -24,19 +24,18 @@ import numpy.typing as npt
 
 from adapters.base import Readings
 from adapters.format_kind import FormatChoices
+from adapters.formats.number_text import NumberReader, Numbers, read_each
 from adapters.formats.rows import (
     IGNORED,
     Lines,
     Row,
     Rows,
     read_lines,
-    read_number,
-    read_numbers,
     read_series,
     suspect_bytes,
     to_text,
 )
-from adapters.formats.stamps import OK, REASON, StampReader
+from adapters.formats.stamps import REASON, StampReader
 
 _COMMA, _EQUALS, _SPACE = re.compile(r"(?<!\\),"), re.compile(r"(?<!\\)="), re.compile(r"(?<!\\) ")
 _ESCAPED = re.compile(r"\\([,= ])")
@@ -55,6 +54,7 @@ class InfluxFormat:
         value: Field of the value, or one field per variable.
         tags: Tags whose values, joined by commas, are the series, a comma or backslash within one escaped; a
             single one as it is. None: the whole series key.
+        numbers: Says which numbers stand for a missing value.
         series_bytes: Longest name of a series, in bytes of UTF-8.
         vouch: False takes every line through the slow path; for tests.
     """
@@ -64,6 +64,7 @@ class InfluxFormat:
         *,
         value: str | Sequence[str] = "value",
         tags: Sequence[str] | None = None,
+        numbers: NumberReader | None = None,
         series_bytes: int = 256,
         vouch: bool = True,
     ) -> None:
@@ -71,6 +72,7 @@ class InfluxFormat:
         self._tags = None if tags is None else list(tags)
         self._series_bytes, self._vouch = series_bytes, vouch
         self._stamps = StampReader("UTC")
+        self._numbers = numbers or NumberReader()
         self._suspects = suspect_bytes()
 
     @property
@@ -84,8 +86,11 @@ class InfluxFormat:
 
     # One line
 
-    def _slow(self, raw: bytes) -> Row | int:
+    def _slow(self, raw: bytes) -> list[Row | int]:
         """One line without its newline: a row, or the reason there is none."""
+        return [self._row(raw)]
+
+    def _row(self, raw: bytes) -> Row | int:
         raw = raw.strip(_BLANK)
         if not raw or raw.startswith(b"#"):
             return IGNORED
@@ -100,8 +105,8 @@ class InfluxFormat:
         if found is None or any(len(found[0].get(name, ())) > 1 for name in self._values):
             return REASON["malformed"]
         fields, stamp = found
-        numbers = [read_field(fields[name][0] if name in fields else "") for name in self._values]
-        return Row.of(read_series(series, self._series_bytes), self._stamps.read_cell(scaled(stamp)), numbers)
+        numbers = [self.read_field(fields[name][0] if name in fields else "") for name in self._values]
+        return Row.of(read_series(series, self._series_bytes), self._stamps.read_cell(to_number(stamp)), numbers)
 
     def _series_of(self, key: str) -> str | None:
         """The series of a series key, "" when it lacks a tag; None when the key is malformed."""
@@ -158,10 +163,22 @@ class InfluxFormat:
         cells: Sequence[tuple[str, ...] | None],
     ) -> None:
         rows.put_names(taken, series, self._series_bytes)
-        known = {stamp: scaled(stamp) for stamp in dict.fromkeys(stamps)}
+        known = {stamp: to_number(stamp) for stamp in dict.fromkeys(stamps)}
         rows.put_stamps(taken, [known[stamp] for stamp in stamps], self._stamps)
         for variable, column in enumerate(zip(*(cell for cell in cells if cell is not None), strict=True)):
-            rows.put_values(taken, variable, *read_column(list(column)))
+            rows.put_values(taken, variable, *self.read_column(list(column)))
+
+    def read_field(self, text: str) -> tuple[float, int]:
+        """`(value, reason)` of a field: a float, or a whole number with its `i` or `u`."""
+        if _WHOLE.fullmatch(text):
+            return self._numbers.judge(float(int(text[:-1])))
+        return self._numbers.read(text)
+
+    def read_column(self, texts: list[str]) -> Numbers:
+        """`_read_field` of a column."""
+        if not {text[-1:] for text in texts} & {"i", "u"}:
+            return self._numbers.read_column(texts)
+        return read_each(texts, self.read_field)
 
     def _columns(self, texts: list[str]) -> list[tuple[str, ...] | None]:
         """The values of each field set as text, in the order of the settings; None where the slow path must look."""
@@ -186,34 +203,13 @@ def unescaped(text: str) -> str:
     return _ESCAPED.sub(r"\1", text) if "\\" in text else text
 
 
-def scaled(text: str) -> int | str:
-    """A stamp as `StampReader.epoch` takes it, in seconds or milliseconds; "" when it is none.
+def to_number(text: str) -> int | str:
+    """A stamp as `StampReader.read_cell` takes it; "" when it is none.
 
-    >>> scaled("1714557600000000000"), scaled("1714557600"), scaled("now")
-    (1714557600000, 1714557600, '')
+    >>> to_number("1714557600000000000"), to_number("now")
+    (1714557600000000000, '')
     """
-    if not _STAMP.fullmatch(text):
-        return ""
-    number = int(text)
-    if number >= 10**17:
-        return number // 1_000_000
-    return number // 1000 if number >= 10**14 else number
-
-
-def read_field(text: str) -> tuple[float, int]:
-    """`(value, reason)` of a field: a float, or a whole number with its `i` or `u`."""
-    if _WHOLE.fullmatch(text):
-        return float(int(text[:-1])), OK
-    return read_number(text)
-
-
-def read_column(texts: list[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
-    """`read_field` of a column: values, shape (N,), and reasons, shape (N,), uint8."""
-    last = {text[-1:] for text in texts}
-    if not last & {"i", "u"}:
-        return read_numbers(texts)
-    pairs = [read_field(text) for text in texts]
-    return np.array([v for v, _ in pairs], np.float64), np.array([r for _, r in pairs], np.uint8)
+    return int(text) if _STAMP.fullmatch(text) else ""
 
 
 def _read_fields(text: str) -> tuple[dict[str, list[str]], str] | None:
@@ -232,5 +228,7 @@ def _read_fields(text: str) -> tuple[dict[str, list[str]], str] | None:
 
 def made(choices: FormatChoices, timezone: str, series_bytes: int) -> InfluxFormat:
     """As the configuration has it; stamps are instants, so no zone is needed."""
-    tags = [choices.series] if isinstance(choices.series, str) else choices.series
-    return InfluxFormat(value=choices.value, tags=tags, series_bytes=series_bytes)
+    tags = choices.series_columns
+    tags = [tags] if isinstance(tags, str) else tags
+    numbers = NumberReader(missing=choices.missing)
+    return InfluxFormat(value=choices.value, tags=tags, numbers=numbers, series_bytes=series_bytes)

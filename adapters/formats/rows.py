@@ -1,4 +1,4 @@
-"""What all formats share: the rules for numbers and names (those for stamps are in `stamps`), and the rows they fill.
+"""What all formats share: the rule for series and the rows they fill; `stamps` and `number_text` have the other rules.
 
 A format looks at a chunk twice. The fast path takes whole columns of the lines it can vouch for; every other line goes
 through the slow path one by one. Both apply the rules of this file to the same texts, so they agree to the bit.
@@ -26,53 +26,7 @@ BOM = b"\xef\xbb\xbf"
 
 ACTUAL = (0, OK)
 """The quality of a value of which nothing is said, as `(index into QUALITIES, reason)`."""
-LARGEST = 1e30
-"""Numbers of this size may be summed and squared in float64, and what is expected of them held in float32."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-def read_number(text: str, decimal: str = ".") -> tuple[float, int]:
-    """`(value, reason)` of a number; the value is exactly Python's `float(text)`, 0.0 unless the reason is OK.
-
-    Underscores and digits of other scripts, which Python would take, are `bad_value`. So is a point where the decimal
-    separator is a comma: it may stand for thousands.
-    """
-    text = text.strip(" \t")
-    if not text:
-        return 0.0, REASON["missing_value"]
-    if "_" in text or not text.isascii() or not text.isprintable() or (decimal == "," and "." in text):
-        return 0.0, REASON["bad_value"]
-    try:
-        value = float(text.replace(",", ".") if decimal == "," else text)
-    except ValueError:
-        return 0.0, REASON["bad_value"]
-    return checked(value)
-
-
-def checked(value: float) -> tuple[float, int]:
-    """`(value, reason)` of a number that was read."""
-    return (value, OK) if abs(value) <= LARGEST else (0.0, REASON["not_finite"])
-
-
-def checked_all(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
-    """`checked` of a column."""
-    fine = np.abs(values) <= LARGEST
-    return np.where(fine, values, 0.0), np.where(fine, OK, REASON["not_finite"]).astype(np.uint8)
-
-
-def read_numbers(texts: list[str], decimal: str = ".") -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
-    """`read_number` of a column: values, shape (N,), and reasons, shape (N,), uint8."""
-    joined = "\n".join(texts)
-    if "_" not in joined and joined.isascii() and not (decimal == "," and "." in joined):
-        plain = joined.replace(",", ".").split("\n") if decimal == "," else texts
-        try:
-            values = np.fromiter(map(float, plain), np.float64, len(texts))
-        except ValueError:
-            pass
-        else:
-            return checked_all(values)
-    pairs = [read_number(text, decimal) for text in texts]
-    return np.array([v for v, _ in pairs], np.float64), np.array([r for _, r in pairs], np.uint8)
 
 
 def read_series(text: str, series_bytes: int) -> tuple[str, int]:
@@ -127,6 +81,16 @@ class Rows:
         self._values = np.zeros((count, width), np.float64)
         self._quality = np.zeros(count, np.int8)
         self._index: dict[str, int] = {}
+        self._several: dict[int, list[Row | int]] = {}
+
+    def put_several(self, line: int, found: Sequence[Row | int]) -> None:
+        """What the slow path made of a line that holds several readings."""
+        if len(found) == 1:
+            self.put(line, found[0])
+        elif found:
+            self._several[line] = list(found)
+        else:
+            self.reasons[line] = IGNORED
 
     def put(self, line: int, row: Row | int) -> None:
         """What the slow path made of a line: a row, or the reason there is none."""
@@ -200,7 +164,9 @@ class Rows:
         self.reasons[lines] = np.where(before == OK, reasons, before)
 
     def finish(self) -> Readings:
-        """The readings, with series in the order of their first reading."""
+        """The readings, with series in the order of their first reading; those of one line have its end in common."""
+        if self._several:
+            return self._spread().finish()
         good: Any = self.reasons == OK
         bad = self.reasons < IGNORED
         if good.all():
@@ -208,6 +174,22 @@ class Rows:
         series, codes = compact(list(self._index), self._codes[good])
         columns = (self._at_ms[good], self._fold_s[good], self._values[good], self._quality[good], self.ends[good])
         return Readings(series, codes, *columns, self.reasons[bad], self.ends[bad])
+
+    def _spread(self) -> Rows:
+        """These rows with one for each reading of the lines that hold several."""
+        counts = np.ones(len(self.ends), np.int64)
+        for line, found in self._several.items():
+            counts[line] = len(found)
+        taken = np.repeat(np.arange(len(counts)), counts)
+        spread = Rows(self.ends[taken], self._values.shape[1])
+        for name in ("reasons", "_codes", "_at_ms", "_fold_s", "_values", "_quality"):
+            setattr(spread, name, getattr(self, name)[taken])
+        spread._index = self._index
+        starts = np.cumsum(counts) - counts
+        for line, found in self._several.items():
+            for step, row in enumerate(found):
+                spread.put(int(starts[line]) + step, row)
+        return spread
 
 
 def compact(series: Sequence[str], codes: npt.NDArray[np.int32]) -> tuple[list[str], npt.NDArray[np.int32]]:
@@ -295,7 +277,7 @@ def read_lines(
     header: str | None,
     width: int,
     fast: Callable[[Lines, Rows], npt.NDArray[np.bool_]] | None,
-    slow: Callable[[bytes], Row | int],
+    slow: Callable[[bytes], Sequence[Row | int]],
 ) -> tuple[Readings, str | None]:
     """`Format.parse` of a format whose lines all say the same: the header in force is "" from the first line on.
 
@@ -304,7 +286,7 @@ def read_lines(
         header: None at a place's start, where a BOM counts.
         width: Number of variables of a reading.
         fast: Reads what lines it can vouch for into the rows, and says which, shape (lines,), bool; None: none.
-        slow: Reads one line: the row, or the reason there is none.
+        slow: Reads one line: its row, or the reason there is none; several where it holds several readings.
     """
     if not data:
         return empty(width), header
@@ -312,7 +294,7 @@ def read_lines(
     rows = Rows(lines.ends, width)
     todo = np.ones(len(lines), bool) if fast is None else ~fast(lines, rows)
     for line in np.flatnonzero(todo).tolist():
-        rows.put(line, slow(lines.raw(line)))
+        rows.put_several(line, slow(lines.raw(line)))
     return rows.finish(), ""
 
 

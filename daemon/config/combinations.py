@@ -10,8 +10,9 @@ from adapters.sinks.sink_registry import SINKS
 from adapters.source_kind import STREAM
 from adapters.source_registry import SOURCES
 from daemon.config.document import Where, dotted
+from daemon.config.format_settings import FormatSettings
 from daemon.config.model_settings import ModelSettings
-from daemon.config.settings import WEEKLY_S, FormatSettings, Settings
+from daemon.config.settings import WEEKLY_S, Settings
 from daemon.config.source_settings import SourceSettings, TlsSettings
 from daemon.config.units import format_duration
 

@@ -91,7 +91,7 @@ def written(value: Any, field: FieldInfo) -> str:
         return str(value).lower()
     if unit:
         return {"duration": format_duration, "size": format_size}[unit](value)
-    if isinstance(value, str) and (value in {",", "."} or value.isdigit()):
+    if isinstance(value, str) and (value in {",", ".", "#"} or value.isdigit()):
         return f'"{value}"'
     return str(value)
 
@@ -100,9 +100,10 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     """The section model inside an annotation, and what kind of section it is; `(None, "")` for a value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, "section"
-    for part in get_args(annotation):
+    kinds = {list: "list of sections", dict: "sections by name"}
+    for part in get_args(annotation) if get_origin(annotation) in kinds else ():
         if isinstance(part, type) and issubclass(part, BaseModel):
-            return part, "list of sections" if get_origin(annotation) is list else "sections by name"
+            return part, kinds[get_origin(annotation)]
     return None, ""
 
 
@@ -153,5 +154,7 @@ def _word(part: Any) -> str:
     if get_origin(part) is Literal:
         return ", ".join(f"`{option}`" for option in get_args(part))
     if get_origin(part) is list:
-        return "list of texts"
+        return "list of texts" if get_args(part) == (str,) else "list of texts and numbers"
+    if issubclass(part, BaseModel):
+        return f"`{{{', '.join(part.model_fields)}}}`"
     return {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path"}[part]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import field_validator, model_validator
 
-from adapters.formats.format_registry import FORMATS, LINES
 from daemon.config.addresses import HINT, split_address
 from daemon.config.alert_settings import AlertSettings
+from daemon.config.format_settings import FormatSettings
 from daemon.config.holidays import Holiday
 from daemon.config.model_settings import ModelSettings
 from daemon.config.sections import ConflictError, Section, live, new_state
@@ -23,91 +23,7 @@ from daemon.config.sink_settings import EventSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.config.units import Duration, Size, format_duration
 
-if TYPE_CHECKING:
-    FormatType = str
-else:
-    FormatType = Literal[LINES]
-
 WEEKLY_S = 14 * 86400  # warm-up that shows each time of week twice
-
-
-class FormatSettings(Section):
-    type: FormatType = live("csv", f"{', '.join(FORMATS[name].summary for name in LINES)}.")
-    time: str = live("timestamp", "Column or key of the time stamp; `influx` has its own place for it.")
-    value: str | list[str] = live("value", "Column, key or field of the value; a list of them for a vector.")
-    series: str | list[str] | None = live(
-        None,
-        "Column or key of the series' name; for `influx` a tag or a list of tags. None: the file's stem or the kind of "
-        "listener; for `influx` the measurement with all tags.",
-    )
-    columns: list[str] | None = live(
-        None, "Column names of a CSV without a header line; none: the first line has them."
-    )
-    delimiter: str = live(",", "Separator of CSV columns, one character.", min_length=1, max_length=1)
-    decimal: Literal[".", ","] = live(".", "Decimal separator of CSV numbers.")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of a reading's variables."""
-        return (self.value,) if isinstance(self.value, str) else tuple(self.value)
-
-    @property
-    def width(self) -> int:
-        """Number of variables of a reading."""
-        return len(self.names)
-
-    @field_validator("value", mode="before")
-    @classmethod
-    def _one_or_more_names(cls, value: Any) -> Any:
-        if not _are_names(value):
-            raise ValueError("not a column's name, nor a list of them; write a name, or [name, name] for a vector")
-        return value
-
-    @field_validator("series", mode="before")
-    @classmethod
-    def _none_or_names(cls, series: Any) -> Any:
-        if series is not None and not _are_names(series):
-            raise ValueError("not a column's name, nor a list of tags; write a name, or [tag, tag] for influx")
-        return series
-
-    @model_validator(mode="after")
-    def _columns_possible(self) -> FormatSettings:
-        if self.delimiter == self.decimal:
-            raise ConflictError(
-                "decimal", f"and delimiter are both {self.decimal!r}; set delimiter: ';' or decimal: '.'"
-            )
-        used = self._used()
-        for name in used:
-            if used.count(name) > 1:
-                raise ConflictError(
-                    "", f"uses column {name!r} twice; give time, series and each value a column of its own"
-                )
-        if self.columns is None:
-            return self
-        if FORMATS[self.type].carries_names:
-            raise ConflictError(
-                "columns", f"is set, but lines of {self.type} carry their own names; remove columns or set type: csv"
-            )
-        for name in used:
-            if self.columns.count(name) != 1:
-                raise ConflictError(
-                    "columns", f"has {name!r} {self.columns.count(name)} times; list each column once, in order"
-                )
-        return self
-
-    def _used(self) -> list[str]:
-        """Names of columns, keys or fields that must differ from each other."""
-        if FORMATS[self.type].joins_series:  # a tag may have the name of a field
-            return list(self.names)
-        if isinstance(self.series, list):
-            raise ConflictError("series", "is a list, but only influx joins tags to a name; name one column or key")
-        return [self.time, *self.names, *([] if self.series is None else [self.series])]
-
-
-def _are_names(value: Any) -> bool:
-    """Whether `value` is a name or a list of them, at least one."""
-    names = value if isinstance(value, list) else [value]
-    return bool(names) and all(isinstance(name, str) and name for name in names)
 
 
 class DriftSettings(Section):

@@ -10,8 +10,9 @@ import yaml
 
 from adapters.formats.format_registry import LINES, of_suffix
 from daemon.config.alert_settings import AlertSettings
+from daemon.config.format_settings import FormatSettings
 from daemon.config.model_settings import ModelSettings
-from daemon.config.settings import FormatSettings, StreamSettings
+from daemon.config.settings import StreamSettings
 from daemon.config.units import format_duration
 from daemon.describe.description import Description
 

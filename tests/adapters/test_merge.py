@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from adapters.base import REJECTIONS, Chunk, Readings
 from adapters.formats.csv import CsvFormat
+from adapters.formats.jsonl import JsonlFormat
 from adapters.merge import EventTimeMerge, Merged, concatenate
 
 FORM = CsvFormat(columns=["series", "timestamp", "value"], series="series")
 BAD = b"nonsense\n"
+BASE = 1_700_000_000
 
 
 def chunk_of(place: str, data: bytes, start: int = 0, discarded: dict[str, int] | None = None) -> Chunk:
@@ -32,7 +34,9 @@ def add(merge: EventTimeMerge, chunk: Chunk) -> None:
 
 
 def rows_of(merged: Merged) -> list[tuple[str, int]]:
-    return [(merged.series[c], t // 1000) for c, t in zip(merged.codes.tolist(), merged.at_ms.tolist(), strict=True)]
+    return [
+        (merged.series[c], t // 1000 - BASE) for c, t in zip(merged.codes.tolist(), merged.at_ms.tolist(), strict=True)
+    ]
 
 
 places = st.lists(
@@ -47,7 +51,7 @@ places = st.lists(
 
 def cut_up(place: str, times: list[int | None], cuts: list[int]) -> list[Chunk]:
     """Chunks of a place with a bad line for each None, cut after the given lines, with one drop after each chunk."""
-    lines = [BAD if t is None else b"%s,%d,%d\n" % (place.encode(), t, k) for k, t in enumerate(times)]
+    lines = [BAD if t is None else b"%s,%d,%d\n" % (place.encode(), BASE + t, k) for k, t in enumerate(times)]
     edges = sorted({0, len(lines), *(c for c in cuts if c < len(lines))})
     chunks, start = [], 0
     for left, right in pairwise(edges):
@@ -134,16 +138,16 @@ def test_sorted_places_come_out_sorted_with_exact_positions(
 def test_a_place_with_backlog_holds_others_back() -> None:
     """Rows later than what a place with backlog has shown wait; without backlog they go."""
     merge = EventTimeMerge()
-    add(merge, chunk_of("a", b"a,1,0\na,5,0\n"))
-    add(merge, chunk_of("b", b"b,2,0\nb,3,0\n"))
+    add(merge, chunk_of("a", b"a,1700000001,0\na,1700000005,0\n"))
+    add(merge, chunk_of("b", b"b,1700000002,0\nb,1700000003,0\n"))
     first = merge.release(["b"])
     assert first is not None
     assert rows_of(first) == [("a", 1), ("b", 2), ("b", 3)]
-    assert first.positions["a"] == {"offset": 6, "all": False, "header": ""}
+    assert first.positions["a"] == {"offset": 15, "all": False, "header": ""}
     assert merge.held() == {"a"}
     assert merge.release(["b"]) is None
     with pytest.raises(ValueError, match="held"):
-        add(merge, chunk_of("a", b"a,9,0\n"))
+        add(merge, chunk_of("a", b"a,1700000009,0\n"))
     rest = merge.release([])
     assert rest is not None
     assert rows_of(rest) == [("a", 5)]
@@ -152,14 +156,14 @@ def test_a_place_with_backlog_holds_others_back() -> None:
 def test_an_unread_place_holds_everything_back() -> None:
     """A place with backlog that has shown no row yet might show any time."""
     merge = EventTimeMerge()
-    add(merge, chunk_of("a", b"a,1,0\n"))
+    add(merge, chunk_of("a", b"a,1700000001,0\n"))
     assert merge.release(["a", "b"]) is None
 
 
 def test_single_place_is_not_copied() -> None:
     """One place alone passes through: the very arrays of its readings."""
     merge = EventTimeMerge()
-    chunk = chunk_of("a", b"a,3,0\nx\na,1,0\n", discarded={"binary": 2})
+    chunk = chunk_of("a", b"a,1700000003,0\nx\na,1700000001,0\n", discarded={"binary": 2})
     readings, header = FORM.parse(chunk.data, "stem", "")
     merge.add(chunk, readings, header)
     merged = merge.release(["a"])
@@ -172,11 +176,33 @@ def test_single_place_is_not_copied() -> None:
 
 def test_concatenate_merges_labels() -> None:
     """Labels of all parts share one dictionary; rows, rejections and offsets run on."""
-    parts = [FORM.parse(data, "", "")[0] for data in (b"a,1,1\nb,1,2\nx\n", b"", b"b,2,3\nc,2,4\n")]
+    parts = [
+        FORM.parse(data, "", "")[0]
+        for data in (b"a,1700000001,1\nb,1700000001,2\nx\n", b"", b"b,1700000002,3\nc,1700000002,4\n")
+    ]
     joined: Readings = concatenate(parts)
     assert joined.series == ["a", "b", "c"]
     assert [joined.series[c] for c in joined.codes] == ["a", "b", "b", "c"]
     assert joined.values.ravel().tolist() == [1, 2, 3, 4]
-    assert joined.ends.tolist() == [6, 12, 20, 26]
+    assert joined.ends.tolist() == [15, 30, 47, 62]
     assert [REJECTIONS[r] for r in joined.bad_reasons] == ["malformed"]
     assert joined.codes.dtype == np.int32
+
+
+def test_readings_of_one_line_go_on_together() -> None:
+    """A line of several readings is not split by a bound: its end is a position, and no place is within it."""
+    form = JsonlFormat(time="t", value="v", series="s")
+    data = (
+        f'[{{"s":"a","t":{BASE},"v":1}},{{"s":"a","t":{BASE + 9},"v":2}},{{"s":"a","v":2}}]\n'
+        f'{{"s":"a","t":{BASE + 10},"v":3}}\n'
+    ).encode()
+    merge = EventTimeMerge()
+    merge.add(chunk_of("a", data), *form.parse(data, "", ""))
+    add(merge, chunk_of("b", b"b,%d,0\n" % (BASE + 5)))
+    first = merge.release(["b"])
+    assert first is not None
+    assert (rows_of(first), dict(first.rejected)) == ([("b", 5)], {})
+    last = merge.release([])
+    assert last is not None
+    assert (rows_of(last), dict(last.rejected)) == ([("a", 0), ("a", 9), ("a", 10)], {"bad_time": 1})
+    assert last.positions["a"]["offset"] == len(data)

@@ -25,7 +25,7 @@ from adapters.base import DocumentError, DocumentFormat, Format, Readings
 from adapters.formats.format_registry import FORMATS, LINES, of_suffix
 from daemon.config.document import ConfigError
 from daemon.config.file import load
-from daemon.config.settings import FormatSettings
+from daemon.config.format_settings import FormatSettings
 
 START = 1_767_225_600
 NAMES = ["m1", "zähler", "a b", '"q"']

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.base import Readings
-from adapters.formats.influx import InfluxFormat, read_column, read_field
+from adapters.formats.influx import InfluxFormat
 from tests.adapters.formats.test_formats import assert_same, chunk_of, line_feeds
 
 STAMP = 1_714_557_600_000
@@ -213,5 +213,6 @@ def test_fast_path_equals_slow_path(name: str, rows: list[tuple[bytes, bytes]]) 
 @given(st.lists(st.one_of(values, st.integers(-(10**19), 10**19).map("{}i".format)), max_size=8))
 def test_columns_of_fields_equal_single_ones(texts: list[str]) -> None:
     """A column read at once has the values and reasons of its texts one by one."""
-    column, reasons = read_column(texts)
-    assert list(zip(column.tolist(), reasons.tolist(), strict=True)) == [read_field(text) for text in texts]
+    form = InfluxFormat()
+    column, reasons = form.read_column(texts)
+    assert list(zip(column.tolist(), reasons.tolist(), strict=True)) == [form.read_field(text) for text in texts]

@@ -150,7 +150,8 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     ),
     "a number for text": (
         STREAM + "    format:\n      time: 0\n",
-        ":7: streams.taxi.format.time is 0, not text; put it in quotes if it is meant as text",
+        ":7: streams.taxi.format.time is 0, not a column's name, nor two; write a name, or [date, time] where two "
+        "columns have it",
     ),
     "a number among value's columns": (
         STREAM + "    format:\n      value: [a, 1]\n",
@@ -266,7 +267,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     ),
     "a label of several columns": (
         STREAM + "    format:\n      series: [site, meter]\n",
-        ":7: streams.taxi.format.series is a list, but only influx joins tags to a label; name one column or key",
+        ":7: streams.taxi.format.series is a list, but only influx joins tags; name one column or key",
     ),
     "a field used twice": (
         STREAM + "    format: {type: influx, value: [used, used]}\n",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import orjson
 import pytest
 
-from adapters.formats.rows import LARGEST
+from adapters.formats.number_text import LARGEST
 from daemon.engine.learning import admission
 from daemon.engine.messages.inputs import Command, Promoted
 from daemon.engine.table.series import QUEUED, READY, WARMING

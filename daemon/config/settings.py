@@ -58,7 +58,8 @@ class StreamSettings(Section):
         "none", "How several readings make one slot; `none`: the second is a duplicate."
     )
     clock: Literal["wall", "event"] = live(
-        "wall", "What 'now' is for silence and stamps in the future: the wall clock, or the stream's greatest slot."
+        "wall",
+        "What 'now' is for silence and stamps in the future: the wall clock, or the slot the stream has come to.",
     )
     lateness: int = live(0, "Slots the stream waits before a slot counts as closed.", ge=0, le=1000)
     future: Duration = live(3600, "Under the wall clock, a stamp further ahead than this is rejected.", ge=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from daemon.config.settings import StreamSettings
 from daemon.engine.kernel.slots import NEVER
+from daemon.engine.machine.corroboration import lead_of
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
 from daemon.engine.table import placement
@@ -17,6 +19,25 @@ from daemon.engine.table.series import SeriesTable
 
 CHUNK = 8192  # readings placed and scored at once
 CHUNK_NUMBERS = 1 << 21  # numbers in the windows of one chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """N readings in order of arrival, their series dictionary-encoded."""
+
+    series: list[str]
+    codes: npt.NDArray[np.int32]  # (N,) index into `series`
+    slots: npt.NDArray[np.int64]  # (N,)
+    shift: npt.NDArray[np.int64]  # (N,) as in `Arrived`
+    values: npt.NDArray[np.float64]  # (N, F)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def part(self, start: int, stop: int) -> Coded:
+        """Readings `start` to `stop`."""
+        cut = slice(start, stop)
+        return Coded(self.series, self.codes[cut], self.slots[cut], self.shift[cut], self.values[cut])
 
 
 class Arrived(NamedTuple):
@@ -62,10 +83,14 @@ class Arrivals:
 
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings."""
-        self._rules = Rules(settings.gap_after, settings.lateness, settings.kind == "counter")
+        counter = settings.kind == "counter"
+        self._rules = Rules(settings.gap_after, settings.lateness, counter, lead_of(settings.gap_after))
 
-    def place(self, readings: Arrived) -> Placed:
-        """Place at most `size` readings, in order; values of counters are changed into increases."""
+    def place(self, readings: Arrived, reached: int) -> Placed:
+        """Place at most `size` readings, in order; values of counters are changed into increases.
+
+        `reached` is the slot that the stream has come to.
+        """
         if self._entries is None:
             self._entries = Entries.room(self.size, self.table.window, self.table.width)
         n = len(readings.row)
@@ -75,6 +100,7 @@ class Arrivals:
             self.table.used,
             self.clock,
             self._rules,
+            reached,
             readings.row,
             readings.slot,
             readings.shift,
@@ -84,6 +110,11 @@ class Arrivals:
             found,
         )
         return Placed(verdicts, self._entries, filled, windows, self.silence.take(found, silent))
+
+    def advance(self, reached: int, closed: int) -> list[Event]:
+        """The stream has come to a slot that no reading here has moved it to; gaps that this opens."""
+        self.clock[placement.GREATEST_SLOT] = reached
+        return self.find_silent(closed)
 
     def find_silent(self, closed: int) -> list[Event]:
         """Open a gap for every series that is silent once all slots up to `closed` are."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from daemon.config.settings import StreamSettings
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.learning.learner import Learner
+from daemon.engine.machine.corroboration import lead_of
 from daemon.engine.table.series import FREE, WARMING, SeriesTable
 
 NOTHING_DUE = 1 << 40
@@ -25,6 +26,7 @@ class Schedule:
     Attributes:
         greatest: Greatest slot of its readings, NEVER before the first.
         closed: Last slot up to which everything due is done.
+        lead: Slots by which one reading may move the stream.
         next_retiring: Slot at which series that are silent for long are looked for next, NEVER before the first.
     """
 
@@ -35,11 +37,12 @@ class Schedule:
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings."""
         self._lateness, self._aggregated = settings.lateness, settings.aggregate != "none"
+        self.lead = lead_of(settings.gap_after)
         self._retire_after = -(-settings.retire_after // settings.interval)
         self._retire_every = max(1, 86400 // settings.interval)
 
     def begin(self, slot: int) -> None:
-        """The stream's first reading, at `slot`, sets when series retire."""
+        """The slot at which the stream begins sets when series retire."""
         if self.next_retiring == NEVER:
             self.next_retiring = slot + self._retire_after
 
@@ -93,13 +96,16 @@ class Schedule:
     # -- where readings are cut --------------------------------------------------------------------------------------
 
     def cut(self, rows: npt.NDArray[np.int32], slots: npt.NDArray[np.int64], shift: npt.NDArray[np.int64]) -> int:
-        """How many readings may be taken before one might close a due slot; too few does no harm.
+        """How many readings may be taken before one that might close a due slot, or is ahead of the stream.
 
+        Too few does no harm.
         A series that appears among them is due a warm-up later, and the first of all sets when series retire, so
         readings after its first are held to that too. A reading's own slot is not known before it is placed where a
         local hour repeats: there each reading that may close a due slot ends the cut.
         """
         reach = np.maximum(np.maximum.accumulate(slots + shift), self.greatest)
+        before = np.maximum.accumulate(np.concatenate([[self.greatest], slots[:-1]]))
+        leaps = np.flatnonzero(slots + shift > before + self.lead)
         closing = reach - 1 - self._lateness
         by_now = self.closed_by_now()
         advances = closing > (by_now if shift.any() else np.concatenate([[by_now], closing[:-1]]))
@@ -109,7 +115,7 @@ class Schedule:
         fresh = np.where(self.table.unplaced(rows), slots + ahead, NOTHING_DUE)
         dues[1:] = np.minimum(dues[1:], np.minimum.accumulate(fresh)[:-1])
         crossing = np.flatnonzero(advances & (dues <= closing))
-        return int(crossing[0]) if len(crossing) else len(slots)
+        return min(int(found[0]) if len(found) else len(slots) for found in (crossing, leaps))
 
     def slot_of(self, row: int, slot: int, shift: int) -> int:
         """The slot a reading will take, given that a repeated local hour counts as the second when it is taken."""

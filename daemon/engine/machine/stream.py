@@ -17,8 +17,9 @@ from daemon.engine.learning import admission, reservoir
 from daemon.engine.learning.learner import Learner
 from daemon.engine.learning.operator_labels import Labels
 from daemon.engine.learning.subject import Subject
-from daemon.engine.machine.arrivals import Arrivals, Arrived
+from daemon.engine.machine.arrivals import Arrivals, Arrived, Coded
 from daemon.engine.machine.assessment import Assessment
+from daemon.engine.machine.corroboration import Corroboration, reach_of
 from daemon.engine.machine.counters import Counters
 from daemon.engine.machine.episodes import Episodes
 from daemon.engine.machine.schedule import Schedule
@@ -28,7 +29,7 @@ from daemon.engine.messages.inputs import Batch, Labelled
 from daemon.engine.messages.training_port import Trainer
 from daemon.engine.table import placement
 from daemon.engine.table.aggregation import MODES, Combined, combine, finish
-from daemon.engine.table.series import NO_SERIES, UNKNOWN, SeriesTable
+from daemon.engine.table.series import FREE, NO_SERIES, UNKNOWN, SeriesTable
 
 
 class Stream:
@@ -55,6 +56,7 @@ class Stream:
         self.learner = Learner(subject, settings, fixed, lambda: episodes.opened, trainer)
         self.schedule = Schedule(self.table, self.learner)
         self.arrivals = Arrivals(self.table, self.silence)
+        self.corroboration = Corroboration(self.table, reach_of(p, settings.interval))
         self.scoring = Assessment(settings, self.table, self.slots, fixed, self.learner, self.episodes)
         self.labels = Labels(self.table, self.reservoir, self.slots)
         self.configure(settings)
@@ -83,7 +85,9 @@ class Stream:
         if len(batch) and batch.values.shape[1] != self.table.width:
             self.counters.reject("width", len(batch))
             return []
-        return self._run(self._without_future(batch))
+        batch = self._without_future(batch)
+        shift = (batch.fold_s // self.settings.interval).astype(np.int64)
+        return self._run(Coded(batch.series, batch.codes, self.slots.slots(batch.at_ms), shift, batch.values))
 
     def _without_future(self, batch: Batch) -> Batch:
         """The readings that are not stamped too far ahead of the wall clock, where the stream goes by it."""
@@ -134,28 +138,95 @@ class Stream:
 
     # -- readings ------------------------------------------------------------------------------------------------
 
-    def _run(self, batch: Batch) -> list[Event]:
-        """Readings in order, cut before each one that closes a slot where something is due."""
+    def _run(self, readings: Coded) -> list[Event]:
+        """Readings in order, cut before each one that closes a slot where something is due, or is ahead."""
         events: list[Event] = []
-        series, codes, slots = batch.series, batch.codes, self.slots.slots(batch.at_ms)
-        shift = (batch.fold_s // self.settings.interval).astype(np.int64)
-        rows = self.table.lookup(series)
-        start = 0
-        while start < len(slots):
-            stop = start + self.schedule.cut(rows[codes[start:]], slots[start:], shift[start:])
-            if stop == start:
-                slot = self.schedule.slot_of(int(rows[codes[start]]), int(slots[start]), int(shift[start]))
-                closing = self.schedule.closed_by(slot)
-                if self.schedule.is_due(closing):
-                    events += self._close(closing)
-                    rows = self.table.lookup(series)
-                stop = start + 1
-            for at in range(start, stop, self.arrivals.size):
-                cut = slice(at, min(at + self.arrivals.size, stop))
-                self._admit(series, codes[cut], rows)
-                events += self._take(Arrived(rows[codes[cut]], slots[cut], shift[cut], batch.values[cut]))
-            start = stop
+        rows, start = self.table.lookup(readings.series), 0
+        while start < len(readings):
+            ahead, count = readings.part(start, start + self.arrivals.size), 0
+            if self.corroboration.begun:
+                count = self.schedule.cut(rows[ahead.codes], ahead.slots, ahead.shift)
+            if count:
+                events += self._take_known(ahead.part(0, count), rows)
+            else:
+                said, count = self._step_to(readings.part(start, start + 1))
+                events += said
+                rows = self.table.lookup(readings.series)
+            start += count
         return events
+
+    def _step_to(self, reading: Coded) -> tuple[list[Event], int]:
+        """One reading that closes due slots, or is ahead of the stream; how many were dealt with.
+
+        It was not when the stream has come further because of it: then it is looked at again.
+        """
+        series = reading.series[int(reading.codes[0])]
+        row = self.table.row_of.get(series, UNKNOWN)
+        slot = self.schedule.slot_of(row, int(reading.slots[0]), int(reading.shift[0]))
+        greatest = self.schedule.greatest
+        if not self.corroboration.begun:
+            return self._begin(reading, series, slot)
+        if slot <= greatest + self.schedule.lead:
+            return self._close_due(self.schedule.closed_by(slot)) + self._take_known(reading), 1
+        moved_to = self.corroboration.believe(series, slot, greatest)
+        if moved_to is not None:
+            return self._advance(moved_to), 0
+        if self.corroboration.is_far(series, slot, greatest):
+            self.counters.reject("future", 1)
+            return [], 1
+        return self._admit_and_take(reading), 1
+
+    def _begin(self, reading: Coded, series: str, slot: int) -> tuple[list[Event], int]:
+        """One of the first readings of all, until two agree where the stream is; returns what `_step_to` does."""
+        greatest, claims = self.schedule.greatest, self.corroboration
+        if greatest == NEVER:
+            claims.first = (series, slot)
+            return self._advance(slot) + self._admit_and_take(reading), 1
+        if claims.begins(series, slot):
+            self.schedule.greatest = self.arrivals.clock[placement.GREATEST_SLOT] = min(slot, greatest)
+            return [], 0
+        if slot == greatest:
+            return self._admit_and_take(reading), 1
+        moved_to = claims.believe(series, slot, greatest)
+        if moved_to is None:
+            self.counters.reject("future", 1)
+            return [], 1
+        if moved_to < greatest:
+            self._begin_again()
+        return self._advance(moved_to), 0
+
+    def _begin_again(self) -> None:
+        """All readings so far were of the future."""
+        for row in np.flatnonzero(self.table.rows["status"] != FREE).tolist():
+            self.table.retire(row)
+        self.counters.reject("future", self.counters.accepted)
+        self.counters.accepted = 0
+        self.schedule.greatest = self.schedule.closed = self.schedule.next_retiring = NEVER
+        self.arrivals.clock[: placement.COUNTER_RESETS] = NEVER
+
+    def _close_due(self, closing: int) -> list[Event]:
+        return self._close(closing) if self.schedule.is_due(closing) else []
+
+    def _advance(self, slot: int) -> list[Event]:
+        """The stream has come to a slot, as several readings say."""
+        closing = self.schedule.closed_by(slot)
+        events = self._close_due(closing)
+        self.schedule.begin(slot)
+        self.schedule.greatest = slot
+        return events + (self._finish_slots(closing) if self.mode else self.arrivals.advance(slot, closing))
+
+    def _take_known(self, readings: Coded, rows: npt.NDArray[np.int32] | None = None) -> list[Event]:
+        """Readings from where the stream is: they speak against those ahead of it."""
+        if self.corroboration:
+            heard = {readings.series[code] for code in np.unique(readings.codes).tolist()}
+            self.corroboration.contradict(heard, self.schedule.greatest)
+        return self._admit_and_take(readings, rows)
+
+    def _admit_and_take(self, readings: Coded, rows: npt.NDArray[np.int32] | None = None) -> list[Event]:
+        """Readings none of which closes a due slot."""
+        rows = self.table.lookup(readings.series) if rows is None else rows
+        self._admit(readings.series, readings.codes, rows)
+        return self._take(Arrived(rows[readings.codes], readings.slots, readings.shift, readings.values))
 
     def _close(self, upto: int) -> list[Event]:
         """Do everything that is due up to slot `upto`, slot by slot."""
@@ -200,7 +271,6 @@ class Stream:
             readings = readings.part(known)
         if not len(readings.row):
             return []
-        self.schedule.begin(int(readings.slot[0]))
         if self.mode:
             return self._combine(readings)
         events = self._place(readings._replace(value=readings.value.copy()))
@@ -209,7 +279,7 @@ class Stream:
 
     def _place(self, readings: Arrived, finished: npt.NDArray[np.bool_] | None = None) -> list[Event]:
         """Place, score and decide on a chunk; its values may be changed, `finished` ones are counted already."""
-        placed = self.arrivals.place(readings)
+        placed = self.arrivals.place(readings, self.schedule.greatest)
         self.counters.place(placed.verdicts if finished is None else placed.verdicts[~finished])
         said, unscored = self.scoring.take(placed.entries, placed.filled, placed.windows)
         self.counters.unscored += unscored
@@ -228,6 +298,7 @@ class Stream:
             table.used,
             self.mode,
             self.settings.lateness,
+            schedule.lead,
             schedule.greatest,
             readings.row,
             readings.slot,
@@ -269,6 +340,7 @@ class Stream:
             "closed": self.schedule.closed,
             "greatest": self.schedule.greatest,
             "next_retiring": self.schedule.next_retiring,
+            "corroboration": self.corroboration.state(),
         }
         arrays = {f"series/{n}": array for n, array in series.items()}
         arrays |= {f"learner/{n}": array for n, array in learner.items()}
@@ -292,4 +364,5 @@ class Stream:
         self.counters = Counters(**meta["counters"])
         self.schedule.closed, self.schedule.greatest = meta["closed"], meta["greatest"]
         self.schedule.next_retiring = meta["next_retiring"]
+        self.corroboration.restore(meta["corroboration"])
         self.learner.restore(meta["learner"], part("learner"))

@@ -56,6 +56,7 @@ def combine(
     used: int,
     mode: int,
     lateness: int,
+    lead: int,
     greatest: int,
     rows: Any,
     slots: Any,
@@ -73,7 +74,7 @@ def combine(
         row, slot = rows[i], slots[i]
         if shifts[i] != 0 and slot <= max(a.passed[row], a.rows[row].last, a.pending_slot[row] - 1):
             slot += shifts[i]
-        if slot > greatest:
+        if greatest < slot <= greatest + lead:
             greatest = slot
             n = finish(a, used, mode, slot - 1 - lateness, out, n)
         if a.pending_slot[row] != NEVER and slot > a.pending_slot[row]:

@@ -30,6 +30,7 @@ class Rules(NamedTuple):
     gap_after: int
     lateness: int
     counter: bool
+    lead: int  # by which one reading may move the stream
 
 
 class Entries(NamedTuple):
@@ -248,6 +249,7 @@ def place(
     used: int,
     clock: Any,
     rules: Rules,
+    reached: int,
     rows: Any,
     slots: Any,
     shifts: Any,
@@ -263,6 +265,7 @@ def place(
         used: Rows in use.
         clock: `GREATEST_SLOT`, `NEXT_SILENCE`, `COUNTER_RESETS`, int64; advanced.
         rules: The stream's rules.
+        reached: The slot that the stream has come to; a reading further ahead than `rules.lead` does not move it.
         rows: Row of each reading, shape (N,).
         slots: Slot of each reading, shape (N,).
         shifts: Slots to add when the slot is taken, shape (N,).
@@ -280,7 +283,7 @@ def place(
         s = a.rows[row]
         if shifts[i] != 0 and slot <= s.last:
             slot += shifts[i]
-        if slot > clock[GREATEST_SLOT]:
+        if clock[GREATEST_SLOT] < slot <= max(clock[GREATEST_SLOT] + rules.lead, reached):
             clock[GREATEST_SLOT] = slot
             silences = find_silent(a, used, clock, slot - 1 - rules.lateness, rules, i, out, silences)
         if s.last != NEVER and slot <= s.last:

@@ -12,6 +12,7 @@ import pytest
 
 from adapters.formats.number_text import LARGEST
 from daemon.engine.learning import admission
+from daemon.engine.machine.corroboration import CONTINUED
 from daemon.engine.messages.inputs import Command, Promoted
 from daemon.engine.table.series import QUEUED, READY, WARMING
 from tests.daemon.engine.small_engines import (
@@ -169,5 +170,5 @@ def test_a_year_without_readings_costs_little() -> None:
     """A counter's first reading, then one a year later at one-second slots: the time between is not walked through."""
     made = engine(interval=1, warm_up=60, kind="counter", retire_after=400 * 86400)
     feed(made, [("a", 0, 1.0), ("b", 0, 1.0), ("b", 1, 2.0)], interval=1)
-    feed(made, [("b", 365 * 86400, 3.0)], interval=1)
+    feed(made, [("b", 365 * 86400 + k, 3.0) for k in range(CONTINUED)], interval=1)  # so many, and it is believed
     assert row_of(made, "a")["due"] > FIRST + 365 * 86400 - INTERVAL

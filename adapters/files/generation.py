@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
 
 from adapters.base import Chunk, Position
 from adapters.files.content import Compressed, Content, Plain
 from adapters.files.identity import Window
 from adapters.lines import Cut, LineCutter
+from adapters.text import series_of
 
 GZIP = ".gz"
 _DROP_BLOCKS = 64
@@ -109,7 +109,7 @@ class Generation:
     @property
     def series(self) -> str:
         """Series of rows that carry none."""
-        return Path(self.path.removesuffix(GZIP)).stem
+        return series_of(self.path.removesuffix(GZIP))
 
     @property
     def complete(self) -> bool:

@@ -21,6 +21,7 @@ from adapters.formats.number_text import NumberReader, Numbers, checked_all, num
 from adapters.formats.qualities import QualityReader
 from adapters.formats.rows import Rows
 from adapters.formats.stamps import FIRST_MS, LAST_MS, OK, REASON, StampReader
+from adapters.text import series_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +80,7 @@ class ParquetFormat:
                     raise DocumentError(f"{path}: has no column {', '.join(missing)}; it has {', '.join(names)}")
                 done = 0
                 for rows in file.iter_batches(ROWS, columns=list(dict.fromkeys(columns))):
-                    yield self._readings(rows, self.series_of(str(path), path.stem))
+                    yield self._readings(rows, self.series_of(str(path), series_of(path)))
                     done += len(rows)
                     progress(done, file.metadata.num_rows)
         except pa.ArrowException as error:

@@ -9,7 +9,6 @@ values in the order of their columns.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from adapters.base import Readings
 from adapters.formats.stamps import OK, REASON, Stamp, StampReader
+from adapters.text import is_name
 
 IGNORED = 254
 """A blank line or a header: neither read nor rejected."""
@@ -26,14 +26,12 @@ BOM = b"\xef\xbb\xbf"
 
 ACTUAL = (0, OK)
 """The quality of a value of which nothing is said, as `(index into QUALITIES, reason)`."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def read_series(text: str, series_bytes: int) -> tuple[str, int]:
-    """`(series, reason)`: spaces and tabs around a name do not count, control characters within it are refused."""
+    """`(series, reason)`: spaces and tabs around a name do not count; what is no name (`adapters.text`) is refused."""
     series = text.strip(" \t")
-    too_long = len(series) * 4 > series_bytes and len(series.encode()) > series_bytes
-    if not series or too_long or _CONTROL.search(series):
+    if not is_name(series) or (len(series) * 4 > series_bytes and len(series.encode()) > series_bytes):
         return "", REASON["bad_label"]
     return series, OK
 

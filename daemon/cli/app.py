@@ -13,8 +13,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from adapters.text import printable
 from daemon.config.change import RefusedError
 from daemon.config.file import COMMAND_LINE, ConfigError
+from daemon.presentation.console import say
 
 FAILED, USAGE, CONFIGURATION = 1, 2, 78
 DEFAULT_CONFIGS = (Path("tidegauge.yaml"), Path("/etc/tidegauge/tidegauge.yaml"))
@@ -39,13 +41,13 @@ Series = Annotated[str | None, typer.Option(help="Column of the series' name.")]
 @app.callback(invoke_without_command=True)
 def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        typer.echo(f"tidegauge {importlib.metadata.version('tidegauge')}")
+        say(f"tidegauge {importlib.metadata.version('tidegauge')}")
         raise typer.Exit
 
 
 def fail(text: str, status: int = FAILED) -> NoReturn:
     """End with a line on standard error."""
-    typer.echo(f"tidegauge: {text}", err=True)
+    say(f"tidegauge: {text}", err=True)
     raise typer.Exit(status)
 
 
@@ -70,11 +72,13 @@ def errors() -> Iterator[None]:
         yield
     except ConfigError as error:
         for problem in error.problems:
-            typer.echo(str(problem), err=True)
+            say(str(problem), err=True)
         of_options = all(problem.file == COMMAND_LINE for problem in error.problems)
         raise typer.Exit(USAGE if of_options else CONFIGURATION) from None
     except (RefusedError, BundleError) as error:
         fail(str(error), CONFIGURATION)
+    except UnicodeEncodeError as error:
+        fail(f"{printable(error.object):.200} is not valid UTF-8; write it in UTF-8", USAGE)
     except (StoreError, DocumentError) as error:
         fail(str(error))
     except BrokenPipeError:

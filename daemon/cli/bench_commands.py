@@ -7,12 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.table import Table
 
 from daemon.cli.app import Json, app, errors, fail
-from daemon.presentation.console import progress, table_console
+from daemon.presentation.console import progress, say, say_json, table_console
 from daemon.presentation.words import plural
 
 SEED_COLUMNS = ("detector", "seed", "standard", "low FP", "low FN", "windows", "false")
@@ -49,20 +48,18 @@ def throughput(
 
     with errors(), tempfile.TemporaryDirectory(prefix="tidegauge-bench-") as directory:
         try:
-            found = measure(Path(directory), series, slots, lambda line: typer.echo(line, err=True))
+            found = measure(Path(directory), series, slots, lambda line: say(line, err=True))
         except subprocess.CalledProcessError as error:
             fail(f"{' '.join(error.cmd)} ended with {error.returncode}: {error.output}")
     if as_json:
-        typer.echo(orjson.dumps(found.to_json()).decode())
+        say_json(found.to_json())
         return
-    typer.echo(
-        f"{found.readings_per_second:,.0f} readings/s over {found.readings:,} readings of {found.series:,} series"
-    )
-    typer.echo(f"{found.ratio:.1f} times river HalfSpaceTrees on one series ({found.peer_readings_per_second:,.0f}/s)")
-    typer.echo(f"{found.peak_bytes / 2**20:,.0f} MiB at most, {found.bytes_per_series:,} bytes of state a series")
-    typer.echo(f"train --from: {found.history_readings:,} readings in {found.train_seconds:.1f} s")
+    say(f"{found.readings_per_second:,.0f} readings/s over {found.readings:,} readings of {found.series:,} series")
+    say(f"{found.ratio:.1f} times river HalfSpaceTrees on one series ({found.peer_readings_per_second:,.0f}/s)")
+    say(f"{found.peak_bytes / 2**20:,.0f} MiB at most, {found.bytes_per_series:,} bytes of state a series")
+    say(f"train --from: {found.history_readings:,} readings in {found.train_seconds:.1f} s")
     for phase, share in sorted(found.phases.items(), key=lambda item: -item[1]):
-        typer.echo(f"  {100 * share:4.1f} %  {phase}")
+        say(f"  {100 * share:4.1f} %  {phase}")
 
 
 @bench_app.command()
@@ -80,11 +77,11 @@ def vectors(
 
     with errors(), tempfile.TemporaryDirectory(prefix="tidegauge-bench-") as directory:
         try:
-            found = measure(Path(directory), slots, epochs, seed, lambda line: typer.echo(line, err=True), sensors)
+            found = measure(Path(directory), slots, epochs, seed, lambda line: say(line, err=True), sensors)
         except RuntimeError as error:
             fail(str(error))
     if as_json:
-        typer.echo(orjson.dumps(found.to_json()).decode())
+        say_json(found.to_json())
         return
     table = Table(*FAULT_COLUMNS)
     for kind in found.kinds:
@@ -92,11 +89,9 @@ def vectors(
         table.add_row(kind.kind, str(kind.faults), *figures)
     table_console().print(table)
     losses = ", ".join(f"{part} {loss:.5f}" for part, loss in found.losses.items())
-    typer.echo(
-        f"{found.parameters:,} parameters, {found.train_windows:,} windows in {found.train_seconds:.0f} s: {losses}"
-    )
-    typer.echo(f"{plural(found.false_events, 'event')} without a fault; generator {found.generator}")
-    typer.echo(
+    say(f"{found.parameters:,} parameters, {found.train_windows:,} windows in {found.train_seconds:.0f} s: {losses}")
+    say(f"{plural(found.false_events, 'event')} without a fault; generator {found.generator}")
+    say(
         f"standard input to exit: {found.readings_per_second:,.0f} vectors/s, "
         f"{found.readings_per_cpu_second:,.0f} a second of one core"
     )
@@ -130,7 +125,7 @@ def nab(
             measuring.write_results(results, files, found)
     summary = scores.summarise(files, found)
     if as_json:
-        typer.echo(orjson.dumps(summary).decode())
+        say_json(summary)
         return
     console = table_console()
     if verbose:
@@ -156,7 +151,7 @@ def budget(
     with errors(), progress(plural(len(todo), "run"), as_json) as step:
         summary = measuring.summarise(measuring.run(todo, jobs, step))
     if as_json:
-        typer.echo(orjson.dumps(summary).decode())
+        say_json(summary)
         return
     console = table_console()
     for table in (_rate_table(summary), _recall_table(summary)):
@@ -275,7 +270,7 @@ def lifecycle(
         if plot is not None:
             plot.write_text(svg(runs))
     if as_json:
-        typer.echo(orjson.dumps([run.to_json() for run in runs]).decode())
+        say_json([run.to_json() for run in runs])
         return
     table = _table("With the lifecycle and without", *LIFECYCLE_COLUMNS, text=2)
     for run in runs:

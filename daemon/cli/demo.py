@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import IO
 
 import orjson
-import typer
 
 from daemon.engine.messages.events import Event
-from daemon.presentation.console import event_line, progress
+from daemon.presentation.console import event_line, progress, say
 
 CONFIGURATION = """\
 version: 1
@@ -63,7 +62,7 @@ def run_demo(speed: float, keep: bool) -> int:
         target = directory / "water-flow.csv"
         target.write_text("time,litres_per_second\n")
         command = [sys.executable, "-P", "-m", "daemon.cli", "run", "--config", str(directory / "tidegauge.yaml")]
-        typer.echo(f"Starting the daemon in {directory} ...")
+        say(f"Starting the daemon in {directory} ...")
         daemon = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory)
         try:
             return _watch(daemon, target, speed, keep)
@@ -81,21 +80,19 @@ def _watch(daemon: subprocess.Popen[bytes], target: Path, speed: float, keep: bo
     shown = _Shown(daemon.stdout)
     address = log.address(daemon)
     if address is None:
-        typer.echo(f"The daemon did not start:\n{log.text()}", err=True)
+        say(f"The daemon did not start:\n{log.text()}", err=True)
         return 1
     rows = readings()
-    typer.echo(f"Page {address}/   metrics {address}/metrics")
-    typer.echo(f"{len(rows)} hourly readings from {rows[0][0]} to {rows[-1][0]}; the first 3 days are warm-up.\n")
+    say(f"Page {address}/   metrics {address}/metrics")
+    say(f"{len(rows)} hourly readings from {rows[0][0]} to {rows[-1][0]}; the first 3 days are warm-up.\n")
     with progress("readings") as step, target.open("a", buffering=1) as file:
         for done, _ in enumerate(_paced(rows, speed, file), 1):
             step(done, len(rows))
     if not _caught_up(address, len(rows), daemon):
-        typer.echo(f"The daemon did not read everything:\n{log.text()}", err=True)
+        say(f"The daemon did not read everything:\n{log.text()}", err=True)
         return 1
     time.sleep(0.5)  # the last event's way through the pipe
-    typer.echo(
-        f"\n{len(rows)} readings, {shown.opened} events. Nothing was left behind; `tidegauge init` begins your own."
-    )
+    say(f"\n{len(rows)} readings, {shown.opened} events. Nothing was left behind; `tidegauge init` begins your own.")
     while keep and daemon.poll() is None:
         time.sleep(0.5)
     return 0
@@ -162,4 +159,4 @@ class _Shown:
             event = Event.from_json(orjson.loads(raw))
             self.opened += event.revision == 0
             if event.revision == 0 or event.state == "closed":
-                typer.echo(event_line(event))
+                say(event_line(event))

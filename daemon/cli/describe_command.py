@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from rich.table import Table
 
@@ -13,7 +12,7 @@ from adapters.formats.format_registry import LINES, of_suffix
 from daemon.cli.app import Json, Series, Time, app, errors, fail
 from daemon.cli.selection import given, settings_of
 from daemon.config.units import format_duration
-from daemon.presentation.console import progress, table_console
+from daemon.presentation.console import progress, say, say_json, table_console
 from daemon.presentation.words import instant, plural, tally
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def describe(
         if config is not None:
             config.write_text(yaml, "utf-8")
         if as_json:
-            typer.echo(orjson.dumps(found.to_json() | {"config": yaml}).decode())
+            say_json(found.to_json() | {"config": yaml})
         else:
             _print(found, yaml)
 
@@ -78,7 +77,7 @@ def _print(d: Description, yaml: str) -> None:
 
     missing = f"{plural(d.missing, 'slot')} in {plural(d.gaps, 'gap')}" if d.gaps else "none"
     seasons = ", ".join(f"{format_duration(s.period_s)} (autocorrelation {s.strength:.2f})" for s in d.seasons)
-    typer.echo(f"{d.file}\n")
+    say(f"{d.file}\n")
     for name, text in (
         ("readings", f"{d.rows:,}; rejected: {tally(d.rejected)}; repeated: {d.repeated:,}"),
         ("series", _series(d)),
@@ -87,9 +86,9 @@ def _print(d: Description, yaml: str) -> None:
         ("missing", missing),
         ("seasons", seasons or "none found"),
     ):
-        typer.echo(f"{name:10}  {text}")
+        say(f"{name:10}  {text}")
     v = d.values
-    typer.echo("")
+    say("")
     names = ("count", "mean", "std", "min", "q25", "median", "q75", "max")
     table = Table("", "value")
     for name in names:
@@ -98,10 +97,10 @@ def _print(d: Description, yaml: str) -> None:
     table_console().print(table)
     most = max(v.bins)
     bars = "".join(_BARS[-(-n * (len(_BARS) - 1) // most)] for n in v.bins)
-    typer.echo(f"{v.min:g} {bars} {v.max:g}")
+    say(f"{v.min:g} {bars} {v.max:g}")
     for gap in d.longest_gaps:
-        typer.echo(f"gap of {plural(gap.slots, 'slot')}: {gap.series}, {instant(gap.after)} to {instant(gap.before)}")
-    typer.echo(f"\n{yaml}", nl=False)
+        say(f"gap of {plural(gap.slots, 'slot')}: {gap.series}, {instant(gap.after)} to {instant(gap.before)}")
+    say(f"\n{yaml}", nl=False)
 
 
 def _series(d: Description) -> str:

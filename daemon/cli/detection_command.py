@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.table import Table
 
 from daemon.cli.app import Json, errors, fail
 from daemon.cli.bench_commands import bench_app
-from daemon.presentation.console import progress, table_console
+from daemon.presentation.console import progress, say_json, table_console
 from daemon.presentation.words import plural
 
 RATE_COLUMNS = ("corpus", "detector", "budget", "a month", "interval", "notified", "least, most of a series")
@@ -53,7 +52,7 @@ def detection(
     if leave_out:
         summary["leave_out"] = left_out(summary)
     if as_json:
-        typer.echo(orjson.dumps(summary).decode())
+        say_json(summary)
         return
     console = table_console()
     for table in [*_fleet_tables(summary), *_labelled_tables(summary), *([_left_out_table(summary)] * leave_out)]:

@@ -8,7 +8,6 @@ import urllib.request
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
@@ -16,7 +15,7 @@ from daemon.cli.selection import epoch
 from daemon.config.addresses import join_address
 from daemon.config.file import effective, load
 from daemon.config.settings import Settings
-from daemon.presentation.console import event_line, listed_line
+from daemon.presentation.console import event_line, listed_line, say, say_json
 from daemon.presentation.words import instant, plural, tally, version_words
 
 events_app = typer.Typer(no_args_is_help=True, help="Recorded events.")
@@ -34,7 +33,10 @@ def check(config: Config = None, as_json: Json = False) -> None:
         if owners := foreign_owners():
             fail(f"{', '.join(owners)}; install tidegauge into an environment of its own", CONFIGURATION)
         shown = effective(load(find_config(config), serving=True))
-        typer.echo(orjson.dumps(shown).decode() if as_json else yaml.safe_dump(shown, sort_keys=False).rstrip())
+        if as_json:
+            say_json(shown)
+        else:
+            say(yaml.safe_dump(shown, sort_keys=False).rstrip())
 
 
 @app.command()
@@ -53,7 +55,7 @@ def init(
         with contextlib.suppress(FileExistsError):
             with path.open("w" if force else "x") as file:
                 file.write(sample(state_dir, readings))
-            typer.echo(f"wrote {path}; next: tidegauge check --config {path}")
+            say(f"wrote {path}; next: tidegauge check --config {path}")
             return
         fail(f"{path} exists; name another file, or replace it with --force")
 
@@ -94,13 +96,13 @@ def events_list(
 
             to_frame(found).to_csv(csv, index=False)
         if as_json:
-            typer.echo(orjson.dumps([event.to_json() for event in found]).decode())
+            say_json([event.to_json() for event in found])
             return
         line = event_line if revisions else listed_line
         for event in found:
-            typer.echo(f"{event.id[:8]}  {line(event)}")
+            say(f"{event.id[:8]}  {line(event)}")
         if not found:
-            typer.echo("no events", err=True)
+            say("no events", err=True)
 
 
 @app.command()
@@ -116,11 +118,14 @@ def status(
         settings = load(find_config(config))
         if digest:
             found = _digest(settings.state_dir)
-            typer.echo(orjson.dumps({"state_sha256": found}).decode() if as_json else found)
+            if as_json:
+                say_json({"state_sha256": found})
+            else:
+                say(found)
             return
         answer = _ask_status(settings)
         if as_json:
-            typer.echo(orjson.dumps(answer).decode())
+            say_json(answer)
         else:
             _print_status(answer)
 
@@ -163,21 +168,21 @@ def _digest(directory: Path) -> str:
 
 def _print_status(found: dict[str, Any]) -> None:
     """The daemon's state in words, stream by stream."""
-    typer.echo(f"tidegauge {found['version']}, {'ready' if found['ready'] else 'not ready: ' + found['not_ready']}")
+    say(f"tidegauge {found['version']}, {'ready' if found['ready'] else 'not ready: ' + found['not_ready']}")
     for name, stream in found["streams"].items():
         readings, model = stream["readings"], stream["model"]
-        typer.echo(f"\n{name}: {stream['state']}")
-        typer.echo(f"  last slot   {instant(stream['last_slot_at'])}")
+        say(f"\n{name}: {stream['state']}")
+        say(f"  last slot   {instant(stream['last_slot_at'])}")
         rejected, late = tally(readings["rejected"]), readings["late"]
-        typer.echo(f"  readings    {readings['accepted']:,} accepted; rejected: {rejected}; {late:,} late")
-        typer.echo(f"  anomalies   {tally(stream['anomalies'])}; {plural(stream['open_episodes'], 'open episode')}")
+        say(f"  readings    {readings['accepted']:,} accepted; rejected: {rejected}; {late:,} late")
+        say(f"  anomalies   {tally(stream['anomalies'])}; {plural(stream['open_episodes'], 'open episode')}")
         if stream["warm_up"]["all_ready_at"]:
             share = f"{100 * stream['warm_up']['share']:.0f} %"
-            typer.echo(f"  warm-up     {share}; all ready about {instant(stream['warm_up']['all_ready_at'])}")
+            say(f"  warm-up     {share}; all ready about {instant(stream['warm_up']['all_ready_at'])}")
         if model:
             trained = f"trained to {instant(model['trained_to'])}, loss {model['loss']:.5f}"
             version, planned = version_words(model["version"]), instant(stream["next_training_at"])
-            typer.echo(f"  model       {version}, {trained}; next {planned}")
+            say(f"  model       {version}, {trained}; next {planned}")
     for name, gauges in found["sources"].items():
         up = "up" if gauges.get("up") else "down"
-        typer.echo(f"\nsource {name}: {up}, {gauges.get('lag_bytes', 0):,.0f} bytes behind")
+        say(f"\nsource {name}: {up}, {gauges.get('lag_bytes', 0):,.0f} bytes behind")

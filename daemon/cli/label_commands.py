@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import orjson
 import typer
 from rich.table import Table
 
@@ -17,7 +16,7 @@ from daemon.cli.model_commands import serve, served_line
 from daemon.cli.selection import choose_stream, epoch
 from daemon.config.file import load
 from daemon.config.settings import Settings
-from daemon.presentation.console import table_console
+from daemon.presentation.console import say, say_json, table_console
 from daemon.presentation.words import instant
 
 if TYPE_CHECKING:
@@ -94,10 +93,10 @@ def label_list(
         with open_reader(directory) as reader:
             found = reader.labels(stream, series)
         if as_json:
-            typer.echo(orjson.dumps([asdict(item) for item in found]).decode())
+            say_json([asdict(item) for item in found])
             return
         if not found:
-            typer.echo("no labels", err=True)
+            say("no labels", err=True)
             return
         table = Table("stream", "series", "label", "from", "last slot", "given", "note")
         for item in found:
@@ -166,7 +165,7 @@ def _label_all(
         since[each["stream"]] = min(each["since"], since.get(each["stream"], each["since"]))
     serving = [_roll_back(settings, stream, at, as_json) for stream, at in sorted(since.items())] if roll_back else []
     if as_json:
-        typer.echo(orjson.dumps(labelled + serving).decode())
+        say_json(labelled + serving)
 
 
 def _label(
@@ -181,7 +180,7 @@ def _label(
         before, now = found["threshold_before"], found["threshold"]
         alarms = f"alarms from rarity {now:.2f} on" + ("" if now == before else f", {before:.2f} before")
         times = f"{instant(found['since'])} to {instant(found['until'])}"
-        typer.echo(f"{found['stream']}/{found['series']}, {times}: {found['kind']}; {alarms}")
+        say(f"{found['stream']}/{found['series']}, {times}: {found['kind']}; {alarms}")
     return found
 
 
@@ -204,7 +203,7 @@ def _roll_back(settings: Settings, stream: str, since: int, quiet: bool) -> dict
         fail(f"labelled; but {stream} has no model left that was trained before {instant(since)}; see model.keep")
     found = serve(settings.state_dir, stream, before[-1], quiet)
     if not quiet:
-        typer.echo(served_line(found))
+        say(served_line(found))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 from rich.table import Table
 
@@ -13,7 +12,7 @@ from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
 from daemon.cli.dispatch import act
 from daemon.cli.selection import choose_stream
 from daemon.config.file import load
-from daemon.presentation.console import table_console
+from daemon.presentation.console import say, say_json, table_console
 from daemon.presentation.words import instant, plural
 
 if TYPE_CHECKING:
@@ -42,10 +41,10 @@ def models_list(
         serving = in_service(records)
         if as_json:
             shown = [asdict(r) | {"serving": r.request_id in serving} for r in records]
-            typer.echo(orjson.dumps(shown).decode())
+            say_json(shown)
             return
         if not records:
-            typer.echo("no models and no trainings", err=True)
+            say("no models and no trainings", err=True)
             return
         table = Table(
             "stream", "version", "outcome", "kind", "trained to", "loss", "held-back error", "detection", "why"
@@ -116,7 +115,7 @@ def models_show(
         except ValueError as error:
             fail(str(error))
         if as_json:
-            typer.echo(orjson.dumps(found.to_json()).decode())
+            say_json(found.to_json())
             return
         table = Table("layer", "kind", "output", "parameters")
         for layer in found.layers:
@@ -125,9 +124,7 @@ def models_show(
             table.add_row(name_cell, layer.kind, output, f"{layer.parameters:,}" if layer.parameters else "")
         table_console().print(table)
         made_of = plural(found.members, "member") if found.members else plural(found.copies, "copy")
-        typer.echo(
-            f"{architecture}: {found.parameters:,} parameters; window {found.window}, width {found.width}, {made_of}"
-        )
+        say(f"{architecture}: {found.parameters:,} parameters; window {found.window}, width {found.width}, {made_of}")
 
 
 @models_app.command("combine")
@@ -155,11 +152,11 @@ def models_combine(
         m = made.manifest
         weights = {member.name: member.weight for member, _ in split(made)}
         if as_json:
-            typer.echo(orjson.dumps({"file": str(out), "window": m.window, "weights": weights}).decode())
+            say_json({"file": str(out), "window": m.window, "weights": weights})
             return
         for name, weight in weights.items():
-            typer.echo(f"{name}: weight {weight:.3f}")
-        typer.echo(f"wrote {out}; set model.window: {m.window} and model.bundle: {out} in its stream")
+            say(f"{name}: weight {weight:.3f}")
+        say(f"wrote {out}; set model.window: {m.window} and model.bundle: {out} in its stream")
 
 
 @models_app.command("convert")
@@ -176,7 +173,7 @@ def models_convert(
             write_bundle(out, read_bundle(bundle))
         except ValueError as error:
             fail(str(error))
-        typer.echo(f"wrote {out}")
+        say(f"wrote {out}")
 
 
 def _check_suffix(out: Path) -> None:
@@ -207,9 +204,9 @@ def _serve(config: Path | None, stream: str | None, as_json: bool, version: int 
         settings = load(find_config(config))
         found = serve(settings.state_dir, choose_stream(settings, stream), version, as_json)
     if as_json:
-        typer.echo(orjson.dumps(found).decode())
+        say_json(found)
     else:
-        typer.echo(served_line(found))
+        say(served_line(found))
 
 
 def serve(directory: Path, stream: str, version: int | None, quiet: bool) -> dict[str, Any]:

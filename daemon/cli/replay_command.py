@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from daemon.cli.app import Config, Json, Series, Stream, Time, Timezone, app, errors, fail, needs
@@ -14,7 +13,7 @@ from daemon.cli.replay_file import WantedReplay, replay_file
 from daemon.cli.selection import given, settings_of
 from daemon.config.file import load
 from daemon.config.settings import Settings
-from daemon.presentation.console import progress
+from daemon.presentation.console import progress, say, say_json
 from daemon.replay.expectations import differences
 
 
@@ -118,7 +117,7 @@ def _settings(file: Path, config: Path | None, stream: str | None, options: dict
         settings, name = settings_of(None, stream, file.stem, reading)
         interval = infer_interval(file, make_file_format(file, settings.streams[name], settings.limits))
         if interval is not None:
-            typer.echo(f"interval: {interval} s, inferred from {file.name}", err=True)
+            say(f"interval: {interval} s, inferred from {file.name}", err=True)
             options = {"interval": f"{interval}s"} | options
     return settings_of(config, stream, file.stem, {"clock": "event"} | options)
 
@@ -132,13 +131,11 @@ def _replay_journal(directory: Path, as_json: bool) -> None:
     lines = differences(result.recorded, result.events, exact=True)
     if as_json:
         facts = {"entries": result.entries, "state_sha256": result.state_sha256, "events": len(result.events)}
-        typer.echo(orjson.dumps(facts | {"equal": not lines}).decode())
+        say_json(facts | {"equal": not lines})
     else:
-        typer.echo(
-            f"{result.entries} journal entries, {len(result.events)} event revisions, state {result.state_sha256}"
-        )
+        say(f"{result.entries} journal entries, {len(result.events)} event revisions, state {result.state_sha256}")
     for line in lines:
-        typer.echo(line, err=True)
+        say(line, err=True)
     if lines:
         fail("the repeated run raised other events than those recorded (- missing, + new, ~ changed)")
 
@@ -161,4 +158,7 @@ def _play(file: Path, settings: Settings, name: str, to: str, speed: str, ack: b
         fail(f"{to}: {error.strerror or error}")
     with closing(target), progress(f"playing {file.name}", as_json) as step:
         lines = play(file, settings, name, target, factor, step)
-    typer.echo(orjson.dumps({"lines": lines, "to": to}).decode() if as_json else f"{lines} lines sent to {to}")
+    if as_json:
+        say_json({"lines": lines, "to": to})
+    else:
+        say(f"{lines} lines sent to {to}")

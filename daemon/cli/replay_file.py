@@ -8,14 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-import typer
-
 from daemon.cli.app import fail
 from daemon.cli.label_windows import Windows, windows_of
 from daemon.config.settings import Settings
 from daemon.engine.messages.events import Event
-from daemon.presentation.console import event_line, progress
+from daemon.presentation.console import event_line, progress, say, say_json
 from daemon.presentation.words import plural, tally
 from daemon.replay.expectations import differences, read_events, write_events
 
@@ -78,7 +75,7 @@ def replay_file(
     if wanted.report is not None:
         paths = observed.write(wanted.report, file, summary, last, settings, windows or [])
         if not wanted.as_json:
-            typer.echo(f"report: {paths[0]}", err=True)
+            say(f"report: {paths[0]}", err=True)
     _say(summary, report.warnings, last, wanted.as_json)
     if expected is not None:
         _compare(expected, report.events, wanted.exact)
@@ -99,14 +96,14 @@ def _drive(
     from daemon.store import Store
     from daemon.trainer.trainer import InlineTrainer
 
-    def say(event: Event) -> None:
+    def tell(event: Event) -> None:
         if not quiet:
-            typer.echo(event_line(event))
+            say(event_line(event))
 
     trainer = InlineTrainer()
     with progress(f"replaying {file.name}", quiet) as step:
         run = partial(
-            replay, file, settings, name, trainer, rows=rows, progress=step, on_event=say, on_engine=observed.begin
+            replay, file, settings, name, trainer, rows=rows, progress=step, on_event=tell, on_engine=observed.begin
         )
         if state is None:
             return run()
@@ -192,23 +189,23 @@ def _summary(report: ReplayReport, events: Sequence[Event], windows: Windows | N
 
 def _say(summary: dict[str, Any], warnings: Sequence[str], events: Sequence[Event], as_json: bool) -> None:
     for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
     if as_json:
         shown = [event.to_json() for event in events]
-        typer.echo(orjson.dumps(summary | {"warnings": warnings, "events": shown}).decode())
+        say_json(summary | {"warnings": warnings, "events": shown})
         return
     readings, seconds = plural(summary["readings"], "reading"), summary["seconds"]
     rejected = tally(summary["rejected"])
-    typer.echo(f"{readings} in {seconds:.1f} s; rejected: {rejected}; {plural(len(events), 'event')}")
+    say(f"{readings} in {seconds:.1f} s; rejected: {rejected}; {plural(len(events), 'event')}")
     if "windows" in summary:
         found = f"{summary['windows_found']} of {plural(summary['windows'], 'labelled window')} found"
-        typer.echo(f"{found}, {plural(summary['false_episodes'], 'false episode')}")
+        say(f"{found}, {plural(summary['false_episodes'], 'false episode')}")
 
 
 def _compare(expected: list[Event], found: Sequence[Event], exact: bool) -> None:
     lines = differences(expected, found, exact)
     for line in lines:
-        typer.echo(line, err=True)
+        say(line, err=True)
     if lines:
         fail("the events are not the recorded ones (- missing, + new, ~ changed)")
-    typer.echo(f"all {len(expected)} recorded revisions came again", err=True)
+    say(f"all {len(expected)} recorded revisions came again", err=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from daemon.cli.app import FAILED, Config, Json, app, errors, find_config
 from daemon.config.file import load
+from daemon.presentation.console import say, say_json
 
 state_app = typer.Typer(no_args_is_help=True, help="The state directory: check it, copy it, move it.")
 app.add_typer(state_app, name="state")
@@ -32,14 +32,14 @@ def check(config: Config = None, state: State = None, as_json: Json = False) -> 
         with open_reader(directory) as reader:
             problems, entries = reader.check(), reader.last_seq - reader.first_seq + 1
         if as_json:
-            typer.echo(orjson.dumps({"problems": problems, "entries": entries, "set_aside": aside}).decode())
+            say_json({"problems": problems, "entries": entries, "set_aside": aside})
         else:
             for problem in problems:
-                typer.echo(problem)
+                say(problem)
             for path in aside:
-                typer.echo(f"{path}: was set aside at a start; keep it to look into, or remove it")
+                say(f"{path}: was set aside at a start; keep it to look into, or remove it")
             if not problems:
-                typer.echo(f"{directory}: sound, journal entries: {entries:,}")
+                say(f"{directory}: sound, journal entries: {entries:,}")
         if problems:
             raise typer.Exit(FAILED)
 
@@ -55,7 +55,7 @@ def export_state(
 
     with errors():
         last = transfer.export(_directory(config, state), file)
-        typer.echo(f"wrote {file}, the state after journal entry {last}")
+        say(f"wrote {file}, the state after journal entry {last}")
 
 
 @state_app.command("import")
@@ -70,4 +70,4 @@ def import_state(
     with errors():
         directory = _directory(config, state)
         last = transfer.restore(file, directory)
-        typer.echo(f"made {directory}, the state after journal entry {last}; next: tidegauge run")
+        say(f"made {directory}, the state after journal entry {last}; next: tidegauge run")

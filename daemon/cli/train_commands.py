@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from typer.core import TyperCommand
 
@@ -13,7 +12,7 @@ from daemon.cli.app import Config, Json, Series, Stream, Time, Timezone, app, er
 from daemon.cli.selection import choose_stream, given
 from daemon.cli.train_networks import RecordedReadings, train_networks
 from daemon.config.file import load
-from daemon.presentation.console import progress
+from daemon.presentation.console import progress, say, say_json
 from daemon.presentation.words import plural, tally
 
 train_app = typer.Typer(
@@ -94,7 +93,7 @@ def _start_from(history: Path, config: Path | None, stream: str | None, as_json:
             with progress("reading history", as_json) as step:
                 report = replay(history, settings, name, trainer, durable=durable, now_ms=wall_ms(), progress=step)
             if not as_json:
-                typer.echo(f"{plural(report.readings, 'reading')}; training", err=True)
+                say(f"{plural(report.readings, 'reading')}; training", err=True)
             durable.warm_up([name], wall_ms())
             durable.checkpoint()
             table = durable.engine.streams[name].table
@@ -103,10 +102,10 @@ def _start_from(history: Path, config: Path | None, stream: str | None, as_json:
         fail(f"{history}: no reading was accepted, rejected: {tally(report.rejected)}; look at the columns' names")
     if as_json:
         result = {"readings": report.readings, "rejected": report.rejected, "ready": ready, "series": series}
-        typer.echo(orjson.dumps(result).decode())
+        say_json(result)
     else:
         after = plural(report.readings, "reading")
-        typer.echo(f"{ready} of {series} series are ready after {after} in {settings.state_dir}")
+        say(f"{ready} of {series} series are ready after {after} in {settings.state_dir}")
 
 
 @train_app.command(cls=_ListsVariants)

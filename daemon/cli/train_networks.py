@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-import typer
 from rich.table import Table as Shown
 
 from daemon.cli.app import errors, fail, needs
 from daemon.cli.label_windows import Windows, windows_of
 from daemon.cli.selection import settings_of
 from daemon.config.file import load
-from daemon.presentation.console import progress, table_console
+from daemon.presentation.console import progress, say, say_json, table_console
 from daemon.presentation.words import tally
 
 if TYPE_CHECKING:
@@ -112,15 +110,15 @@ def _say(report: Report, bundles: Sequence[Path], paths: Sequence[Path], as_json
     from models.report.report_files import plain
 
     if as_json:
-        typer.echo(orjson.dumps(plain(report.data) | {"files": [str(path) for path in paths]}).decode())
+        say_json(plain(report.data) | {"files": [str(path) for path in paths]})
         return
     for section in report.sections[:SHOWN_SECTIONS]:
         for part in section.parts:
             if isinstance(part, Table):
                 _show(part)
     for bundle in bundles:
-        typer.echo(f"bundle: {bundle}")
-    typer.echo(f"report: {paths[0]}")
+        say(f"bundle: {bundle}")
+    say(f"report: {paths[0]}")
 
 
 def _read(readings: RecordedReadings, quiet: bool) -> tuple[list[History], list[Windows], str, Counter[str]]:
@@ -156,7 +154,7 @@ def _of_files(readings: RecordedReadings, quiet: bool) -> tuple[list[History], l
         for file in readings.files:
             read, bad = of_file(file, settings, name, interval_s, step)
             if bad:
-                typer.echo(f"tidegauge: {file}: rejected {tally(bad)}; trained without them", err=True)
+                say(f"tidegauge: {file}: rejected {tally(bad)}; trained without them", err=True)
             rejected.update(bad)
             windows = windows_of(readings.labels, file, own.timezone) or []
             histories += read

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from adapters.text import printable
+
 Where = tuple[str | int, ...]
 """Path of a key: names, and indices of lists."""
 
@@ -33,7 +35,7 @@ class Problem:
 
     def __str__(self) -> str:
         line = f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        return printable(line)
 
 
 class ConfigError(Exception):
@@ -50,9 +52,8 @@ def dotted(where: Where) -> str:
 
 
 def _text(value: str) -> str:
-    value.encode()  # an escaped surrogate is no text
-    if "\0" in value:
-        raise ValueError("a NUL character")
+    if not value.replace("\t", "").isprintable():
+        raise ValueError("a character that is not printable")
     return value
 
 

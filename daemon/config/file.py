@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from adapters.text import is_name
 from daemon.config.change import pattern
 from daemon.config.combinations import impossible
 from daemon.config.document import ConfigError, Document, Problem, Where
@@ -43,6 +44,11 @@ def load(path: Path, overrides: Mapping[str, object] | None = None, *, serving: 
     Raises:
         ConfigError: The file cannot be read, or does not describe a possible configuration.
     """
+    base = path.absolute().parent
+    if not is_name(str(base)):
+        raise ConfigError(
+            [Problem(str(path), None, f"its directory {base} is not printable UTF-8; give it another name")]
+        )
     document = Document(path)
     overridden = {_override(document.data, key, value) for key, value in (overrides or {}).items()}
 
@@ -61,7 +67,7 @@ def load(path: Path, overrides: Mapping[str, object] | None = None, *, serving: 
     except ValidationError as error:
         found = dict.fromkeys(problem(*explain(detail, document.data)) for detail in error.errors())
         raise ConfigError(sorted(found, key=lambda each: each.line or 0)) from None
-    settings = _absolute(settings, path.absolute().parent)
+    settings = _absolute(settings, base)
     if found := dict.fromkeys(problem(where, text) for where, text in impossible(settings, serving)):
         raise ConfigError(list(found))
     models = [stream.model for stream in settings.streams.values()]
@@ -105,6 +111,8 @@ def from_effective(config: Mapping[str, Any]) -> Settings:
 
 def _override(data: dict[str, Any], key: str, value: object) -> Where:
     where = tuple(key.split("."))
+    if isinstance(value, str | Path) and not str(value).replace("\t", "").isprintable():
+        raise ConfigError([Problem(COMMAND_LINE, None, f"{key} is {str(value)!a}, which is not printable text")])
     for name in where[:-1]:
         inner = data.get(name)
         data[name] = dict(inner) if isinstance(inner, dict) else {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError, field_validator, model_validator
 
 from adapters.formats.format_registry import FORMATS, LINES
+from adapters.text import printable
 from daemon.config.sections import ConflictError, Section, live
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class FormatSettings(Section):
 
     def series_of(self, path: str, otherwise: str) -> str:
         """The series of readings that carry none: as the configuration says, else `otherwise`."""
-        return self.series.of(path) if isinstance(self.series, SeriesSettings) else otherwise
+        return printable(self.series.of(path)) if isinstance(self.series, SeriesSettings) else otherwise
 
     @field_validator("value", mode="before")
     @classmethod

@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
+import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from adapters.text import printable, shown
 from daemon.engine.messages.events import Event
 from daemon.presentation.words import REASON_WORDS, instant, listed
 
@@ -19,6 +21,24 @@ PLAIN_EVERY_S = 5.0
 
 WIDE = 150
 """Columns of a table that no terminal shows: whoever reads the text next has room for whole words."""
+
+
+def say(text: str, err: bool = False, nl: bool = True) -> None:
+    """Print text, whatever names in it came from outside: what is not printable is shown escaped.
+
+    Args:
+        text: One line or more.
+        err: Whether it goes to standard error.
+        nl: Whether a newline is added.
+    """
+    encoding = (sys.stderr if err else sys.stdout).encoding or "utf-8"
+    plain = printable(text, keep="\n\t").encode(encoding, "backslashreplace").decode(encoding)
+    typer.echo(plain, err=err, nl=nl)
+
+
+def say_json(value: Any) -> None:
+    """Print a value of JSON types in one line, valid JSON whatever text is in it."""
+    say(orjson.dumps(shown(value)).decode())
 
 
 class Step(Protocol):
@@ -44,6 +64,7 @@ def progress(title: str, quiet: bool = False, plain: bool = False) -> Iterator[S
         quiet: Whether nothing is shown.
         plain: Whether lines are printed on a terminal too, because several processes share it.
     """
+    title = printable(title)
     if quiet:
         yield lambda done, total, note="", /: None
     elif sys.stderr.isatty() and not plain:
@@ -75,7 +96,7 @@ def _plain(title: str) -> Step:
             said = now
             share = f"{title}: {100 * done / max(total, 1):.0f} %"
             left = f", {_duration((now - began) / (done - first) * (total - done))} left" if done > first else ""
-            typer.echo(f"{share}, {note}{left}" if note else share, err=True)
+            say(f"{share}, {note}{left}" if note else share, err=True)
 
     return step
 

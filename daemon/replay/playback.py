@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from adapters.base import Format
+from adapters.text import series_of
 from daemon.config.settings import Settings
 from daemon.intake.construction import make_format
 from daemon.replay.targets import Target
@@ -27,7 +28,7 @@ def stamped_lines(path: Path, fmt: Format) -> Iterator[tuple[bytes, float | None
     with path.open("rb") as file:
         for raw in file:
             line = raw if raw.endswith(b"\n") else raw + b"\n"
-            readings, header = fmt.parse(line, path.stem, header)
+            readings, header = fmt.parse(line, series_of(path), header)
             yield line, float(readings.at_ms[0]) / 1000 if len(readings) else None
 
 
@@ -80,5 +81,5 @@ def header_line(path: Path, fmt: Format) -> bytes:
     """The header line of a file with its newline, b"" when its format has none or it shows none near its start."""
     with path.open("rb") as file:
         head = file.read(1 << 16)
-    _, header = fmt.parse(head[: head.rfind(b"\n") + 1], path.stem, None)
+    _, header = fmt.parse(head[: head.rfind(b"\n") + 1], series_of(path), None)
     return f"{header}\n".encode() if header else b""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from adapters.base import DocumentFormat, Format, Progress, Readings
 from adapters.lines import LineCutter
+from adapters.text import series_of
 from daemon.config.file import effective
 from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.machine.engine import Engine
@@ -86,7 +87,7 @@ def chunks(
             cutter.feed(block if block or last in (b"", b"\n") else b"\n")
             last = block[-1:] or last
             while (cut := cutter.take()) is not None:
-                readings, header = fmt.parse(cut.data, path.stem, header)
+                readings, header = fmt.parse(cut.data, series_of(path), header)
                 rejected = Counter(readings.rejected())
                 rejected.update(cut.discarded)
                 yield readings, dict(rejected)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adapters.base import DocumentFormat
+from adapters.text import printable
 from daemon.presentation.words import tally
 from daemon.replay.replay import Reader
 
@@ -25,5 +26,5 @@ def unread(path: Path, fmt: Reader, rejected: Mapping[str, int]) -> str:
         return f"{path}: no row is a reading, rejected: {tally(dict(rejected))}; {named}"
     with path.open("rb") as file:
         first = file.readline(4 * _SHOWN).decode("utf-8", "replace").strip()
-    begins = "".join(c if c.isprintable() else "?" for c in first[:_SHOWN]) + ("..." if len(first) > _SHOWN else "")
+    begins = printable(first[:_SHOWN]) + ("..." if len(first) > _SHOWN else "")
     return f"{path}: no line is a reading, rejected: {tally(dict(rejected))}; it begins with {begins!r}; {named}"

@@ -15,6 +15,8 @@ from typing import Any, Literal, TextIO
 
 import orjson
 
+from adapters.text import printable, shown
+
 log = logging.getLogger("tidegauge")
 """The logger of everything that has none of its own."""
 
@@ -86,15 +88,19 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The object."""
         row: dict[str, Any] = {
-            **{key: _jsonable(value) for key, value in fields(record).items()},
+            **shown(fields(record)),
             "at": _at(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _jsonable(record.getMessage()),
+            "message": shown(record.getMessage()),
         }
         if record.exc_info:
-            row["traceback"] = _jsonable(self.formatException(record.exc_info))
-        return orjson.dumps(row, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
+            row["traceback"] = shown(self.formatException(record.exc_info))
+        return orjson.dumps(
+            row,
+            default=lambda value: printable(str(value)),
+            option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY,
+        ).decode()
 
 
 def _at(record: logging.LogRecord) -> str:
@@ -102,7 +108,7 @@ def _at(record: logging.LogRecord) -> str:
 
 
 def _text(record: logging.LogRecord) -> str:
-    message = _one_line(record.getMessage())
+    message = printable(record.getMessage())
     return " ".join([message, *(f"{key}={_value(value)}" for key, value in fields(record).items())])
 
 
@@ -110,16 +116,7 @@ def _value(value: object) -> str:
     text = str(value)
     if _PLAIN_VALUE.fullmatch(text):
         return text
-    return _one_line(orjson.dumps(_jsonable(text)).decode())
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _jsonable(value: Any) -> Any:
-    """Text that UTF-8 can hold (file names may not), anything else as it is."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    return printable(orjson.dumps(shown(text)).decode())
 
 
 def _with_traceback(text: str, record: logging.LogRecord, formatter: logging.Formatter) -> str:

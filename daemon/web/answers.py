@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import orjson
 from aiohttp import web
 
+from adapters.text import shown
+
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -21,7 +23,11 @@ HEADERS = {
 
 def json_response(value: object, status: int = 200) -> web.Response:
     """A value as JSON, numpy's included."""
-    body = orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    try:
+        body = orjson.dumps(value, default=_plain, option=options)
+    except TypeError:  # text that is none: what a client asked for, said back
+        body = orjson.dumps(shown(value), default=_plain, option=options)
     return web.Response(body=body, status=status, content_type="application/json")
 
 

@@ -7,7 +7,6 @@ Files run in processes of their own; scoring is `daemon.bench.scores`'s job.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from daemon.bench.corpus import CorpusFile, CorpusRows, read_rows
 from daemon.bench.scores import Bools, Detection, Floats
@@ -213,8 +213,10 @@ def write_results(directory: Path, files: Sequence[CorpusFile], found: Sequence[
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = read_rows(file.path)
         inside = nab_score.label_rows(rows.at.astype(np.float64), file.windows).window >= 0
-        with path.open("w", newline="") as out:
-            writer = csv.writer(out, lineterminator="\n")
-            writer.writerow(["timestamp", "value", "anomaly_score", "label"])
-            columns = rows.stamps, rows.texts, detection.alarm.tolist(), inside.astype(int).tolist()
-            writer.writerows(zip(*columns, strict=True))
+        columns = {
+            "timestamp": rows.stamps,
+            "value": rows.texts,
+            "anomaly_score": detection.alarm,
+            "label": inside.astype(int),
+        }
+        pd.DataFrame(columns).to_csv(path, index=False, lineterminator="\n")

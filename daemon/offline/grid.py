@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from daemon.config.settings import StreamSettings
 from daemon.engine.kernel.slots import SlotClock
@@ -46,20 +47,19 @@ def on_grid(read: Sequence[Batch], settings: StreamSettings, interval_s: int, wh
     clock = SlotClock(interval_s, settings.timezone, settings.stamp, settings.holidays)
     found = []
     for series in _by_series(read, clock):
-        slots, values = aggregated(_settled(series, settings.aggregate), series.values, settings.aggregate)
-        if slots[-1] - slots[0] >= MOST_SLOTS:
+        values = aggregated(pd.DataFrame(series.values, _settled(series, settings.aggregate)), settings.aggregate)
+        if (span := int(values.index[-1] - values.index[0])) >= MOST_SLOTS:
             raise HistoryError(
-                f"{where}: {series.series} spans {int(slots[-1] - slots[0]):,} slots of {interval_s} s, more than "
+                f"{where}: {series.series} spans {span:,} slots of {interval_s} s, more than "
                 f"{MOST_SLOTS:,}; look for a wrong stamp, or give a longer --interval"
             )
         if settings.kind == "counter":
-            slots, values = increases(slots, values)
-        if not len(slots):
+            values = increases(values)
+        if values.empty:
             continue
-        grid = np.full((int(slots[-1] - slots[0]) + 1, values.shape[1]), np.nan)
-        grid[slots - slots[0]] = values
-        local_s = clock.local_s(np.arange(slots[0], slots[-1] + 1))
-        found.append(History(series.series, interval_s, int(slots[0]), grid, local_s))
+        slots = pd.RangeIndex(values.index[0], values.index[-1] + 1)
+        grid = np.ascontiguousarray(values.reindex(slots).to_numpy())
+        found.append(History(series.series, interval_s, slots[0], grid, clock.local_s(slots.to_numpy())))
     return found
 
 
@@ -71,12 +71,10 @@ def _by_series(read: Sequence[Batch], clock: SlotClock) -> Iterator[_Arrivals]:
     slots = np.concatenate([clock.slots(batch.at_ms) for batch in read])
     shifts = np.concatenate([batch.fold_s.astype(np.int64) // clock.interval_s for batch in read])
     values = np.concatenate([batch.values for batch in read])
-    order = np.argsort(codes, kind="stable")
-    ends = np.searchsorted(codes[order], np.arange(len(index) + 1))
+    own = pd.Series(codes).groupby(codes).indices  # code -> its readings, in order of arrival
     for series, code in sorted(index.items()):
-        own = order[ends[code] : ends[code + 1]]
-        if len(own):
-            yield _Arrivals(series, slots[own], shifts[own], values[own])
+        if code in own:
+            yield _Arrivals(series, slots[own[code]], shifts[own[code]], values[own[code]])
 
 
 def _settled(series: _Arrivals, aggregate: Aggregate) -> Ints:
@@ -92,35 +90,30 @@ def _settled(series: _Arrivals, aggregate: Aggregate) -> Ints:
     return slots
 
 
-def aggregated(slots: Ints, values: Floats, aggregate: Aggregate) -> tuple[Ints, Floats]:
-    """One value for each slot; without an aggregate the first reading counts.
+def aggregated(values: pd.DataFrame, aggregate: Aggregate) -> pd.DataFrame:
+    """One row for each slot, the slots rising; without an aggregate the first reading counts.
 
     Args:
-        slots: Of each reading, in order of arrival, shape (N,).
-        values: Shape (N, F).
+        values: A row for each reading, in order of arrival; the index is its slot.
+        aggregate: How the readings of a slot become one.
 
-    Returns:
-        The slots, rising, shape (M,), and their values, shape (M, F).
-
-    >>> aggregated(np.array([3, 4, 3]), np.array([[1.0], [2.0], [5.0]]), "mean")[1].tolist()
-    [[3.0], [2.0]]
+    >>> aggregated(pd.DataFrame([1.0, 2.0, 5.0], [3, 4, 3]), "mean")[0].to_dict()
+    {3: 3.0, 4: 2.0}
     """
-    if aggregate == "last":
-        kept, from_end = np.unique(slots[::-1], return_index=True)
-        return kept, values[len(slots) - 1 - from_end]
-    kept, first, place, count = np.unique(slots, return_index=True, return_inverse=True, return_counts=True)
-    if aggregate == "none":
-        return kept, values[first]
-    total = np.zeros((len(kept), values.shape[1]))
-    np.add.at(total, place, values)
-    return kept, total / count[:, None] if aggregate == "mean" else total
+    if aggregate in ("none", "last"):
+        kept: Literal["first", "last"] = "first" if aggregate == "none" else "last"
+        return values[~values.index.duplicated(kept)].sort_index()
+    slots, place, count = np.unique(values.index, return_inverse=True, return_counts=True)
+    total = np.zeros((len(slots), values.shape[1]))
+    np.add.at(total, place, values.to_numpy())  # as the engine adds; pandas' sums compensate rounding
+    return pd.DataFrame(total / count[:, None] if aggregate == "mean" else total, slots)
 
 
-def increases(slots: Ints, values: Floats) -> tuple[Ints, Floats]:
+def increases(values: pd.DataFrame) -> pd.DataFrame:
     """A counter's increase per slot since the reading before; after a reset, since zero. The first reading has none.
 
-    >>> increases(np.array([0, 1, 3]), np.array([[5.0], [9.0], [6.0]]))[1].tolist()
-    [[4.0], [3.0]]
+    >>> increases(pd.DataFrame([5.0, 9.0, 6.0], [0, 1, 3]))[0].to_dict()
+    {1: 4.0, 3: 3.0}
     """
-    rise = np.where(values[1:] < values[:-1], values[1:], values[1:] - values[:-1])
-    return slots[1:], rise / np.diff(slots)[:, None]
+    rise = values.diff()
+    return rise.where(rise >= 0, values).iloc[1:].div(np.diff(values.index), axis=0)

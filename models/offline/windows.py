@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from models.features import calendar
 from models.offline.history import History, HistoryError
@@ -109,14 +110,8 @@ def _of_series(history: History, scale: Scale, start: int, stop: int, window: in
 
 
 def filled_forward(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Each gap filled with the last value before it, or the first one after; shape (N, F) as given."""
-    seen = ~np.isnan(values[:, 0])
-    if not seen.any():
-        return np.zeros_like(values)
-    last = np.maximum.accumulate(np.where(seen, np.arange(len(values)), -1))
-    last[last < 0] = int(np.argmax(seen))
-    filled: npt.NDArray[np.float64] = values[last]
-    return filled
+    """Each gap filled with the last value before it, or the first one after, or 0; shape (N, F) as given."""
+    return np.ascontiguousarray(pd.DataFrame(values).ffill().bfill().fillna(0.0).to_numpy())
 
 
 def ranges_of(histories: Sequence[History], part: tuple[int, int]) -> list[tuple[int, int]]:

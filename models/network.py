@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 CALENDAR = 4  # columns of features.calendar
+GAP_ROUNDS = 4  # after which what is expected in a gap hardly changes any more
 _LARGEST = 1 << 14  # of any size in a manifest, so that a made one cannot keep a machine busy
 _LONGEST_S = 366 * 86400
 
@@ -89,6 +90,7 @@ class Network(nn.Module):
         super().__init__()
         self.window, self.width, self.copies = config.window, config.width, config.copies
         self.numbers = numbers
+        self.gap_rounds = GAP_ROUNDS
         self.share = nn.Buffer(torch.full((config.width, config.copies), 1 / config.copies), persistent=False)
 
     def target(self, x: Tensor, calendar: Tensor) -> Tensor:
@@ -135,7 +137,7 @@ class Network(nn.Module):
             slot_error: Mean squared error of each slot, 0 at gaps and where nothing is reconstructed, shape (B, W).
         """
         target = self.target(x, calendar)  # (B, S, C)
-        x_hat = self.reconstruct(x.unsqueeze(0), observed.unsqueeze(0), calendar.unsqueeze(0))  # (K, B, S, C)
+        x_hat = self.rebuild(x, observed, calendar)  # (K, B, S, C)
         slots, columns = target.shape[-2], target.shape[-1]
         error = x_hat - target  # (K, B, S, C)
         last, last_error = x_hat[:, :, -1, : self.width], error[:, :, -1, : self.width]  # (K, B, F) each
@@ -150,6 +152,26 @@ class Network(nn.Module):
         if slots < self.window:
             slot_error = F.pad(slot_error, (self.window - slots, 0))  # (B, W)
         return expected, newest, rms, slot_error
+
+    def rebuild(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
+        """`reconstruct`, with nothing in the gaps but what each copy itself expects there.
+
+        A value held through a gap is a reading that nobody made, and looks like a flat line: a network that sees it
+        expects one. So what is rebuilt in the gaps takes its place, `GAP_ROUNDS` times. A window without gaps has the
+        same bits with and without the rounds.
+
+        Args and shapes as in `forward`; returns shape (K, B, S, C).
+        """
+        x_hat = self.reconstruct(x.unsqueeze(0), observed.unsqueeze(0), calendar.unsqueeze(0))  # (K, B, S, C)
+        if bool(observed.all()):
+            return x_hat
+        older = x[:, : self.window - x_hat.shape[-2]].unsqueeze(0).expand(self.copies, -1, -1, -1)  # (K, B, W - S, F)
+        seen = observed[None, :, :, None]  # (1, B, W, 1)
+        for _ in range(self.gap_rounds):
+            rebuilt = torch.cat([older, x_hat[..., : self.width]], -2)  # (K, B, W, F)
+            filled = torch.where(seen, x.unsqueeze(0), rebuilt)  # (K, B, W, F)
+            x_hat = self.reconstruct(filled, observed.unsqueeze(0), calendar.unsqueeze(0))
+        return x_hat
 
     def loss(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:
         """Training loss: weighted mean squared error of each copy on its own batch, summed over the copies.

@@ -73,13 +73,26 @@ class Scorer:
             raise ValueError(f"the bundle takes windows of ({window}, {width}) for each row, not {shapes}")
         shape = ((count, width), (count, width), (count,), (count, window))
         scores = Scores(*(np.empty(s, np.float32) for s in shape))
-        start = 0
-        for size in _cuts(self._sizes, count):
-            rows = slice(start, min(start + size, count))
-            for out, part in zip(scores, self._run(size, x[rows], observed[rows], calendar[rows]), strict=True):
-                out[rows] = part.numpy()[: rows.stop - start]
-            start = rows.stop
+        for size, rows in self._batches(observed):
+            parts = self._run(size, x[rows], observed[rows], calendar[rows])
+            for out, part in zip(scores, parts, strict=True):
+                out[rows] = part.numpy()[: len(out[rows])]
         return scores
+
+    def _batches(self, observed: npt.NDArray[np.bool_]) -> Iterator[tuple[int, slice | npt.NDArray[np.int64]]]:
+        """Padded sizes, and the rows of each; windows with gaps by themselves, which take several times as long."""
+        whole: npt.NDArray[np.bool_] = np.all(observed, axis=1)
+        if whole.all():
+            start = 0
+            for size in _cuts(self._sizes, len(whole)):
+                yield size, slice(start, min(start + size, len(whole)))
+                start += size
+            return
+        for group in (np.flatnonzero(whole), np.flatnonzero(~whole)):
+            start = 0
+            for size in _cuts(self._sizes, len(group)):
+                yield size, group[start : start + size]
+                start += size
 
     def self_test(self) -> None:
         """Compares one row at all padded sizes and several places.

@@ -7,7 +7,7 @@ import torch
 
 from models.architectures import build
 from models.autoencoders import hidden_variables
-from models.network import Network, NetworkConfig
+from models.network import GAP_ROUNDS, Network, NetworkConfig
 
 CONFIG = NetworkConfig(window=12, width=2, masked=3, copies=3)
 ONE = NetworkConfig(window=12, width=1, masked=3, copies=3)
@@ -28,7 +28,9 @@ def test_outputs_follow_their_definitions(config: NetworkConfig) -> None:
     with torch.no_grad():
         expected, newest, rms, slot_error = net(x, observed, calendar)
         for row in range(len(x)):
-            x_hat = torch.stack([_copy(net, k, guessed[k], x[row], calendar[row]) for k in range(config.copies)])
+            x_hat = torch.stack(
+                [_rebuilt(net, k, guessed[k], x[row], observed[row], calendar[row]) for k in range(config.copies)]
+            )
             square = (x_hat - x[row]) ** 2
             seen = observed[row]
             for f in range(config.width):
@@ -37,6 +39,16 @@ def test_outputs_follow_their_definitions(config: NetworkConfig) -> None:
                 torch.testing.assert_close(newest[row, f], (said - x[row, -1, f]).abs().mean())
             torch.testing.assert_close(rms[row], torch.stack([s[seen].mean().sqrt() for s in square]).mean())
             torch.testing.assert_close(slot_error[row], square.mean((0, 2)) * seen)
+
+
+def _rebuilt(
+    net: Network, k: int, guessed: torch.Tensor, x: torch.Tensor, observed: torch.Tensor, calendar: torch.Tensor
+) -> torch.Tensor:
+    """What copy `k` makes of one window in whose gaps it finds what it made of it before, shape (W, F)."""
+    x_hat = _copy(net, k, guessed, x, calendar)
+    for _ in range(0 if observed.all() else GAP_ROUNDS):
+        x_hat = _copy(net, k, guessed, torch.where(observed[:, None], x, x_hat), calendar)
+    return x_hat
 
 
 def _copy(net: Network, k: int, guessed: torch.Tensor, x: torch.Tensor, calendar: torch.Tensor) -> torch.Tensor:

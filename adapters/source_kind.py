@@ -24,6 +24,9 @@ class Surroundings(NamedTuple):
     """Where sources of posted bodies are found: an `Inboxes`, which the engine's data must not import."""
 
 
+OWN_LINES: Mapping[str, str] = {"type": "jsonl", "series": "s", "time": "t", "value": "v"}
+"""The format of lines that sources make of what comes as something else; one value a reading."""
+
 STREAM = "stream"
 """What a kind `claims` of which a stream has one at most, because its name is all that leads there."""
 
@@ -37,6 +40,7 @@ class SourceKind:
         sample: An entry of `sources` that uses it, as YAML.
         keys: Which keys of the entry it takes beside `type`.
         needs: Those it cannot do without, each with an example for messages.
+        own_lines: Whether it makes lines of its own, which `OWN_LINES` reads, whatever the stream's format is.
         claims: The key whose value no two sources may share; "" where there can be one such source only, and `STREAM`
             where there can be one a stream.
     """
@@ -46,6 +50,7 @@ class SourceKind:
     keys: frozenset[str] = frozenset()
     needs: Mapping[str, str] | None = None
     claims: str = ""
+    own_lines: bool = False
 
     def make(self, name: str, settings: Any, surroundings: Surroundings) -> Source:
         """A source, not yet open; `settings` has the entry's keys as attributes."""

@@ -14,8 +14,8 @@ from adapters.sinks.http_post import HttpPost, headers_of
 
 Alert = dict[str, Any]
 
-LEAST_S = 120.0
-"""An alert fires at least so long, or Alertmanager, which waits half a minute for a group, would tell nobody of it."""
+LEAST = 2
+"""Tellings that an alert fires at least, or Alertmanager, which waits half a minute for a group, would tell nobody."""
 RESOLVED_S = 900.0
 """How long a resolved alert is told again, for an Alertmanager that was restarted before it had told anybody."""
 _AT_ONCE = 500
@@ -32,7 +32,7 @@ class Alertmanager:
 
     Firing alerts are told again every `resend_s` with an end four times that far away. So they survive a restart of
     Alertmanager, which remembers none, and end by themselves where Tidegauge is gone for good. An episode that was
-    over before its alert had fired for two minutes ends when it has. Each of these is told as often as it takes; an
+    over before its alert had fired for two tellings ends when it has. Each of these is told as often as it takes; an
     alert told twice is one.
 
     Args:
@@ -53,7 +53,7 @@ class Alertmanager:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._post, self._labels, self._link, self._clock = post, dict(labels or {}), link, clock
-        self.every_s = resend_s
+        self.every_s, self._least_s = resend_s, LEAST * resend_s
         self._fired: dict[str, float] = {}  # when an open episode's alert was first taken, by id of the event
         self._resolved: dict[str, tuple[float, Alert]] = {}  # since when, and the alert, by its labels
         self._counts = {"refused": 0}
@@ -61,8 +61,10 @@ class Alertmanager:
     def deliver(self, lines: list[bytes]) -> None:
         """See `Sink.deliver`; of several revisions of one event the last one counts."""
         revisions, now = [orjson.loads(line) for line in lines], self._clock()
-        began = {each["id"]: now for each in revisions if each["state"] == "open" or each["revision"] == 0}
-        fired = began | self._fired
+        # one that goes on, and is not known here, was told by an earlier life
+        began = {each["id"]: now for each in revisions if each["revision"] == 0 or each["notify"]}
+        ongoing = {each["id"]: now - self._least_s for each in revisions if each["state"] == "open"}
+        fired = ongoing | began | self._fired
         events = {each["id"]: each for each in revisions}
         alerts = {id_: self._alert(event, now, fired.get(id_)) for id_, event in events.items()}
         self._tell(list(alerts.values()))
@@ -79,7 +81,7 @@ class Alertmanager:
         self._resolved = {key: each for key, each in self._resolved.items() if now - each[0] < RESOLVED_S}
         events = [orjson.loads(line) for line in lines]
         firing = [self._alert(event, now, None) for event in events]
-        self._fired = {event["id"]: self._fired.get(event["id"], now - LEAST_S) for event in events}
+        self._fired = {event["id"]: self._fired.get(event["id"], now - self._least_s) for event in events}
         keys = {_key(alert) for alert in firing}
         self._tell([*(alert for key, (_, alert) in self._resolved.items() if key not in keys), *firing])
 
@@ -88,7 +90,7 @@ class Alertmanager:
         if event["state"] == "open":
             ends = now + 4 * self.every_s
         else:
-            ends = now if fired is None else max(now, fired + LEAST_S)
+            ends = now if fired is None else max(now, fired + self._least_s)
         whose = {"stream": event["stream"]} | ({} if event["series"] is None else {"series": event["series"]})
         alert: Alert = {
             "labels": self._labels | {"alertname": _name(event)} | whose,

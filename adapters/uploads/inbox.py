@@ -13,7 +13,7 @@ from typing import Any
 from adapters.base import Chunk, Notice, Position, unnoticed
 from adapters.lines import Cut, LineCutter
 from adapters.source_kind import Surroundings
-from adapters.uploads.paths import PATHS
+from adapters.uploads.protocol import PATHS
 
 WAITING_BYTES = 64 << 20
 """Bytes of bodies that may wait to be durable; a body that comes while there are more is refused."""

@@ -13,4 +13,11 @@ UPLOADS: Mapping[str, SourceKind] = {
         keys=frozenset({"body_bytes"}),
         claims=STREAM,
     ),
+    "prometheus": SourceKind(
+        maker="adapters.uploads.remote_write:made",
+        sample='{type: prometheus, match: [node_load1], series: "{instance} {__name__}"}',
+        keys=frozenset({"body_bytes", "match", "series"}),
+        claims=STREAM,
+        own_lines=True,
+    ),
 }

@@ -38,6 +38,14 @@ def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]
         for index, source in enumerate(stream.sources):
             yield from readers.clashes((*root, "sources", index), source)
             yield from _missing((*root, "sources", index, "tls"), source.tls)
+        for index, source in enumerate(stream.sources):
+            if SOURCES[source.type].own_lines and stream.format.width > 1:
+                where = (*root, "sources", index)
+                yield (
+                    where,
+                    f"{dotted(where)} is of type {source.type}, which gives one value a reading, but format.value "
+                    f"names {stream.format.width}; name one",
+                )
         if any(source.type == "udp" for source in stream.sources) and _headed(stream.format):
             where = (*root, "format", "columns")
             yield where, f"{dotted(where)} is missing, but a datagram has no header line; list the columns, in order"

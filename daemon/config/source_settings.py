@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import field_validator, model_validator
 
 from adapters.source_registry import SOURCES
+from adapters.uploads.selector import selector, template
 from daemon.config.addresses import HINT, split_address
 from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration, Size
@@ -41,7 +42,7 @@ class SourceSettings(Section):
     type: Kind = live(
         "file",
         "`file` tails files, `stdin` reads standard input to its end; `tcp`, `udp` and `unix` listen for senders; "
-        "`http` takes what is posted to the HTTP server.",
+        "`http` takes what is posted to the HTTP server, `prometheus` what is sent to it by remote write.",
     )
     path: str | None = live(
         None, "File to tail, or a glob such as /var/spool/meters/*.csv; for `unix` the socket's path."
@@ -59,7 +60,13 @@ class SourceSettings(Section):
     mode: str = live("0660", "Permissions of a `unix` socket, octal digits in quotes.")
     group: str | None = live(None, "Group of a `unix` socket; none: the daemon's.")
     body_bytes: Size = live(
-        16 << 20, "Longest body that `http` takes, as it is sent and as it is unpacked.", ge=1024, le=1 << 28
+        16 << 20, "Longest body that is taken, as it is sent and as it is unpacked.", ge=1024, le=1 << 28
+    )
+    match: list[str] = live(
+        [], 'Selectors such as node_load1 or {job="node"}, one of which must take a `prometheus` series; none: all.'
+    )
+    series: str | None = live(
+        None, "Name of a `prometheus` series, text with {label}; none: as Prometheus shows it, name and labels."
     )
     tls: TlsSettings = live(TlsSettings(), "TLS on `tcp`; the files are read again on reload.")
 
@@ -81,6 +88,20 @@ class SourceSettings(Section):
                     f"not a list of networks: {text!r} is none; write 192.0.2.0/24, 192.0.2.7 or 2001:db8::/32"
                 ) from None
         return allow
+
+    @field_validator("match")
+    @classmethod
+    def _selectors(cls, match: list[str]) -> list[str]:
+        for text in match:
+            selector(text)
+        return match
+
+    @field_validator("series")
+    @classmethod
+    def _template(cls, series: str | None) -> str | None:
+        if series is not None:
+            template(series)
+        return series
 
     @field_validator("mode")
     @classmethod

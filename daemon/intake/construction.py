@@ -10,9 +10,10 @@ from pathlib import Path
 from adapters.base import DocumentFormat, Format, Readings, Source
 from adapters.formats.format_registry import FORMATS, of_suffix
 from adapters.merge import Merged
-from adapters.source_kind import Surroundings
+from adapters.source_kind import OWN_LINES, Surroundings
 from adapters.source_registry import SOURCES
 from adapters.uploads.inbox import Inboxes
+from daemon.config.format_settings import FormatSettings
 from daemon.config.settings import Limits, StreamSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.engine.messages.inputs import Batch
@@ -25,6 +26,16 @@ def make_format(stream: StreamSettings, limits: Limits) -> Format:
     """The parser of a stream's lines."""
     made = FORMATS[stream.format.type].make(stream.format, stream.timezone, limits.label_bytes)
     assert not isinstance(made, DocumentFormat), "the configuration refuses it"
+    return made
+
+
+def make_own_format(source: SourceSettings, limits: Limits) -> Format | None:
+    """The parser of the lines that a source makes itself, None where its lines are as the stream says."""
+    if not SOURCES[source.type].own_lines:
+        return None
+    choices = FormatSettings.model_validate(OWN_LINES)
+    made = FORMATS[choices.type].make(choices, "UTC", limits.label_bytes)
+    assert not isinstance(made, DocumentFormat)
     return made
 
 

@@ -13,7 +13,7 @@ from adapters.uploads.inbox import Inboxes
 from daemon.config.settings import Limits, StreamSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.engine.messages.inputs import Batch
-from daemon.intake.construction import make_format, make_source, to_batch
+from daemon.intake.construction import make_format, make_own_format, make_source, to_batch
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,14 @@ class Intake:
         stream: Name of the stream.
         sources: Not yet open; the name of each begins every place it gives, before a colon.
         fmt: Parser of their lines.
+        own: Parsers of those that make lines of their own, by name.
     """
 
-    def __init__(self, stream: str, sources: list[Source], fmt: Format) -> None:
+    def __init__(
+        self, stream: str, sources: list[Source], fmt: Format, own: Mapping[str, Format | None] | None = None
+    ) -> None:
         self.stream, self.sources = stream, sources
-        self._format = fmt
+        self._format, self._own = fmt, dict(own or {})
         self._merge = EventTimeMerge()
         self._headers: dict[str, str | None] = {}
         self._leaving: set[tuple[str, str]] = set()
@@ -56,8 +59,10 @@ class Intake:
     @classmethod
     def of(cls, stream: str, settings: StreamSettings, limits: Limits, inboxes: Inboxes) -> Intake:
         """The intake of a configured stream."""
-        sources = [make_source(name, each, limits, inboxes) for name, each in named(stream, settings.sources)]
-        return cls(stream, sources, make_format(settings, limits))
+        entries = named(stream, settings.sources)
+        sources = [make_source(name, each, limits, inboxes) for name, each in entries]
+        own = {name: make_own_format(each, limits) for name, each in entries}
+        return cls(stream, sources, make_format(settings, limits), own)
 
     def open(self, positions: Positions) -> None:
         """Open every source at the positions that are durable.
@@ -68,8 +73,8 @@ class Intake:
         for source in self.sources:
             _open(source, positions.get(source.name, {}))
 
-    def add(self, source: Source, positions: Mapping[str, Position]) -> None:
-        """Open one more source, at its positions that are durable.
+    def add(self, source: Source, positions: Mapping[str, Position], own: Format | None = None) -> None:
+        """Open one more source, at its positions that are durable; `own` parses lines that it makes itself.
 
         Raises:
             OSError: It cannot be opened; the others are as they were.
@@ -80,6 +85,7 @@ class Intake:
             source.close()
             raise
         self.sources.append(source)
+        self._own[source.name] = own
 
     def leave(self, names: Collection[str]) -> None:
         """Close some sources; what they had read ahead is let go, to be read again from their durable positions."""
@@ -94,9 +100,10 @@ class Intake:
         """The next batch, or None when nothing is new. Never blocks, and reads no more than one chunk of each place."""
         backlog: set[str] = set()
         for source in self.sources:
+            fmt = self._own.get(source.name) or self._format
             for chunk in source.poll(POLL_BYTES, self._merge.held()):
                 header = self._headers.get(chunk.place, chunk.header)
-                readings, header = self._format.parse(chunk.data, chunk.series, header)
+                readings, header = fmt.parse(chunk.data, chunk.series, header)
                 self._headers[chunk.place] = header
                 if isinstance(source, Live):
                     source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))

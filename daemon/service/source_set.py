@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from adapters.uploads.inbox import Inboxes
 from daemon.clock import EARLIEST_MS
 from daemon.config.settings import Settings
-from daemon.intake.construction import make_format, make_source
+from daemon.intake.construction import make_format, make_own_format, make_source
 from daemon.intake.intake import Intake, Taken, named
 from daemon.store import Store
 
@@ -101,7 +101,8 @@ class SourceSet:
         for stream, intake in self._intakes.items():
             for name, source in named(stream, settings.streams[stream].sources):
                 if name not in staying:
-                    intake.add(make_source(name, source, settings.limits, self._inboxes), store.positions(name))
+                    made = make_source(name, source, settings.limits, self._inboxes)
+                    intake.add(made, store.positions(name), make_own_format(source, settings.limits))
         self._inboxes.tidy()
 
     def close(self) -> None:

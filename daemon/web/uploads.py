@@ -7,13 +7,16 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
 from adapters.uploads.inbox import WAITING_BYTES, ClosedError, FullError, Inbox, Inboxes, Receipt
-from adapters.uploads.paths import PATHS
+from adapters.uploads.protocol import PATHS, V1, V2, RequestError, TooLargeError
 from daemon.web.answers import json_response
+
+if TYPE_CHECKING:  # what reads protobuf is imported where a stream has such a source
+    from adapters.uploads.remote_write import RemoteWrite, Written
 
 DURABLE_S = 20.0
 """How long a sender waits for its body to be durable before it is told to send it again."""
@@ -57,6 +60,7 @@ class Uploads:
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
         app.router.add_post(PATHS["http"], self.readings)
+        app.router.add_post(PATHS["prometheus"], self.write)
 
     async def readings(self, request: web.Request) -> web.Response:
         """`POST /api/v1/readings?stream=NAME[&series=NAME]`: lines in the stream's format, plain or gzip."""
@@ -76,6 +80,27 @@ class Uploads:
             return refusal.response()
         return json_response(
             {"readings": receipt.readings, "rejected": dict(receipt.rejected), "repeated": receipt.repeated}
+        )
+
+    async def write(self, request: web.Request) -> web.Response:
+        """`POST /api/v1/write?stream=NAME`: Prometheus' remote write, 1.0 and 2.0.
+
+        A sender drops what is answered with 4xx, 429 included unless it is told otherwise, and repeats what is answered
+        with 5xx: so whatever may go better later is 503.
+        """
+        try:
+            _known(request, {"stream"})
+            inbox = cast("RemoteWrite", self._inbox(request, "prometheus"))
+            message = _message(request.headers.get("Content-Type", ""))
+            _coding(request, ("snappy",))
+            async with self._body(request, inbox.body_bytes, 503) as body:
+                written = await self._off_loop(partial(_written, inbox, body, message))
+                await self._durable(inbox, written.lines, "prometheus", None, 503)
+        except RefusalError as refusal:
+            return refusal.response()
+        counts = {"Samples": written.samples, "Histograms": 0, "Exemplars": 0}
+        return web.Response(
+            status=204, headers={f"X-Prometheus-Remote-Write-{name}-Written": str(n) for name, n in counts.items()}
         )
 
     def _inbox(self, request: web.Request, kind: str) -> Inbox:
@@ -126,6 +151,27 @@ class Uploads:
             raise RefusalError(503, f"{error}; send it again") from None
         except TimeoutError:
             raise RefusalError(503, f"not durable after {DURABLE_S:g} s; send it again, it will count once") from None
+
+
+def _message(content_type: str) -> str:
+    """The message that a request's type names; 1.0 where it names none."""
+    kind, _, parameters = content_type.partition(";")
+    names = dict(part.strip().partition("=")[::2] for part in parameters.split(";") if part.strip())
+    message = names.get("proto", V1)
+    if kind.strip().lower() != "application/x-protobuf" or message not in (V1, V2):
+        raise RefusalError(
+            415, f"Content-Type is {content_type[:80]!r}; send application/x-protobuf;proto={V2} or {V1}"
+        )
+    return message
+
+
+def _written(inbox: RemoteWrite, body: bytes, message: str) -> Written:
+    try:
+        return inbox.written(body, message)
+    except RequestError as error:
+        raise RefusalError(400, str(error)) from None
+    except TooLargeError as error:
+        raise RefusalError(413, str(error)) from None
 
 
 def unzipped(body: bytes, limit: int) -> bytes:

@@ -32,6 +32,7 @@ from adapters.sockets.unix import UnixEndpoint
 from adapters.source_kind import Surroundings
 from adapters.source_registry import SOURCES
 from adapters.uploads.inbox import Inbox, Inboxes
+from adapters.uploads.remote_write import RemoteWrite
 from daemon.config.document import ConfigError
 from daemon.config.file import load
 from daemon.config.source_settings import SourceSettings
@@ -164,7 +165,14 @@ def inbox(contents: list[bytes]) -> Iterator[Rig]:
     yield Rig(lambda: Inbox("s", "http", Inboxes(), line_bytes=LIMIT), len(contents), send)
 
 
-RIGS = {"file": tail, "stdin": stdin, "tcp": tcp, "unix": unix, "udp": udp, "http": inbox}
+@contextmanager
+def remote_write(contents: list[bytes]) -> Iterator[Rig]:
+    """Lines as they are once requests are read; that is tests/adapters/uploads."""
+    with inbox(contents) as rig:
+        yield Rig(lambda: RemoteWrite("s", Inboxes(), line_bytes=LIMIT), rig.places, rig.send)
+
+
+RIGS = {"file": tail, "stdin": stdin, "tcp": tcp, "unix": unix, "udp": udp, "http": inbox, "prometheus": remote_write}
 every_kind = pytest.mark.parametrize("kind", SOURCES)
 
 

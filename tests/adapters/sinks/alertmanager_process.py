@@ -49,6 +49,7 @@ class AlertmanagerProcess:
                     f"--storage.path={self._directory / 'alertmanager'}",
                     f"--web.listen-address=127.0.0.1:{self._port}",
                     "--cluster.listen-address=",
+                    "--log.level=debug",
                 ],
                 stdout=log,
                 stderr=log,

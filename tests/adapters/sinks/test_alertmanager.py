@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from adapters.sinks import alertmanager
 from adapters.sinks.alertmanager import Alertmanager
 from adapters.sinks.http_post import HttpPost
 from tests.adapters.sinks.alertmanager_process import AlertmanagerProcess
@@ -133,11 +132,10 @@ def test_one_that_is_refused_holds_up_no_other(told: Told) -> None:
     assert told.sink.status() == {"refused": 1}
 
 
-def test_a_real_one_tells_of_each_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_one_tells_of_each_once(tmp_path: Path) -> None:
     """Fires once however often it is told, survives `kill -9` of Alertmanager, resolves, and never fires after that."""
-    monkeypatch.setattr(alertmanager, "LEAST_S", 2.0)
     with Receiver() as receiver, AlertmanagerProcess(tmp_path, receiver.url) as process:
-        sink = Alertmanager(HttpPost(f"{process.url}/api/v2/alerts", {}, 5), labels={"severity": "warning"}, resend_s=5)
+        sink = Alertmanager(HttpPost(f"{process.url}/api/v2/alerts", {}, 5), labels={"severity": "warning"}, resend_s=1)
 
         def notes() -> list[tuple[str, str]]:
             """What it told people: status and series."""

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from adapters.uploads.inbox import Inboxes
 from daemon.config.file import load
+from daemon.engine.messages.inputs import Batch
 from daemon.intake.intake import Intake
 from daemon.web import uploads
 from daemon.web.web_auth import Access
@@ -39,6 +41,10 @@ class Pipe:
         self.inboxes = Inboxes()
         self.intakes = [Intake.of(n, s, settings.limits, self.inboxes) for n, s in settings.streams.items()]
         self.readings, self.held = 0, threading.Event()
+        self.series: list[str] = []
+        self.values: list[float] = []
+        self.at_ms: list[int] = []
+        self.rejected: Counter[str] = Counter()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -48,8 +54,15 @@ class Pipe:
                 continue
             for intake in self.intakes:
                 if (taken := intake.take(0)) is not None:
-                    self.readings += len(taken.batch)
+                    self._keep(taken.batch)
                     intake.committed(taken)
+
+    def _keep(self, batch: Batch) -> None:
+        self.readings += len(batch)
+        self.series += [batch.series[code] for code in batch.codes.tolist()]
+        self.values += batch.values[:, 0].tolist()
+        self.at_ms += batch.at_ms.tolist()
+        self.rejected.update(batch.rejected)
 
     @contextmanager
     def running(self) -> Iterator[Pipe]:

@@ -94,6 +94,7 @@ class Chunk:
         discarded: Lines that were dropped before they reached `data` (too long, NUL runs, partial), by reason. They
             lie after the last line of `data`: only a chunk that is used up to `len(data)` has met them. A chunk may
             hold nothing else.
+        order: Of two places whose rows have one event time, the one of lower order goes first, then by name.
     """
 
     place: str
@@ -102,6 +103,7 @@ class Chunk:
     header: str | None
     position_at: Callable[[int, str | None], Position]
     discarded: Mapping[str, int] = field(default_factory=dict)
+    order: int = 0
 
 
 class Source(Protocol):

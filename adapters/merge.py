@@ -58,10 +58,10 @@ class _Held:
 class EventTimeMerge:
     """Releases readings in order of event time over all places that still have a backlog.
 
-    Rows of one place keep their order: the key of a row is the greatest time its place has shown up to
-    the end of its line. Rows go out by
-    (key, place), so where the chunks were cut does not matter. A place whose backlog is not read yet may still show
-    rows from its last key on; nothing beyond that goes out. Places without backlog hold nobody back.
+    Rows of one place keep their order: the key of a row is the greatest time its place has shown up to the end of its
+    line. Rows go out by (key, order, place), so where the chunks were cut does not matter. A place whose backlog is not
+    read yet may still show rows from its last key on; nothing beyond that goes out. Places without backlog hold nobody
+    back.
 
     It keeps one chunk of each place: poll with `skip=merge.held()`.
     """
@@ -119,7 +119,7 @@ class EventTimeMerge:
                 del self._held[place]
                 return _whole(held)
         parts: list[_Part] = []
-        for place in sorted(self._held):
+        for place in sorted(self._held, key=lambda place: (self._held[place].chunk.order, place)):
             held = self._held[place]
             part = _advance(held, _allowed(held, place, bound))
             if part is not None:

@@ -100,7 +100,7 @@ class Inbox:
         self._pending: dict[str, _Upload] = {}  # by place: queued, or given out and not yet durable
         self._known: OrderedDict[str, Position] = OrderedDict()  # by place: how far it is durable, the newest last
         self._forgotten: list[str] = []
-        self._held = 0
+        self._held = self._given = 0
         self._counts = dict.fromkeys(("uploads", "repeated", "refused_full", "lines"), 0)
 
     # Any thread
@@ -191,7 +191,8 @@ class Inbox:
                 return {"offset": end, "header": None}
             return {"offset": base + min(offset, cut.plain), "header": header}
 
-        return Chunk(upload.place, cut.data, upload.series, upload.header, position_at, cut.discarded)
+        self._given += 1  # a place's name says nothing of when it came
+        return Chunk(upload.place, cut.data, upload.series, upload.header, position_at, cut.discarded, self._given)
 
     def parsed(self, place: str, readings: int, rejected: Mapping[str, int]) -> None:
         """See `Live.parsed`."""

@@ -39,6 +39,15 @@ def check(config: Config = None, as_json: Json = False) -> None:
             say(yaml.safe_dump(shown, sort_keys=False).rstrip())
 
 
+@app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of the configuration, for an editor that completes and checks it."""
+    with errors():
+        from daemon.config.json_schema import json_schema
+
+        say_json(json_schema())
+
+
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("tidegauge.yaml"),

@@ -1,12 +1,14 @@
 """A YAML file as plain data that remembers the line of every key, with anything ambiguous refused.
 
 The YAML is that of version 1.2 where the two differ: only `true` and `false` are booleans, `1:30` and `2024-01-01` are
-text, `1e-3` is a number. Nothing is ever constructed from a tag.
+text, `1e-3` is a number. Nothing is ever constructed from a tag. `${NAME}` in a value is that variable of the
+environment; what it holds is a value, whatever it looks like, and never a key or a list.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,6 +95,15 @@ for _name, _pattern, _first in (
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(_pattern), _first)
 
 
+_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}")
+
+
+def _from_environment(found: re.Match[str]) -> str:
+    """The value of `${NAME}`, or of `${NAME:-default}` where that is not set or empty."""
+    value = os.environ.get(found[1], "")
+    return value if value or found[2] is None else found[2][2:]
+
+
 class Document:
     """One file's data.
 
@@ -166,7 +177,7 @@ class Document:
             return [self._plain(self._at(item, (*where, i)), (*where, i), above) for i, item in items]
         if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
             try:
-                return _SCALARS[node.tag](node.value)
+                return self._scalar(node, where)
             except ValueError:
                 text = (
                     f"{dotted(where)} is {node.value!a:.60}, which is no text or number that can be used; write another"
@@ -176,6 +187,22 @@ class Document:
         text = f"{dotted(where)} has the tag {node.tag.replace(_TAG, '!!')}, which is not allowed here; remove the tag"
         self._problems.append(self.problem(where, text))
         return None
+
+    def _scalar(self, node: yaml.ScalarNode, where: Where) -> Any:
+        """A text, number or boolean, with the variables of the environment that it names; raises ValueError."""
+        if "$" not in node.value:
+            return _SCALARS[node.tag](node.value)
+        missing = [name for name, default in _VARIABLE.findall(node.value) if name not in os.environ and not default]
+        if missing:
+            remedy = "set it, give a default as ${NAME:-default}, or write $${ for the characters themselves"
+            text = f"{dotted(where)} names ${{{missing[0]}}}, which is not set in the environment; {remedy}"
+            self._problems.append(self.problem(where, text))
+            return None
+        value = _VARIABLE.sub(_from_environment, node.value).replace("$${", "${")
+        plain = node.style is None  # without quotes, what comes out may be a number
+        loader: Any = _Loader("")
+        tag = loader.resolve(yaml.ScalarNode, value, (True, False)) if plain else node.tag
+        return _SCALARS[tag](value)
 
     def _mapping(self, node: yaml.MappingNode, where: Where, above: tuple[int, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNITS_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -67,6 +67,16 @@ def _size(value: Any, info: ValidationInfo) -> Any:
 
 
 Duration = Annotated[
-    int, BeforeValidator(_duration), Field(le=CENTURY_S), PlainSerializer(format_duration, return_type=str)
+    int,
+    BeforeValidator(_duration),
+    Field(le=CENTURY_S),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^([0-9]{1,10}[smhdw])+$"}, mode="serialization"),
 ]
-Size = Annotated[int, BeforeValidator(_size), Field(le=1 << 50), PlainSerializer(format_size, return_type=str)]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(le=1 << 50),
+    PlainSerializer(format_size, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,15}(B|KiB|MiB|GiB)$"}, mode="serialization"),
+]

@@ -91,6 +91,8 @@ class Chunk:
             from `data` when this is None.
         position_at: Position after the first `offset` bytes of `data`, given the header in force there; `offset` is a
             line end, 0 or `len(data)`. Resuming from it gives exactly the bytes after `offset`.
+        last: Whether nothing of its place can follow: all of a compressed file was read, or of a body that was posted.
+            Such an end is the end of a delivery.
         discarded: Lines that were dropped before they reached `data` (too long, NUL runs, partial), by reason. They
             lie after the last line of `data`: only a chunk that is used up to `len(data)` has met them. A chunk may
             hold nothing else.
@@ -104,6 +106,7 @@ class Chunk:
     position_at: Callable[[int, str | None], Position]
     discarded: Mapping[str, int] = field(default_factory=dict)
     order: int = 0
+    last: bool = False
 
 
 class Source(Protocol):

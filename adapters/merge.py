@@ -43,6 +43,21 @@ class Merged:
         return len(self.codes)
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingChunk:
+    """A chunk that nothing has gone out of.
+
+    Attributes:
+        place: Its place.
+        first: Key of its first row, as `EventTimeMerge` has it; before all others where it has none.
+        last: Whether its place ends with it.
+    """
+
+    place: str
+    first: int
+    last: bool
+
+
 @dataclass(slots=True)
 class _Held:
     """A parsed chunk of which the first `row` readings and `bad` rejections went out already."""
@@ -105,6 +120,23 @@ class EventTimeMerge:
         for kept in (self._held, self._last):
             for place in [place for place in kept if place.startswith(f"{source}:")]:
                 del kept[place]
+
+    def waiting(self) -> list[WaitingChunk]:
+        """The chunks that are held whole, in the order in which they came."""
+        return [
+            WaitingChunk(place, int(held.keys[0]) if len(held.keys) else _NEVER, held.chunk.last)
+            for place, held in self._held.items()
+        ]
+
+    def take(self, places: Sequence[str]) -> Merged:
+        """The chunks of these places, one after the other; they are held whole."""
+        taken = [self._held.pop(place) for place in places]
+        if len(taken) == 1:
+            return _whole(taken[0])
+        for at, held in enumerate(taken):
+            held.keys = np.full(len(held.keys), at, np.int64)
+        parts = [_advance(held, len(held.readings)) for held in taken]
+        return _join([part for part in parts if part is not None])
 
     def release(self, backlog: Collection[str]) -> Merged | None:
         """All that may go out now; None when that is nothing.

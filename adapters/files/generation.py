@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.base import Chunk, Position
 from adapters.files.content import Compressed, Content, Plain
@@ -155,7 +155,7 @@ class Generation:
         if cut is None and self.complete:  # it has no late writes to wait for
             cut = self._cutter.abandon()
         self.was_empty |= cut is None and not self.window.offset
-        chunk = None if cut is None else self._chunk(cut)
+        chunk = None if cut is None else replace(self._chunk(cut), last=self.complete)
         if self.complete:
             self.opened.close()
         return chunk

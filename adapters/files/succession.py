@@ -150,6 +150,11 @@ class Succession:
             return False
         return only.leaving_at is None and not only.unread and not only.ended
 
+    def skipped(self, name: str, skip: Collection[str]) -> bool:
+        """Whether a path's first file is one of those to leave alone."""
+        lane = self.lanes[name]
+        return bool(lane) and isinstance(first := lane[0], Generation) and first.place in skip
+
     def close(self) -> None:
         """Release every descriptor."""
         for entry in self.lanes.entries():

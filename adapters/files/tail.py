@@ -88,7 +88,8 @@ class FileTail:
         now = self._monotonic()
         self._look(now)
         lanes = [name for name in self._files.lanes if name not in self._quiet]
-        share = max(4096, limit_bytes // max(1, len(lanes)))
+        reading = [name for name in lanes if not self._files.skipped(name, skip)]
+        share = max(4096, limit_bytes // max(1, len(reading)))
         identified = (self._files.identify(self._files.lanes[name], now) for name in lanes)
         chunks = [chunk for chunk in identified if chunk is not None]
         if chunks:

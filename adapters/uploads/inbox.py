@@ -192,7 +192,8 @@ class Inbox:
             return {"offset": base + min(offset, cut.plain), "header": header}
 
         self._given += 1  # a place's name says nothing of when it came
-        return Chunk(upload.place, cut.data, upload.series, upload.header, position_at, cut.discarded, self._given)
+        at = upload.place, cut.data, upload.series, upload.header
+        return Chunk(*at, position_at, cut.discarded, self._given, last=True)
 
     def parsed(self, place: str, readings: int, rejected: Mapping[str, int]) -> None:
         """See `Live.parsed`."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import field_validator, model_validator
 
 from daemon.config.addresses import HINT, split_address
 from daemon.config.alert_settings import AlertSettings
+from daemon.config.due_calendar import quarters
 from daemon.config.format_settings import FormatSettings
 from daemon.config.holidays import Holiday
 from daemon.config.model_settings import ModelSettings
@@ -61,10 +62,23 @@ class StreamSettings(Section):
         "wall",
         "What 'now' is for silence and stamps in the future: the wall clock, or the slot the stream has come to.",
     )
+    arrival: Literal["live", "batch"] = live(
+        "live",
+        "`live`: readings come as they are measured, in order of time; `batch`: in deliveries such as nightly files, "
+        "each taken up when it has ended, in any order.",
+    )
+    settle: Duration = live(60, "Under `arrival: batch`, how long a file that is quiet has ended.", ge=0)
     lateness: int = live(0, "Slots the stream waits before a slot counts as closed.", ge=0, le=1000)
     future: Duration = live(3600, "Under the wall clock, a stamp further ahead than this is rejected.", ge=0)
     warm_up: Duration = new_state(14 * 86400, "History a series needs before it is scored.", ge=60)
-    gap_after: int = live(3, "Intervals without a reading after which a series is silent (`gap`).", ge=1, le=10_000)
+    gap_after: int = live(
+        3, "Readings that are due and missing after which a series is silent (`gap`).", ge=1, le=10_000
+    )
+    due: Literal["learned", "always"] | list[str] = live(
+        "learned",
+        "When readings are due: `learned`: at the hours of the week at which the series reports; `always`; or days and "
+        "times, such as [Mon-Fri 08:00-18:00].",
+    )
     retire_after: Duration = live(90 * 86400, "A series silent this long is forgotten.", ge=3600)
     seed: int = new_state(0, "Seed of everything random in this stream.", ge=0, lt=2**32)
     max_series: int = new_state(
@@ -86,6 +100,13 @@ class StreamSettings(Section):
     def warm_up_slots(self) -> int:
         """Slots of the warm-up, rounded up."""
         return -(-self.warm_up // self.interval)
+
+    @field_validator("due", mode="before")
+    @classmethod
+    def _days_and_times(cls, due: Any) -> Any:
+        if due not in ("learned", "always"):
+            quarters(due if isinstance(due, list) and due else [""])
+        return due
 
     @field_validator("timezone")
     @classmethod
@@ -109,13 +130,6 @@ class StreamSettings(Section):
         if self.lateness >= window:
             raise ConflictError(
                 "lateness", f"is {self.lateness} slots, but the window has {window}; set lateness below window"
-            )
-        silent = self.gap_after * interval
-        if self.retire_after <= silent:
-            raise ConflictError(
-                "retire_after",
-                f"is {format_duration(self.retire_after)}, but a series is silent only after gap_after * interval, "
-                f"{format_duration(silent)}; set retire_after above it",
             )
         return self
 

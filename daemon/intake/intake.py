@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.base import Format, Live, Position, Source
@@ -12,8 +13,10 @@ from adapters.merge import EventTimeMerge
 from adapters.uploads.inbox import Inboxes
 from daemon.config.settings import Limits, StreamSettings
 from daemon.config.source_settings import SourceSettings
-from daemon.engine.messages.inputs import Batch
+from daemon.engine.messages.inputs import Batch, Delivered, Input
+from daemon.intake.arrival_pattern import ArrivalPattern
 from daemon.intake.construction import make_format, make_own_format, make_source, to_batch
+from daemon.intake.deliveries import Deliveries
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +33,21 @@ class Taken:
         batch: The engine's input.
         positions: Where sources resume; kept with the batch.
         counts: How far live sources got; told to them by `Intake.committed`.
+        after_end: Whether the delivery before it ended, because this is of another file.
+        ends: Whether its delivery ends with it.
     """
 
     batch: Batch
     positions: Positions
     counts: Positions
+    after_end: bool = False
+    ends: bool = False
+
+    @property
+    def inputs(self) -> list[Input]:
+        """What the engine is given."""
+        end = Delivered(self.batch.stream, self.batch.received_at_ms)
+        return [*[end] * self.after_end, self.batch, *[end] * self.ends]
 
 
 class Intake:
@@ -45,14 +58,23 @@ class Intake:
         sources: Not yet open; the name of each begins every place it gives, before a colon.
         fmt: Parser of their lines.
         own: Parsers of those that make lines of their own, by name.
+        monotonic: Clock for quiet.
     """
 
     def __init__(
-        self, stream: str, sources: list[Source], fmt: Format, own: Mapping[str, Format | None] | None = None
+        self,
+        stream: str,
+        sources: list[Source],
+        fmt: Format,
+        own: Mapping[str, Format | None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream, self.sources = stream, sources
         self._format, self._own = fmt, dict(own or {})
         self._merge = EventTimeMerge()
+        self._monotonic = monotonic
+        self._deliveries: Deliveries | None = None
+        self._pattern: ArrivalPattern | None = None
         self._headers: dict[str, str | None] = {}
         self._leaving: set[tuple[str, str]] = set()
 
@@ -62,7 +84,25 @@ class Intake:
         entries = named(stream, settings.sources)
         sources = [make_source(name, each, limits, inboxes) for name, each in entries]
         own = {name: make_own_format(each, limits) for name, each in entries}
-        return cls(stream, sources, make_format(settings, limits), own)
+        made = cls(stream, sources, make_format(settings, limits), own)
+        made.configure(settings)
+        return made
+
+    def configure(self, settings: StreamSettings) -> None:
+        """Take over how readings arrive."""
+        self._pattern = None
+        if settings.arrival == "live":
+            self._deliveries = None
+            self._pattern = ArrivalPattern(settings.interval, settings.lateness + settings.gap_after)
+        elif self._deliveries is None:
+            self._deliveries = Deliveries(settings.settle, self._monotonic)
+        else:
+            self._deliveries.settle_s = settings.settle
+
+    def resume(self, positions: Positions) -> None:
+        """The engine holds readings of a delivery that had not ended when these positions became durable."""
+        if self._deliveries is not None:
+            self._deliveries.resume(list(places)[-1] for places in positions.values() if places)
 
     def open(self, positions: Positions) -> None:
         """Open every source at the positions that are durable.
@@ -109,7 +149,14 @@ class Intake:
                     source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))
                 self._merge.add(chunk, readings, header)
             backlog |= source.backlog()
-        merged = self._merge.release(backlog)
+        after_end = ends = False
+        if self._deliveries is None:
+            merged = self._merge.release(backlog)
+        else:
+            waiting = self._merge.waiting()
+            places = self._deliveries.next(waiting, backlog, self._live())
+            merged = self._merge.take(places) if places else None
+            after_end, ends = self._deliveries.took(waiting, places, self._live())
         if merged is None:
             return None
         positions: dict[str, dict[str, Position]] = {}
@@ -118,7 +165,26 @@ class Intake:
         live = self._live()
         counts = {name: places for name, places in positions.items() if name in live}
         positions = {name: places for name, places in positions.items() if name not in live or live[name].resumes}
-        return Taken(to_batch(self.stream, merged, merged.rejected, now_ms), positions, counts)
+        batch = to_batch(self.stream, merged, merged.rejected, now_ms)
+        self._look_at_arrival(batch)
+        return Taken(batch, positions, counts, after_end, ends)
+
+    def _look_at_arrival(self, batch: Batch) -> None:
+        """Say once when readings come in deliveries, and the stream is not told so."""
+        found = None if self._pattern is None else self._pattern.arrived(batch.at_ms, self._monotonic())
+        if found is not None:
+            self._pattern = None
+            log.warning(
+                "readings come in deliveries; set arrival: batch, or series are taken for silent that are not",
+                extra={"stream": self.stream, "rows": found},
+            )
+
+    def quiet(self) -> bool:
+        """Whether a delivery has ended because nothing came for long enough, or nothing more can come; told once."""
+        if self._deliveries is None or self._merge.held():
+            return False
+        over = bool(self.sources) and all(source.done() for source in self.sources)
+        return self._deliveries.quiet({place for source in self.sources for place in source.backlog()}, over)
 
     def committed(self, taken: Taken) -> None:
         """What was taken is durable."""
@@ -154,8 +220,10 @@ class Intake:
         return gone
 
     def done(self) -> bool:
-        """True when there are sources, and none of them can give anything more."""
-        return bool(self.sources) and all(source.done() for source in self.sources) and not self._merge.held()
+        """True when there are sources, none of them can give anything more, and no delivery has to end yet."""
+        if self._merge.held() or (self._deliveries is not None and self._deliveries.under_way):
+            return False
+        return bool(self.sources) and all(source.done() for source in self.sources)
 
     def status(self) -> dict[str, dict[str, float]]:
         """Gauges of each source."""

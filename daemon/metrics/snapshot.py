@@ -200,7 +200,7 @@ def _series(s: Stream) -> SeriesColumns:
     a, used = s.table.arrays, s.table.used
     kept = np.flatnonzero(a.rows["status"][:used] != FREE)
     rows = a.rows[:used][kept]
-    last, due, first = rows["last"], rows["due"], rows["first"]
+    last, due, first = rows["last"], rows["mature"], rows["first"]
     severity = np.full(used, np.nan)
     for row, event in s.episodes.open.items():
         severity[row] = event.score

@@ -20,8 +20,9 @@ from daemon.config.file import effective
 from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Batch, Configured, Input
+from daemon.engine.messages.inputs import Batch, Configured, Delivered, Input
 from daemon.engine.messages.training_port import Trainer
+from daemon.intake.arrival_pattern import ArrivalPattern
 from daemon.intake.construction import make_file_format, to_batch
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.versions import promotion
@@ -48,6 +49,7 @@ class ReplayReport:
         trainings: Trainings by outcome.
         bytes_per_series: State of one series.
         warnings: Lines for the user.
+        by_series: Whether the rows came series by series.
     """
 
     readings: int = 0
@@ -61,6 +63,7 @@ class ReplayReport:
     trainings: dict[str, int] = field(default_factory=dict)
     bytes_per_series: int = 0
     warnings: list[str] = field(default_factory=list)
+    by_series: bool = False
 
 
 def chunks(
@@ -157,9 +160,12 @@ def replay(
     engine, apply = _engine(settings, trainer, durable, now_ms)
     on_engine(engine)
     before = engine.streams[stream].counters.accepted
-    for batch in batches(stream, path, fmt, settings.limits.line_bytes, rows, now_ms, progress):
-        _take_in(report, batch)
-        for event in apply(batch):
+    pattern = ArrivalPattern(settings.streams[stream].interval, settings.streams[stream].gap_after)
+    for item in _inputs(batches(stream, path, fmt, settings.limits.line_bytes, rows, now_ms, progress), stream, now_ms):
+        if isinstance(item, Batch):
+            _take_in(report, item)
+            pattern.add(item.at_ms)
+        for event in apply(item):
             report.events.append(event)
             on_event(event)
     state = engine.streams[stream]
@@ -169,8 +175,15 @@ def replay(
     report.state_sha256 = hashlib.sha256(engine.dump()).hexdigest()
     report.bytes_per_series = state.table.bytes_per_series()
     report.trainings = dict(state.learner.outcomes)
+    report.by_series = pattern.by_series
     report.warnings = _warnings(report, settings.streams[stream])
     return report
+
+
+def _inputs(found: Iterator[Batch], stream: str, now_ms: int) -> Iterator[Input]:
+    """The batches of a file, and the end of the delivery that it is."""
+    yield from found
+    yield Delivered(stream, now_ms)
 
 
 def _engine(
@@ -203,6 +216,11 @@ def _warnings(report: ReplayReport, stream: StreamSettings) -> list[str]:
         found.append(
             f"{duplicates} of {duplicates + report.readings} readings fell into a slot that was taken; the interval of "
             f"{stream.interval} s is longer than the readings': set --interval, or aggregate: mean in the configuration"
+        )
+    elif report.by_series and stream.arrival == "live":
+        found.append(
+            "the rows come series by series, so most are late and their series taken for silent: set arrival: batch in "
+            "the configuration"
         )
     elif report.offered and not report.readings:
         found.append("no reading was accepted; the rejections say why")

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 from adapters.uploads.inbox import Inboxes
 from daemon.clock import wall_ms, wall_s
 from daemon.config.settings import Settings
-from daemon.engine.messages.inputs import Tick
+from daemon.engine.messages.inputs import Delivered, Tick
 from daemon.engine.messages.training_port import Trainer
 from daemon.metrics.collector import Durations, Picture
 from daemon.presentation.words import instant
@@ -157,6 +157,8 @@ class Pipeline:
         self._delivery = delivery = Delivery(self._store, self._stdout)
         delivery.take_over(delivery.prepare(self.settings.events))
         self._sourcing.open(self._store)
+        unfinished = [name for name, stream in self.durable.engine.streams.items() if len(stream.held)]
+        self._sourcing.resume(unfinished, self._store)
         log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
         self._full, self.ready, self.why_not = False, True, ""
         self._note_clock(wall_ms())
@@ -173,10 +175,12 @@ class Pipeline:
         now_ms = wall_ms()
         self._note_clock(now_ms)
         taken = self._sourcing.take(now_ms)
-        if taken:
+        items = [item for each in taken for item in each.inputs]
+        items += [Delivered(stream, now_ms) for stream in self._sourcing.quiet()]
+        if items:
             worked = True
             positions = {source: places for each in taken for source, places in each.positions.items()}
-            self.durable.apply([each.batch for each in taken], positions, wall_ms())
+            self.durable.apply(items, positions, wall_ms())
             self._sourcing.committed(taken)
         if gone := list(self._sourcing.forgotten()):
             self._store.drop_positions(gone)

@@ -41,6 +41,16 @@ class SourceSet:
         intakes = (intake for name, intake in self._intakes.items() if name not in waiting)
         return [taken for intake in intakes if (taken := intake.take(now_ms)) is not None]
 
+    def quiet(self) -> list[str]:
+        """Streams whose delivery has ended because nothing came for long enough; each end is told once."""
+        return [name for name, intake in self._intakes.items() if intake.quiet()]
+
+    def resume(self, streams: Collection[str], store: Store) -> None:
+        """The engine holds readings of these streams whose delivery has not ended."""
+        for name in streams:
+            if (intake := self._intakes.get(name)) is not None:
+                intake.resume({source.name: store.positions(source.name) for source in intake.sources})
+
     def without_time(self, now_ms: int) -> list[str]:
         """Streams that go by the wall clock while it is not set: all their readings would be of the future."""
         if now_ms >= EARLIEST_MS:
@@ -99,6 +109,7 @@ class SourceSet:
             for name, stream in settings.streams.items()
         }
         for stream, intake in self._intakes.items():
+            intake.configure(settings.streams[stream])
             for name, source in named(stream, settings.streams[stream].sources):
                 if name not in staying:
                     made = make_source(name, source, settings.limits, self._inboxes)

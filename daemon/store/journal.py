@@ -102,8 +102,8 @@ def diagnose(database: Database, after: int) -> str | None:
 
 
 def positions(database: Database, source: str) -> dict[str, Position]:
-    """Place -> position of one source."""
-    rows = database.rows("SELECT place, position FROM positions WHERE source = ? ORDER BY place", [source])
+    """Place -> position of one source; the place that was read last comes last."""
+    rows = database.rows("SELECT place, position FROM positions WHERE source = ? ORDER BY seq, place", [source])
     return {place.decode("utf-8", "surrogatepass"): json.loads(position) for place, position in rows}
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from daemon.config.holidays import Holidays
 
 SUNDAY = 6  # days after Monday
+_LATEST_S = 6_311_433_600  # 2170: as far as zones are asked
 NEVER = -(1 << 40)  # the slot of what has not happened yet
 
 
@@ -38,6 +39,7 @@ class SlotClock:
         """From now on, have these days count as Sundays."""
         self._holidays = Holidays(holidays or ())
         self._offsets: dict[int, int] = {}
+        self._days: dict[int, list[tuple[int, int]]] = {}
 
     def slots(self, at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Slot of each stamp, epoch milliseconds; a stamp at the end of an interval belongs to that interval."""
@@ -68,6 +70,33 @@ class SlotClock:
     def hours(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Local hour of day of each slot, 0 to 23."""
         return self.local_s(slots) % 86400 // 3600
+
+    def offsets(self, first_s: int, last_s: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Instants (epoch seconds) at which the local clock is set otherwise, and by how much it is ahead from then on.
+
+        The first instant is at or before `first_s`, and those up to `last_s` are there. Where a slot is longer than an
+        hour, only whole days count: holidays, and no daylight saving time.
+        """
+        pieces: list[tuple[int, int]] = []
+        for day in range(max(first_s, 0) // 86400, min(max(last_s, 0), _LATEST_S) // 86400 + 1):
+            for at, offset in self._day(day):
+                if not pieces or pieces[-1][1] != offset:
+                    pieces.append((at, offset))
+        found = np.array(pieces or [(0, 0)], np.int64)
+        if self.interval_s > 3600:
+            found[:, 1] = (found[:, 1] + 36000) // 86400 * 86400
+        return found[:, 0].copy(), found[:, 1].copy()
+
+    def _day(self, day: int) -> list[tuple[int, int]]:
+        """What `offsets` has of a day of UTC."""
+        known = self._days.get(day)
+        if known is None:
+            first = self._offset(day * 96)
+            known = [(day * 86400, first)]
+            if self._offset(day * 96 + 95) != first:
+                known += [(q * 900, self._offset(q)) for q in range(day * 96 + 1, day * 96 + 96)]
+            self._days[day] = known
+        return known
 
     def _offset(self, quarter: int) -> int:
         """Seconds that `local_s` is ahead of UTC in a quarter of an hour; zones change on quarters only."""

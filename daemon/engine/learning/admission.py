@@ -42,7 +42,7 @@ def mature(table: SeriesTable, closed: int, upto: int) -> npt.NDArray[np.int64]:
     No reading comes before slot `upto` is closed too, so nobody is looked at twice until then.
     """
     rows, p = table.rows, table.warm_up_slots
-    due = np.flatnonzero((rows["status"] == WARMING) & (rows["due"] <= closed) & (rows["last"] != NEVER))
+    due = np.flatnonzero((rows["status"] == WARMING) & (rows["mature"] <= closed) & (rows["last"] != NEVER))
     enough = np.zeros(len(due), np.bool_)
     for i, row in enumerate(due.tolist()):
         observed, scored = countable(table, row)
@@ -54,7 +54,7 @@ def mature(table: SeriesTable, closed: int, upto: int) -> npt.NDArray[np.int64]:
 def wait(table: SeriesTable, rows: npt.NDArray[np.int64], slot: int) -> None:
     """Let the warm-up of rows go on for an eighth of its length."""
     table.rows["status"][rows] = WARMING
-    table.rows["due"][rows] = slot + max(1, table.warm_up_slots // 8)
+    table.rows["mature"][rows] = slot + max(1, table.warm_up_slots // 8)
 
 
 def countable(table: SeriesTable, row: int) -> tuple[int, int]:

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from daemon.config.due_calendar import quarters
 from daemon.config.settings import StreamSettings
-from daemon.engine.kernel.slots import NEVER
+from daemon.engine.kernel.due_hours import ALWAYS, CALENDAR, LEARNED, WEEK_QUARTERS, Due
+from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.machine.corroboration import lead_of
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
@@ -19,6 +21,8 @@ from daemon.engine.table.series import SeriesTable
 
 CHUNK = 8192  # readings placed and scored at once
 CHUNK_NUMBERS = 1 << 21  # numbers in the windows of one chunk
+LEAST_LEARNED_S = 86400  # warm-up in which a series shows when it reports
+LOOK_BACK_S = 32 * 86400  # local time is looked up so far around a reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,37 +73,81 @@ class Arrivals:
     Args:
         table: The stream's series; changed.
         silence: Its open gaps; changed.
+        slots: From slots to local time.
 
     Attributes:
         size: Readings in a chunk at the most.
         clock: The stream's clock as `placing.place` has it; part of the state.
     """
 
-    def __init__(self, table: SeriesTable, silence: Silence) -> None:
-        self.table, self.silence = table, silence
+    def __init__(self, table: SeriesTable, silence: Silence, slots: SlotClock) -> None:
+        self.table, self.silence, self.slots = table, silence, slots
         self.size = max(32, min(CHUNK, CHUNK_NUMBERS // (table.window * table.width)))
-        self.clock = np.array([NEVER, NEVER, 0], np.int64)
+        self.clock = np.full(placement.CLOCK, NEVER, np.int64)
+        self.clock[placement.COUNTER_RESETS] = 0
         self._entries: Entries | None = None
+        self._wanted: object = None
 
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings."""
-        counter = settings.kind == "counter"
-        self._rules = Rules(settings.gap_after, settings.lateness, counter, lead_of(settings.gap_after))
+        mode = LEARNED if settings.due == "learned" and settings.warm_up >= LEAST_LEARNED_S else ALWAYS
+        calendar = np.zeros(WEEK_QUARTERS, np.bool_)
+        if not isinstance(settings.due, str):
+            mode, calendar = CALENDAR, np.array(quarters(settings.due), np.bool_)
+        none = np.zeros(1, np.int64)
+        due = Due(mode, settings.interval, settings.gap_after, none, none, calendar)
+        retire_after = -(-settings.retire_after // settings.interval)
+        rules = Rules(
+            due,
+            retire_after,
+            settings.lateness,
+            settings.kind == "counter",
+            settings.arrival == "batch",
+            lead_of(settings.gap_after),
+        )
+        if (wanted := (settings.due, settings.gap_after, settings.retire_after)) != self._wanted:
+            self.table.rows["due"]["overdue"] = self.table.rows["last"]  # who is silent is found anew
+            self.clock[placement.NEXT_SILENCE] = NEVER
+        self._rules, self._wanted, self._covered = rules, wanted, (0, -1)
+        self._reach = LOOK_BACK_S // settings.interval + settings.gap_after + settings.lateness + 2
 
-    def place(self, readings: Arrived, reached: int) -> Placed:
+    def _cover(self, first: int, last: int) -> Rules:
+        """The rules, with the local clock of all times that placing readings from slot `first` to `last` asks for."""
+        due = self._rules.due
+        first, last = first - self._reach, last + self._reach
+        if due.mode != ALWAYS and not self._covered[0] <= first <= last <= self._covered[1]:
+            self._covered = first, last + LOOK_BACK_S // due.interval_s
+            starts, offsets = self.slots.offsets(*(slot * due.interval_s for slot in self._covered))
+            self._rules = self._rules._replace(due=due._replace(starts=starts, offsets=offsets))
+        return self._rules
+
+    def held_silence(self, reach: int) -> int | None:
+        """Slot up to which silence was put off that a delivery reaching to `reach` puts off no longer, None for none.
+
+        A delivery that goes a little beyond is another part of the same; one that goes beyond by half of what was put
+        off is the next.
+        """
+        held, heard = int(self.clock[placement.HELD_SILENCE]), int(self.clock[placement.HEARD_SLOT])
+        if held == NEVER or reach <= held:
+            return None
+        return held if heard == NEVER or 2 * (reach - held) >= held - heard else None
+
+    def place(self, readings: Arrived, reached: int, lead: int | None = None) -> Placed:
         """Place at most `size` readings, in order; values of counters are changed into increases.
 
-        `reached` is the slot that the stream has come to.
+        `reached` is the slot that the stream has come to, and `lead` by how much one reading may move it; None: as
+        far as one may that nobody has corroborated.
         """
         if self._entries is None:
             self._entries = Entries.room(self.size, self.table.window, self.table.width)
         n = len(readings.row)
+        rules = self._cover(int(readings.slot.min()), int((readings.slot + readings.shift).max()))
         verdicts, found = np.empty(n, np.int8), self._room(n)
         filled, windows, silent = placement.place(
             self.table.arrays,
             self.table.used,
             self.clock,
-            self._rules,
+            rules if lead is None else rules._replace(lead=lead),
             reached,
             readings.row,
             readings.slot,
@@ -116,10 +164,11 @@ class Arrivals:
         self.clock[placement.GREATEST_SLOT] = reached
         return self.find_silent(closed)
 
-    def find_silent(self, closed: int) -> list[Event]:
-        """Open a gap for every series that is silent once all slots up to `closed` are."""
-        table, found = self.table, self._room(0)
-        count = placement.find_silent(table.arrays, table.used, self.clock, closed, self._rules, 0, found, 0)
+    def find_silent(self, closed: int, waiting: bool = True) -> list[Event]:
+        """Open a gap for every series that is silent once all slots up to `closed` are; `waiting` if too many are."""
+        table, found, rules = self.table, self._room(0), self._cover(closed, closed)
+        rules = rules._replace(waiting=rules.waiting and waiting)
+        count = placement.find_silent(table.arrays, table.used, self.clock, closed, rules, 0, found, 0)
         return [event for _, event in self.silence.take(found, count)]
 
     def _room(self, readings: int) -> Silences:

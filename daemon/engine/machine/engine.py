@@ -20,7 +20,7 @@ from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.learning.judgement import Judged, RolledBack
 from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Batch, Command, Configured, Input, Labelled, Promoted, Tick
+from daemon.engine.messages.inputs import Batch, Command, Configured, Delivered, Input, Labelled, Promoted, Tick
 from daemon.engine.messages.training_port import Trainer
 from models.archive import pack, unpack
 from models.bundle import Bundle
@@ -94,25 +94,25 @@ class Engine:
         return result
 
     def _apply(self, item: Input) -> StepResult:
+        events: list[Event] = []
+        joined = 0
         match item:
             case Batch():
-                return StepResult(self.streams[item.stream].step(item))
+                events = self.streams[item.stream].step(item)
+            case Delivered():
+                events = self.streams[item.stream].end_delivery()
             case Tick():
-                return StepResult(
-                    [e for _, stream in sorted(self.streams.items()) for e in stream.tick(item.received_at_ms)]
-                )
+                events = [e for _, stream in sorted(self.streams.items()) for e in stream.tick(item.received_at_ms)]
             case Configured():
                 self._configure(item.config)
-                return StepResult([])
             case Promoted():
                 stream = self.streams[item.stream]
                 stream.learner.adopt(Bundle.from_bytes(item.content), stream.schedule.greatest)
-                return StepResult([])
             case Labelled():
-                return StepResult(self.streams[item.stream].label(item))
+                events = self.streams[item.stream].label(item)
             case Command():
                 events, joined = self.streams[item.stream].end_warm_up()
-                return StepResult(events, joined)
+        return StepResult(events, joined)
 
     def check(self, config: dict[str, Any]) -> None:
         """Whether `Configured(config)` can be applied; asked before it is journaled.

@@ -52,7 +52,7 @@ class Schedule:
         """The next slot whose closing causes something."""
         rows = self.table.rows
         warming = (rows["status"] == WARMING) & (rows["last"] != NEVER)
-        dues = [int(rows["due"][warming].min())] if bool(warming.any()) else []
+        dues = [int(rows["mature"][warming].min())] if bool(warming.any()) else []
         if self._aggregated:  # a first slot being collected will be placed
             first = self.table.arrays.pending_slot[: len(rows)][(rows["status"] == WARMING) & (rows["last"] == NEVER)]
             dues += [int(first.min()) + self.table.warm_up_slots - 1] if len(first) else []
@@ -95,8 +95,14 @@ class Schedule:
 
     # -- where readings are cut --------------------------------------------------------------------------------------
 
-    def cut(self, rows: npt.NDArray[np.int32], slots: npt.NDArray[np.int64], shift: npt.NDArray[np.int64]) -> int:
-        """How many readings may be taken before one that might close a due slot, or is ahead of the stream.
+    def cut(
+        self,
+        rows: npt.NDArray[np.int32],
+        slots: npt.NDArray[np.int64],
+        shift: npt.NDArray[np.int64],
+        leaping: bool = False,
+    ) -> int:
+        """How many readings may be taken before one that might close a due slot, or, not `leaping`, is ahead.
 
         Too few does no harm.
         A series that appears among them is due a warm-up later, and the first of all sets when series retire, so
@@ -105,7 +111,7 @@ class Schedule:
         """
         reach = np.maximum(np.maximum.accumulate(slots + shift), self.greatest)
         before = np.maximum.accumulate(np.concatenate([[self.greatest], slots[:-1]]))
-        leaps = np.flatnonzero(slots + shift > before + self.lead)
+        leaps = np.flatnonzero((slots + shift > before + self.lead) & (not leaping))
         closing = reach - 1 - self._lateness
         by_now = self.closed_by_now()
         advances = closing > (by_now if shift.any() else np.concatenate([[by_now], closing[:-1]]))

@@ -22,6 +22,7 @@ from daemon.engine.machine.assessment import Assessment
 from daemon.engine.machine.corroboration import Corroboration, reach_of
 from daemon.engine.machine.counters import Counters
 from daemon.engine.machine.episodes import Episodes
+from daemon.engine.machine.held_readings import HeldReadings
 from daemon.engine.machine.schedule import Schedule
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
@@ -30,6 +31,9 @@ from daemon.engine.messages.training_port import Trainer
 from daemon.engine.table import placement
 from daemon.engine.table.aggregation import MODES, Combined, combine, finish
 from daemon.engine.table.series import FREE, NO_SERIES, UNKNOWN, SeriesTable
+
+ANY_LEAD = 1 << 42
+"""Slots by which a reading may move the stream where all are corroborated."""
 
 
 class Stream:
@@ -55,7 +59,8 @@ class Stream:
         subject = Subject(name, self.table, self.reservoir, self.slots)
         self.learner = Learner(subject, settings, fixed, lambda: episodes.opened, trainer)
         self.schedule = Schedule(self.table, self.learner)
-        self.arrivals = Arrivals(self.table, self.silence)
+        self.arrivals = Arrivals(self.table, self.silence, self.slots)
+        self.held = HeldReadings(name, width, self.slots)
         self.corroboration = Corroboration(self.table, reach_of(p, settings.interval))
         self.scoring = Assessment(settings, self.table, self.slots, fixed, self.learner, self.episodes)
         self.labels = Labels(self.table, self.reservoir, self.slots)
@@ -86,8 +91,82 @@ class Stream:
             self.counters.reject("width", len(batch))
             return []
         batch = self._without_future(batch)
+        if self.settings.arrival == "batch":
+            return self._hold(batch)
+        before = self.end_delivery() if len(self.held) else []  # it was `batch` until now
+        return before + self._run(self._coded(batch))
+
+    def _coded(self, batch: Batch) -> Coded:
         shift = (batch.fold_s // self.settings.interval).astype(np.int64)
-        return self._run(Coded(batch.series, batch.codes, self.slots.slots(batch.at_ms), shift, batch.values))
+        return Coded(batch.series, batch.codes, self.slots.slots(batch.at_ms), shift, batch.values)
+
+    # -- deliveries ------------------------------------------------------------------------------------------------
+
+    def end_delivery(self) -> list[Event]:
+        """Take up the delivery that has ended, and close its slots; nothing under `arrival: live`.
+
+        Silence that was put off, because too many series were missing at once, is so no longer where the delivery goes
+        beyond: what it has of the slots before is taken up first. Stamps that nothing corroborates are taken up last,
+        and close nothing.
+        """
+        readings = self._coded(self.held.take(self._last_slots()))
+        reach = self.held.end()
+        within, taken = int(np.searchsorted(readings.slots, reach, side="right")), 0
+        events: list[Event] = []
+        if (held := self.arrivals.held_silence(reach)) is not None:
+            taken = int(np.searchsorted(readings.slots, held, side="right"))
+            events += self._take_up(readings.part(0, taken)) + self.arrivals.find_silent(held, waiting=False)
+        events += self._take_up(readings.part(taken, within))
+        events += self._take_up(self._near(readings.part(within, len(readings)), reach), closing=False)
+        return events if reach == NEVER else events + self._move_watermark(max(reach, self.schedule.greatest))
+
+    def _near(self, readings: Coded, reach: int) -> Coded:
+        """Those of readings beyond what is corroborated that are taken in any case; the others are of the future."""
+        near = int(np.searchsorted(readings.slots, reach + self.corroboration.reach, side="right"))
+        self.counters.reject("future", len(readings) - near)
+        return readings.part(0, near)
+
+    def _hold(self, batch: Batch) -> list[Event]:
+        """Keep readings until their delivery ends; what there is no room for is taken up, and closes no slot."""
+        events: list[Event] = []
+        while len(batch := self.held.add(batch)):
+            readings = self._coded(self.held.take(self._last_slots()))
+            within = int(np.searchsorted(readings.slots, self.held.reach, side="right"))
+            near = self._near(readings.part(within, len(readings)), self.held.reach)
+            events += self._take_up(readings.part(0, within), closing=False) + self._take_up(near, closing=False)
+        return events
+
+    def _last_slots(self) -> dict[str, int]:
+        """Greatest slot of each series."""
+        last = np.maximum(self.table.rows["last"], self.table.arrays.passed[: self.table.used]).tolist()
+        return {series: last[row] for series, row in self.table.row_of.items()}
+
+    def _take_up(self, readings: Coded, closing: bool = True) -> list[Event]:
+        """Corroborated readings in the order of slots: each closes the slots before it; or, not `closing`, none."""
+        events: list[Event] = []
+        self.corroboration.begun |= len(readings) > 0
+        if closing and len(readings):
+            self.schedule.begin(int(readings.slots[0]))
+        rows, start, lead = self.table.lookup(readings.series), 0, ANY_LEAD if closing else 0
+        while start < len(readings):
+            ahead = readings.part(start, start + self.arrivals.size)
+            count = len(ahead)
+            if closing:
+                count = self.schedule.cut(rows[ahead.codes], ahead.slots, ahead.shift, leaping=True)
+            if not count:
+                events += self._close_due(self.schedule.closed_by(int(ahead.slots[0])))
+                rows, count = self.table.lookup(readings.series), 1
+            events += self._admit_and_take(ahead.part(0, count), rows, lead)
+            start += count
+        return events
+
+    def _move_watermark(self, reach: int) -> list[Event]:
+        """All slots up to `reach`, less the lateness, are complete."""
+        closed = reach - self.settings.lateness
+        self.schedule.begin(reach)
+        self.schedule.greatest = self.arrivals.clock[placement.GREATEST_SLOT] = reach
+        events = self._close(closed) if closed > self.schedule.closed else []
+        return events + self._finish_slots(closed) + self.arrivals.find_silent(closed)
 
     def _without_future(self, batch: Batch) -> Batch:
         """The readings that are not stamped too far ahead of the wall clock, where the stream goes by it."""
@@ -99,17 +178,17 @@ class Stream:
 
     def tick(self, now_ms: int) -> list[Event]:
         """Let the wall clock notice silence; streams under `clock: event` do not."""
-        if self.settings.clock != "wall" or self.schedule.greatest == NEVER:
+        if self.settings.clock != "wall" or self.settings.arrival == "batch" or self.schedule.greatest == NEVER:
             return []
         closed = self.slots.slot_of_now(now_ms) - 1 - self.settings.lateness
         return self._finish_slots(closed) + self.arrivals.find_silent(closed)
 
     def end_warm_up(self) -> tuple[list[Event], int]:
         """Operator's command: train and join at once with what there is; revisions, and how many series joined."""
-        greatest = self.schedule.greatest
+        events, greatest = self.end_delivery(), self.schedule.greatest
         if greatest == NEVER:
-            return [], 0
-        return self._finish_slots(greatest), self.learner.end_warm_up(greatest)
+            return events, 0
+        return events + self._finish_slots(greatest), self.learner.end_warm_up(greatest)
 
     def label(self, item: Labelled) -> list[Event]:
         """Learn from an operator's label, which `check_label` has passed; the closing of an episode called normal.
@@ -222,11 +301,13 @@ class Stream:
             self.corroboration.contradict(heard, self.schedule.greatest)
         return self._admit_and_take(readings, rows)
 
-    def _admit_and_take(self, readings: Coded, rows: npt.NDArray[np.int32] | None = None) -> list[Event]:
-        """Readings none of which closes a due slot."""
+    def _admit_and_take(
+        self, readings: Coded, rows: npt.NDArray[np.int32] | None = None, lead: int | None = None
+    ) -> list[Event]:
+        """Readings none of which closes a due slot; `lead` as `Arrivals.place` has it."""
         rows = self.table.lookup(readings.series) if rows is None else rows
         self._admit(readings.series, readings.codes, rows)
-        return self._take(Arrived(rows[readings.codes], readings.slots, readings.shift, readings.values))
+        return self._take(Arrived(rows[readings.codes], readings.slots, readings.shift, readings.values), lead)
 
     def _close(self, upto: int) -> list[Event]:
         """Do everything that is due up to slot `upto`, slot by slot."""
@@ -263,7 +344,7 @@ class Stream:
             if row != NO_SERIES:
                 self.table.arrays.rows["policy"][row] = policy_of(self.settings.alerts, series[code])
 
-    def _take(self, readings: Arrived) -> list[Event]:
+    def _take(self, readings: Arrived, lead: int | None = None) -> list[Event]:
         """A chunk of readings none of which closes a due slot."""
         known = readings.row != NO_SERIES
         if not known.all():
@@ -272,14 +353,16 @@ class Stream:
         if not len(readings.row):
             return []
         if self.mode:
-            return self._combine(readings)
-        events = self._place(readings._replace(value=readings.value.copy()))
+            return self._combine(readings, lead)
+        events = self._place(readings._replace(value=readings.value.copy()), lead=lead)
         self.schedule.greatest = max(self.schedule.greatest, int(self.arrivals.clock[placement.GREATEST_SLOT]))
         return events
 
-    def _place(self, readings: Arrived, finished: npt.NDArray[np.bool_] | None = None) -> list[Event]:
+    def _place(
+        self, readings: Arrived, finished: npt.NDArray[np.bool_] | None = None, lead: int | None = None
+    ) -> list[Event]:
         """Place, score and decide on a chunk; its values may be changed, `finished` ones are counted already."""
-        placed = self.arrivals.place(readings, self.schedule.greatest)
+        placed = self.arrivals.place(readings, self.schedule.greatest, lead)
         self.counters.place(placed.verdicts if finished is None else placed.verdicts[~finished])
         said, unscored = self.scoring.take(placed.entries, placed.filled, placed.windows)
         self.counters.unscored += unscored
@@ -289,7 +372,7 @@ class Stream:
 
     # -- aggregation ---------------------------------------------------------------------------------------------
 
-    def _combine(self, readings: Arrived) -> list[Event]:
+    def _combine(self, readings: Arrived, lead: int | None) -> list[Event]:
         """Collect a chunk's readings into slots, and pass on those that can no longer change."""
         table, schedule = self.table, self.schedule
         out = Combined.room(len(readings.row) + table.used, table.width)
@@ -298,7 +381,7 @@ class Stream:
             table.used,
             self.mode,
             self.settings.lateness,
-            schedule.lead,
+            schedule.lead if lead is None else lead,
             schedule.greatest,
             readings.row,
             readings.slot,
@@ -307,7 +390,7 @@ class Stream:
             out,
         )
         self.counters.accepted += taken
-        return self._place_combined(out, count)
+        return self._place_combined(out, count, lead)
 
     def _finish_slots(self, closed: int) -> list[Event]:
         """Pass on aggregated slots up to `closed`."""
@@ -316,12 +399,12 @@ class Stream:
         out = Combined.room(self.table.used, self.table.width)
         return self._place_combined(out, finish(self.table.arrays, self.table.used, self.mode, closed, out, 0))
 
-    def _place_combined(self, out: Combined, count: int) -> list[Event]:
+    def _place_combined(self, out: Combined, count: int, lead: int | None = None) -> list[Event]:
         readings = Arrived(out.row, out.slot, np.zeros(len(out.slot), np.int64), out.value)
         events: list[Event] = []
         for start in range(0, count, self.arrivals.size):
             cut = slice(start, min(start + self.arrivals.size, count))
-            events += self._place(readings.part(cut), out.finished[cut])
+            events += self._place(readings.part(cut), out.finished[cut], lead)
         return events
 
     # -- state ---------------------------------------------------------------------------------------------------
@@ -330,9 +413,11 @@ class Stream:
         """JSON and arrays that `restore` continues from."""
         series_meta, series = self.table.state()
         learner_meta, learner = self.learner.state()
+        held_meta, held = self.held.state()
         meta = {
             "series": series_meta,
             "learner": learner_meta,
+            "held": held_meta,
             "silence": self.silence.state(),
             "episodes": self.episodes.state(),
             "labels": self.labels.state(),
@@ -344,6 +429,7 @@ class Stream:
         }
         arrays = {f"series/{n}": array for n, array in series.items()}
         arrays |= {f"learner/{n}": array for n, array in learner.items()}
+        arrays |= {f"held/{n}": array for n, array in held.items()}
         arrays |= {f"reservoir/{n}": array for n, array in reservoir.state(self.reservoir).items()}
         arrays |= {f"rates/{n}": array for n, array in calibration.state(self.scoring.rates).items()}
         return meta, arrays | {"clock": self.arrivals.clock}
@@ -366,3 +452,4 @@ class Stream:
         self.schedule.next_retiring = meta["next_retiring"]
         self.corroboration.restore(meta["corroboration"])
         self.learner.restore(meta["learner"], part("learner"))
+        self.held.restore(meta["held"], part("held"))

@@ -81,6 +81,17 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """A delivery to a stream has ended: a file was complete or quiet, an upload was whole.
+
+    Under `arrival: batch` its readings take effect now, in the order of slots, and the watermark moves.
+    """
+
+    stream: str
+    received_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """An operator's command: `warm_up` ends the warm-up of a stream with what history there is."""
 
@@ -137,7 +148,7 @@ class Labelled:
     received_at_ms: int = 0
 
 
-Input = Configured | Batch | Tick | Command | Promoted | Labelled
+Input = Configured | Batch | Delivered | Tick | Command | Promoted | Labelled
 
 
 def encode(item: Input) -> tuple[str, bytes, bytes]:
@@ -145,8 +156,10 @@ def encode(item: Input) -> tuple[str, bytes, bytes]:
     match item:
         case Configured():
             return "configured", orjson.dumps({"at": item.received_at_ms, "config": item.config}), b""
-        case Tick():
-            return "tick", orjson.dumps({"at": item.received_at_ms}), b""
+        case Tick() | Delivered():
+            kind = "tick" if isinstance(item, Tick) else "delivered"
+            of = {} if isinstance(item, Tick) else {"stream": item.stream}
+            return kind, orjson.dumps({"at": item.received_at_ms} | of), b""
         case Command():
             header = {"at": item.received_at_ms, "kind": item.kind, "stream": item.stream}
             return "command", orjson.dumps(header), b""
@@ -178,19 +191,25 @@ def decode(kind: str, header: bytes, blob: bytes) -> Input:
         ValueError: `kind` is unknown, or the blob is not as long as its header says.
     """
     head = orjson.loads(header)
-    if kind == "configured":
-        return Configured(head["config"], head["at"])
-    if kind == "tick":
-        return Tick(head["at"])
-    if kind == "command":
-        return Command(head["kind"], head["stream"], head["at"])
-    if kind == "promoted":
-        return Promoted(head["stream"], blob, head["at"], head.get("reason", "bundle"))
-    if kind == "labelled":
-        return Labelled(received_at_ms=head.pop("at"), **head)
-    if kind != "batch":
-        raise ValueError(f"journal entry of unknown kind {kind!r}")
-    return _decode_batch(head, blob)
+    item: Input
+    match kind:
+        case "configured":
+            item = Configured(head["config"], head["at"])
+        case "tick":
+            item = Tick(head["at"])
+        case "delivered":
+            item = Delivered(head["stream"], head["at"])
+        case "command":
+            item = Command(head["kind"], head["stream"], head["at"])
+        case "promoted":
+            item = Promoted(head["stream"], blob, head["at"], head.get("reason", "bundle"))
+        case "labelled":
+            item = Labelled(received_at_ms=head.pop("at"), **head)
+        case "batch":
+            item = _decode_batch(head, blob)
+        case _:
+            raise ValueError(f"journal entry of unknown kind {kind!r}")
+    return item
 
 
 def _decode_batch(head: dict[str, Any], blob: bytes) -> Batch:

@@ -13,24 +13,40 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.engine.kernel.compiled import compiled
+from daemon.engine.kernel.due_hours import NOT_BEFORE_LONG, Due, Skipped, learn, silent_from
 from daemon.engine.kernel.slots import NEVER
-from daemon.engine.table.series import FREE, READY, Arrays
+from daemon.engine.table.series import FREE, QUEUED, READY, Arrays
 
 NEW, LATE, DUPLICATE, TOO_OLD, BASELINE = 0, 1, 2, 3, 4
 SILENT, BACK = 0, 1
 MOST_MISSING = 0.5  # of a window; above it the window is not scored
 LOWEST, GREATEST = -3.0, 4.0  # scaled values are clipped to this
 
-GREATEST_SLOT, NEXT_SILENCE, COUNTER_RESETS = 0, 1, 2  # fields of the clock
+GREATEST_SLOT, NEXT_SILENCE, COUNTER_RESETS, HELD_SILENCE, HEARD_SLOT, SKIPPED = 0, 1, 2, 3, 4, 5  # fields of the clock
+CLOCK = 7  # fields; of SKIPPED there are two
+
+FEW = 4  # series that may fall silent at once in a delivery without its being taken for a part
+FEW_SHARE = 50  # or one in so many
 
 
 class Rules(NamedTuple):
-    """What placing needs of a stream's configuration; durations in slots."""
+    """What placing needs of a stream's configuration; durations in slots.
 
-    gap_after: int
+    Attributes:
+        due: When readings are.
+        retire_after: Slots without a reading after which a series is forgotten.
+        lateness: Slots the stream waits.
+        counter: Whether only the increase counts.
+        waiting: Whether silence of many at once waits, because what they sent may come in another file.
+        lead: Slots by which one reading may move the stream.
+    """
+
+    due: Due
+    retire_after: int
     lateness: int
     counter: bool
-    lead: int  # by which one reading may move the stream
+    waiting: bool
+    lead: int
 
 
 class Entries(NamedTuple):
@@ -64,7 +80,7 @@ class Silences(NamedTuple):
     kind: npt.NDArray[np.int8]  # SILENT or BACK
     row: npt.NDArray[np.int32]
     slot: npt.NDArray[np.int64]  # the slot the stream had reached
-    last: npt.NDArray[np.int64]  # the series' last slot before the gap
+    last: npt.NDArray[np.int64]  # the slot before the first one that was missed
     arrival: npt.NDArray[np.int64]
     known: npt.NDArray[np.int64]  # series that the stream had by then; of SILENT only
 
@@ -179,13 +195,18 @@ def _note(out: Silences, n: int, kind: int, row: int, slot: int, last: int, arri
 def find_silent(
     a: Arrays, used: int, clock: Any, closed: int, rules: Rules, arrival: int, out: Silences, found: int
 ) -> int:
-    """Open a gap for every series whose last `gap_after` slots up to `closed` are empty; returns the new count.
+    """Open a gap for every series that has missed `gap_after` readings due up to `closed`; returns the new count.
 
-    A series is watched once it has filled a window's worth of slots.
+    A series is watched once it has filled a window's worth of slots, and not where it retires before. Under
+    `rules.waiting` nothing opens where more than a few would: `HELD_SILENCE` says so then.
     """
     if closed < clock[NEXT_SILENCE]:
+        if clock[HELD_SILENCE] == NEVER:
+            clock[HEARD_SLOT] = max(clock[HEARD_SLOT], closed)
         return found
-    following, known, start = closed + rules.gap_after, 0, found
+    following, known, start = closed + rules.due.gap_after, 0, found
+    skipped = Skipped(clock[SKIPPED], clock[SKIPPED + 1])
+    clock[HELD_SILENCE] = NEVER
     for row in range(used):
         s = a.rows[row]
         if s.status == FREE or s.last == NEVER:
@@ -193,13 +214,22 @@ def find_silent(
         known += 1
         if s.silent == 1:
             continue
-        due = s.last + rules.gap_after
-        if due > closed:
-            following = min(following, due)
-        elif s.readings >= a.ring.shape[1]:
-            s.silent = 1
-            _note(out, found, SILENT, row, closed, s.last, arrival)
+        since = NEVER
+        if s.due.overdue <= closed and s.readings >= a.ring.shape[1]:
+            s.due.overdue, since = silent_from(s.due, rules.due, s.last, closed, s.status >= QUEUED, skipped)
+            if s.due.overdue >= s.last + rules.retire_after:
+                s.due.overdue = NOT_BEFORE_LONG
+        if s.due.overdue > closed:
+            following = min(following, s.due.overdue)
+        elif since != NEVER:
+            _note(out, found, SILENT, row, closed, since - 1, arrival)
             found += 1
+    if rules.waiting and found - start > max(FEW, known // FEW_SHARE):
+        clock[NEXT_SILENCE] = clock[HELD_SILENCE] = closed
+        return start
+    clock[HEARD_SLOT] = max(clock[HEARD_SLOT], closed)
+    for i in range(start, found):
+        a.rows[out.row[i]].silent = 1
     out.known[start:found] = known
     clock[NEXT_SILENCE] = following
     return found
@@ -209,7 +239,8 @@ def find_silent(
 def _begin_counter(a: Arrays, row: int, slot: int, value: Any) -> None:
     """A counter's first reading: what the next one has increased since."""
     s = a.rows[row]
-    s.first, s.last, s.due = slot + 1, slot, slot + a.history.shape[1]
+    s.first, s.last, s.mature = slot + 1, slot, slot + a.history.shape[1]
+    s.due.overdue = slot
     a.baseline[row] = value
 
 
@@ -218,7 +249,7 @@ def _move_on(a: Arrays, row: int, slot: int, value: Any) -> None:
     """Bring a series to a new slot, with the slots between as gaps."""
     s = a.rows[row]
     if s.last == NEVER:
-        s.first, s.due = slot, slot + a.history.shape[1] - 1
+        s.first, s.mature = slot, slot + a.history.shape[1] - 1
     else:
         _forget_between(a, row, s.last, slot)
     s.last = slot
@@ -263,7 +294,7 @@ def place(
     Args:
         a: The table's arrays.
         used: Rows in use.
-        clock: `GREATEST_SLOT`, `NEXT_SILENCE`, `COUNTER_RESETS`, int64; advanced.
+        clock: `GREATEST_SLOT`, `NEXT_SILENCE` and the others, int64; advanced.
         rules: The stream's rules.
         reached: The slot that the stream has come to; a reading further ahead than `rules.lead` does not move it.
         rows: Row of each reading, shape (N,).
@@ -284,6 +315,8 @@ def place(
         if shifts[i] != 0 and slot <= s.last:
             slot += shifts[i]
         if clock[GREATEST_SLOT] < slot <= max(clock[GREATEST_SLOT] + rules.lead, reached):
+            if rules.waiting and clock[GREATEST_SLOT] != NEVER and slot > clock[GREATEST_SLOT] + 1:
+                clock[SKIPPED], clock[SKIPPED + 1] = clock[GREATEST_SLOT] + 1, slot - 1
             clock[GREATEST_SLOT] = slot
             silences = find_silent(a, used, clock, slot - 1 - rules.lateness, rules, i, out, silences)
         if s.last != NEVER and slot <= s.last:
@@ -296,12 +329,14 @@ def place(
                 continue
             _increase(a, row, slot, values[i], clock)
         verdicts[i] = NEW
-        if s.silent == 1:
+        learn(s.due, rules.due, s.last, slot, s.silent == 1, Skipped(clock[SKIPPED], clock[SKIPPED + 1]))
+        if s.silent == 1 and not clock[SKIPPED] <= slot <= clock[SKIPPED + 1]:
             s.silent = 0
-            _note(out, silences, BACK, row, slot, s.last, i)
+            back = clock[SKIPPED] if s.last < clock[SKIPPED] and slot == clock[SKIPPED + 1] + 1 else slot
+            _note(out, silences, BACK, row, back, s.last, i)
             silences += 1
         _move_on(a, row, slot, values[i])
-        clock[NEXT_SILENCE] = min(clock[NEXT_SILENCE], slot + rules.gap_after)
+        clock[NEXT_SILENCE] = min(clock[NEXT_SILENCE], slot + rules.due.gap_after)
         windows = _enter(a, row, slot, values[i], i, e, entries, windows)
         entries += 1
     return entries, windows, silences

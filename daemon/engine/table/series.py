@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.engine.kernel.calibration import CALIBRATION
+from daemon.engine.kernel.due_hours import REPORTED, begin
 from daemon.engine.kernel.regime import REGIME
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.kernel.statistics import STATISTICS
@@ -34,7 +35,7 @@ SERIES = np.dtype(
         ("stagger", "i4"),  # CRC-32 of the name, for whatever must not happen to all series at once
         ("first", "i8"),  # first slot
         ("last", "i8"),  # greatest slot with a reading
-        ("due", "i8"),  # slot at which the warm-up is looked at next
+        ("mature", "i8"),  # slot at which the warm-up is looked at next
         ("readings", "i8"),  # slots filled in order
         ("buffer", "i4"),  # row of the warm-up's values, -1 when released
         ("run", "i4"),  # slots the value has been constant
@@ -56,6 +57,7 @@ SERIES = np.dtype(
         ("anomalies", "i4", (len(Reason),)),  # anomalous slots by reason
         ("late", "i4"),
         ("fault_until", "i8"),  # last slot whose window has a reading that an operator called a fault
+        ("due", REPORTED),
         ("regime", REGIME),
         ("statistics", STATISTICS),
         ("calibration", CALIBRATION),
@@ -227,6 +229,7 @@ class SeriesTable:
         for name in ("first", "last", "notified", "silent_group", "fault_until"):
             record[name] = NEVER
         record["buffer"] = -1
+        begin(record["due"])
         self.arrays.pending_slot[row] = self.arrays.passed[row] = NEVER
 
     def _take_buffer(self) -> int:

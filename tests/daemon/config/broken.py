@@ -239,10 +239,10 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
         STREAM + "    lateness: 32\n",
         ":6: streams.taxi.lateness is 32 slots, but the window has 32; set lateness below window",
     ),
-    "forgotten before it is silent": (
-        STREAM + "    interval: 1h\n    retire_after: 3h\n",
-        ":7: streams.taxi.retire_after is 3h, but a series is silent only after gap_after * interval, 3h; "
-        "set retire_after above it",
+    "days and times that are none": (
+        STREAM + "    due: [Mon-Fri 8-18]\n",
+        ':6: streams.taxi.due is ["Mon-Fri 8-18"], not learned, always, or days and times in quarters; write '
+        "[Mon-Fri 08:00-18:00, 'Sat,Sun 22:00-06:00']",
     ),
     "limits the wrong way round": (
         STREAM + "    alerts:\n      limits:\n        max: 0\n        min: 10\n",

@@ -171,4 +171,4 @@ def test_a_year_without_readings_costs_little() -> None:
     made = engine(interval=1, warm_up=60, kind="counter", retire_after=400 * 86400)
     feed(made, [("a", 0, 1.0), ("b", 0, 1.0), ("b", 1, 2.0)], interval=1)
     feed(made, [("b", 365 * 86400 + k, 3.0) for k in range(CONTINUED)], interval=1)  # so many, and it is believed
-    assert row_of(made, "a")["due"] > FIRST + 365 * 86400 - INTERVAL
+    assert row_of(made, "a")["mature"] > FIRST + 365 * 86400 - INTERVAL

@@ -11,7 +11,7 @@ import pytest
 from daemon.config.change import RefusedError
 from daemon.config.file import from_effective
 from daemon.config.schema import NAME, keys
-from daemon.engine.messages.inputs import Configured
+from daemon.engine.messages.inputs import Configured, Delivered
 from daemon.runtime.durable import DurableEngine
 from daemon.store import Store
 from tests.daemon.engine.small_engines import STREAM, PureTrainer, batch, config, engine, feed, noise, the
@@ -25,6 +25,9 @@ LIVE: dict[str, Any] = {
     "format.delimiter": "|",
     "format.decimal": ",",
     "clock": "wall",
+    "arrival": "batch",
+    "settle": 5,
+    "due": ["Mon-Fri 08:00-18:00"],
     "lateness": 3,
     "future": 60,
     "gap_after": 9,
@@ -123,6 +126,7 @@ def test_a_state_goes_on_under_any_key_that_may_change(key: str) -> None:
         made.check(changed({key: LIVE[key]}, **tuned))
         made.step(Configured(changed({key: LIVE[key]}, **tuned)))
         feed(made, noise(range(at, 60)), received_at_ms=2**42)
+        made.step(Delivered(STREAM))
         assert the(made).counters.accepted == 60
         assert the(made).learner.champion is not None
 

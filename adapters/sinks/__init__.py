@@ -8,7 +8,7 @@ names its configuration key, how it is made, and its sample; tests/conformance/t
 
 from __future__ import annotations
 
-from adapters.sinks.contract import Opening, PartlyError, Repeating, Sink
+from adapters.sinks.contract import Keeping, Opening, PartlyError, Repeating, Sink
 from adapters.sinks.sink_registry import SINKS, SinkKind
 
-__all__ = ["SINKS", "Opening", "PartlyError", "Repeating", "Sink", "SinkKind"]
+__all__ = ["SINKS", "Keeping", "Opening", "PartlyError", "Repeating", "Sink", "SinkKind"]

@@ -51,6 +51,18 @@ class Repeating(Sink, Protocol):
         """
 
 
+@runtime_checkable
+class Keeping(Protocol):
+    """A sink that can look at what it has: nothing of it is taken back, or handed on again.
+
+    Attributes:
+        beyond: Lines it had beyond the committed length when it was opened (the newest ones where none is known), which
+            a run has delivered that died before it could say so.
+    """
+
+    beyond: list[bytes]
+
+
 class Opening(NamedTuple):
     """What a sink may be made of beside its settings."""
 

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import stat
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from adapters.sinks.contract import Opening
 
+LOOKED_AT = 16 << 20
+"""Bytes at the end of a file that are looked at when it is not known how far it was delivered to."""
+
 
 class JsonLinesFile:
     """Appends to a file; lines are on disk when `deliver` returns.
 
-    What lies beyond the committed length at the start was written by a run that died before it could store the length;
-    it is cut off, and those lines are delivered again. A file shorter than that, or not there, was rotated: it goes on
-    at its end. A file renamed while running (logrotate) is noticed at the next delivery, which starts the new one.
-    A FIFO nobody reads from is waited for.
+    What lies beyond the committed length at the start was written by a run that died before it could store the length:
+    its whole lines stay, in `beyond`; the part of a line is cut off. A file shorter than that, or not there, was
+    rotated: it goes on at its end. A file renamed while running (logrotate) is noticed at the next delivery, which
+    starts the new one. A FIFO nobody reads from is waited for.
 
     Args:
         path: The file; its directory must exist.
-        committed_bytes: What the last successful `deliver` of any run returned; None leaves the file as it is.
+        committed_bytes: What the last successful `deliver` of any run returned; None leaves the file as it is, and
+            `beyond` has its newest lines.
 
     Raises:
         OSError: The file cannot be opened for writing.
@@ -32,15 +38,15 @@ class JsonLinesFile:
     def __init__(self, path: str | Path, committed_bytes: int | None) -> None:
         self._path = Path(path)
         self._fd, self._committed = -1, 0
+        self.beyond: list[bytes] = []
         try:
             self._take(self._open())
         except OSError as error:
             if error.errno != errno.ENXIO:  # a FIFO without a reader
                 raise
             return
-        if committed_bytes is not None and committed_bytes < self._committed and self._regular():
-            os.ftruncate(self._fd, committed_bytes)
-            self._committed = self._size()
+        if self._regular():
+            self._keep(committed_bytes)
 
     def deliver(self, lines: list[bytes]) -> int:
         """Append lines, wait until they are on disk, return the file's length; a failed delivery leaves no trace.
@@ -75,6 +81,21 @@ class JsonLinesFile:
             os.close(self._fd)
         self._fd = -1
 
+    def _keep(self, committed_bytes: int | None) -> None:
+        """Keep the whole lines of JSON beyond the committed length; cut off what follows, which is no line."""
+        start = max(0, self._committed - LOOKED_AT) if committed_bytes is None else committed_bytes
+        if start >= self._committed:
+            return
+        with self._path.open("rb") as file:
+            file.seek(start)
+            *lines, _ = file.read(self._committed - start).split(b"\n")
+        if committed_bytes is None:
+            self.beyond = [line for line in lines if _is_json(line)]
+            return
+        self.beyond = list(takewhile(_is_json, lines))
+        os.ftruncate(self._fd, start + sum(len(line) + 1 for line in self.beyond))
+        self._committed = self._size()
+
     def _open(self) -> int:
         # without O_NONBLOCK this would wait for a FIFO's reader; writing may wait
         fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
@@ -108,3 +129,11 @@ class JsonLinesFile:
 def made(settings: Any, opening: Opening) -> JsonLinesFile:
     """As `events.file` has it."""
     return JsonLinesFile(settings, opening.committed_bytes)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

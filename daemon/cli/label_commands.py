@@ -131,15 +131,14 @@ def _events(settings: Settings, ids: list[str], stream: str | None) -> list[Even
     """The events of these ids, whose beginnings must say which."""
     from daemon.store import open_reader
 
-    with open_reader(settings.state_dir) as reader:
-        known = [event for _, event in reader.events(stream=stream)]
     found = []
-    for each in ids:
-        meant = [event for event in known if event.id.startswith(each.lower())]
-        if len(meant) != 1:
-            many = f"{len(meant)} events begin with {each!r}; write more of it"
-            fail(many if meant else f"there is no event {each!r}; tidegauge events list shows them")
-        found.append(meant[0])
+    with open_reader(settings.state_dir) as reader:
+        for each in ids:
+            meant = [event for _, event in reader.events(stream=stream, beginning=each.lower(), limit=2)]
+            if len(meant) != 1:
+                many = f"more than one event begins with {each!r}; write more of it"
+                fail(many if meant else f"there is no event {each!r}; tidegauge events list shows them")
+            found.append(meant[0])
     return found
 
 

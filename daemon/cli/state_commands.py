@@ -31,13 +31,16 @@ def check(config: Config = None, state: State = None, as_json: Json = False) -> 
         aside = sorted(str(path) for path in directory.rglob("*.quarantined-*"))
         with open_reader(directory) as reader:
             problems, entries = reader.check(), reader.last_seq - reader.first_seq + 1
+            lost = [] if problems else reader.lost_runs
         if as_json:
-            say_json({"problems": problems, "entries": entries, "set_aside": aside})
+            say_json({"problems": problems, "entries": entries, "set_aside": aside, "lost": lost})
         else:
             for problem in problems:
                 say(problem)
             for path in aside:
                 say(f"{path}: was set aside at a start; keep it to look into, or remove it")
+            for first, last in lost:
+                say(f"{directory}: journal entries {first} to {last} are lost, as was told at the start after")
             if not problems:
                 say(f"{directory}: sound, journal entries: {entries:,}")
         if problems:

@@ -161,6 +161,7 @@ PROCESS_METRICS: tuple[Spec, ...] = (
     Spec("checkpoint_seconds", "histogram", (), "Time to write one checkpoint; its count is that of all attempts."),
     Spec("state_full", "gauge", (), "1 while writing waits because the state directory has no room; nothing is lost."),
     Spec("quarantined_total", "counter", (), "Files of the state directory set aside because they were not sound."),
+    Spec("journal_entries_lost_total", "counter", (), "Journal entries found lost or damaged at this start."),
 )
 
 METRICS: tuple[Spec, ...] = (*SERIES_METRICS, *STREAM_METRICS, *SOURCE_METRICS, *SINK_METRICS, *PROCESS_METRICS)

@@ -256,6 +256,7 @@ def _store(f: Mapping[str, Family], store: Mapping[str, Any]) -> None:
         "checkpoint_failures_total": store.get("checkpoint_failures", 0),
         "checkpoint_mismatches_total": store.get("checkpoint_mismatches", 0),
         "quarantined_total": store.get("quarantined", 0),
+        "journal_entries_lost_total": store.get("lost", 0),
         "journal_entries_total": store.get("journal_seq", 0),
     }.items():
         f[name].add({}, value)

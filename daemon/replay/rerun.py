@@ -58,7 +58,7 @@ def rerun(directory: Path, progress: Progress) -> Rerun:
     """Apply the whole journal of a state directory to a new engine.
 
     Raises:
-        JournalGap: The journal's beginning was pruned, so the run cannot be repeated from its start.
+        JournalGap: The journal's beginning was pruned, or entries are lost, so the run cannot be repeated.
         StoreError: The directory holds no readable state.
     """
     with open_reader(directory) as reader:
@@ -67,6 +67,9 @@ def rerun(directory: Path, progress: Progress) -> Rerun:
                 f"{directory}: the journal begins at entry {reader.first_seq}, earlier ones were pruned; "
                 "set history.keep longer than a run that is to be repeated"
             )
+        if lost := reader.lost_runs:
+            first, last = lost[0]
+            raise JournalGap(f"{directory}: journal entries {first} to {last} are lost, so the run cannot be repeated")
         engine, events, entries = Engine(_RecordedTrainer(reader)), [], 0
         for _, result in repeat(reader, lambda _, item: engine.step(item), 0, progress):
             events += result.events

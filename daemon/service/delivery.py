@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from adapters.sinks import SINKS, Opening, PartlyError, Repeating, Sink, SinkKind
+import orjson
+
+from adapters.sinks import SINKS, Keeping, Opening, PartlyError, Repeating, Sink, SinkKind
 from daemon.config.sink_settings import EventSettings
-from daemon.service.outbox import Outbox
+from daemon.service.outbox import Outbox, key_of
 from daemon.store import Store, StoreError, StoreView, open_reader
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Courier:
         self.delivered = delivered
         self.failures = self._failed = self._events = self._left_out = 0
         self._told_at = float("-inf")
+        self._damaged: set[str] = set()
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
 
@@ -137,6 +140,9 @@ class Courier:
                     raise
                 self._events += len(waiting.lines)
             self.delivered = (waiting.through, committed)
+        if damaged := reader.left_out - self._damaged:
+            self._damaged |= damaged
+            log.error("damaged events are not delivered", extra={"sink": self.name, "rows": sorted(damaged)})
 
     def _repeat(self, reader: StoreView) -> None:
         """Tell a sink that forgets what is open, when it is time."""
@@ -150,6 +156,12 @@ class Courier:
             log.error("sink failed, its events wait in the store", extra=facts)
         self.failures += 1
         self._failed += 1
+
+
+def _there(sink: Sink) -> frozenset[tuple[str, int]]:
+    """Revisions that a sink has beyond what is recorded of it."""
+    lines = sink.beyond if isinstance(sink, Keeping) else []
+    return frozenset(key for line in lines if (key := key_of(orjson.loads(line))) is not None)
 
 
 class Delivery:
@@ -193,11 +205,13 @@ class Delivery:
     def _new(self, name: str, kind: SinkKind, value: Any) -> Courier:
         if (left := self._left.get(name)) is not None and not left.ended(0):  # one that is replaced ends first
             raise OSError(f"{name} still hangs in a delivery from before, and two must not write; see to its reader")
+        known = self._store.sink_position(name)
         newest = self._store.last_event_row if kind.from_now else 0
-        row, committed = self._store.sink_position(name, kind.size(value) if kind.size else 0, newest)
-        outbox = Outbox(value.send, value.outbox, SEVERAL_AT_ONCE) if kind.several else Outbox()
-        sink = kind.make(value, Opening(committed, self._stdout))
-        return Courier(name, sink, self._store.directory, (row, committed), outbox, value)
+        sink = kind.make(value, Opening(known[1] if known else None, self._stdout))
+        there = _there(sink)
+        outbox = Outbox(value.send, value.outbox, SEVERAL_AT_ONCE, there) if kind.several else Outbox(there=there)
+        at = known or (newest, kind.size(value) if kind.size else 0)
+        return Courier(name, sink, self._store.directory, at, outbox, value)
 
     def abandon(self, prepared: Mapping[str, Courier]) -> None:
         """Let go what `prepare` opened."""

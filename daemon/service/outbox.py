@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -36,11 +36,13 @@ class Outbox:
         send: `all` revisions, or those that `notify`, with the end of each episode that did.
         most: Rows that may wait; beyond, the oldest are left out. None: without end.
         at_once: Rows looked at at a time.
+        there: Revisions that it has, whatever its position says.
     """
 
     send: Literal["notify", "all"] = "all"
     most: int | None = None
     at_once: int = 1000
+    there: frozenset[tuple[str, int]] = frozenset()
 
     def left_out(self, reader: StoreView, after: int) -> int:
         """How many rows after a row are too many to be delivered, 0 when none is."""
@@ -61,12 +63,22 @@ class Outbox:
         return [_line(event) for event in reversed(told)]
 
     def _wants(self, reader: StoreView, event: Event) -> bool:
+        if (event.id, event.revision) in self.there:
+            return False
         return self.send == "all" or event.notify or (event.state == "closed" and _notified(reader, event))
 
 
 def _notified(reader: StoreView, event: Event) -> bool:
     """Whether any revision of an event up to this one should have woken somebody."""
     return any(each.notify for each in reader.revisions(event.id) if each.revision <= event.revision)
+
+
+def key_of(event: Any) -> tuple[str, int] | None:
+    """What tells one revision of an event, as JSON, from all others; None for what is no event."""
+    try:
+        return str(event["id"]), int(event["revision"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _line(event: Event) -> bytes:

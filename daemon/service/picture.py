@@ -52,6 +52,7 @@ def _gauges(durable: DurableEngine) -> dict[str, Any]:
         "checkpoint_failures": store.checkpoint_failures,
         "checkpoint_mismatches": store.checkpoint_mismatches,
         "quarantined": store.quarantined,
+        "lost": store.lost,
         "journal_seq": durable.seq,
         "state_dir": str(store.directory),
     }

@@ -15,7 +15,9 @@ from daemon.store.files import is_full
 
 NAME = "tidegauge.db"
 DAMAGED = NAME + ".damaged"
-"""Marker beside the database: a running daemon found it malformed, so the next start quarantines it."""
+"""Marker beside the database: a running daemon found damage, so the next start mends it. What it says: see `ROWS`."""
+ROWS = "rows"
+"""In the marker: rows are damaged. Anything else: the file is; a name is that of the file that was set aside."""
 
 COMPANIONS = ("-wal", "-shm")
 
@@ -27,13 +29,18 @@ _PERHAPS_FULL = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlit
 
 
 class Database:
-    """One connection, for the thread that made it."""
+    """One connection, for the thread that made it.
+
+    Attributes:
+        left_out: Rows that were asked for and are not what was written, in words.
+    """
 
     def __init__(
         self, path: Path, *, read_only: bool = False, create: bool = False, reached: Reached = nowhere
     ) -> None:
         """Connect to a file, to an existing one unless `create`."""
         self.path = path
+        self.left_out: set[str] = set()
         self._reached = reached
         self._read_only = read_only
         mode = "ro" if read_only else "rwc" if create else "rw"
@@ -43,6 +50,7 @@ class Database:
             self._connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
             )
+        self._connection.text_factory = _text
         try:
             with self._translated():
                 self._connection.execute("PRAGMA busy_timeout=5000")
@@ -86,14 +94,12 @@ class Database:
             raise
         self._reached(f"{fault_point}.after_commit")
 
-    def damaged(self, what: str) -> StoreDamaged:
-        """The error for `what` was found; a writer also leaves the marker that makes the next start quarantine."""
+    def damaged(self, what: str, marker: str = "") -> StoreDamaged:
+        """The error for `what` was found; a writer also leaves the marker that makes the next start mend it."""
         if not self._read_only:
             with suppress(OSError):
-                self.path.with_name(DAMAGED).touch()
-        return StoreDamaged(
-            f"{self.path}: {what}; restart the daemon: it sets the file aside and goes on from the last checkpoint"
-        )
+                self.path.with_name(DAMAGED).write_text(marker)
+        return StoreDamaged(f"{self.path}: {what}; restart the daemon: it sets that aside and goes on with the rest")
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
@@ -110,6 +116,8 @@ class Database:
             yield
         except sqlite3.ProgrammingError:
             raise
+        except UnicodeDecodeError as error:  # SQLite quotes what it cannot read
+            raise self.damaged(f"is malformed ({error.object!r})") from error
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", 0)
             if code & 0xFF in _DAMAGE:
@@ -135,6 +143,11 @@ class Database:
             f"{log}: has entries that its daemon left when it was killed, and reading them takes a directory that can "
             "be written to; copy the state directory, and name the copy with --state"
         )
+
+
+def _text(found: bytes) -> str:
+    """Text of a column: bytes that are no UTF-8 are damage, which the row's checksum tells."""
+    return found.decode("utf-8", "surrogateescape")
 
 
 def _frozen(path: Path) -> bool:

@@ -7,20 +7,36 @@ from collections.abc import Sequence
 from typing import Any
 
 from daemon.engine.messages.events import Event, State
-from daemon.store.database import Database
+from daemon.store.database import Database, Row
+from daemon.store.sealed_rows import find, put
+from daemon.store.tables import EVENTS, SINKS
 
-_INSERT = (
-    "INSERT OR IGNORE INTO events (id, revision, stream, series, state, started_at, ended_at, body) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
+ROW = "row"
+"""In `meta`: rows up to this number were given out, though the table has lost the last of them."""
+
 _LATEST = "NOT EXISTS (SELECT 1 FROM events AS later WHERE later.id = events.id AND later.revision > events.revision)"
 
 
-def record(database: Database, events: Sequence[Event]) -> None:
-    """Add `events` in one transaction; revisions already there stay as they are."""
-    rows = [(e.id, e.revision, e.stream, e.series, e.state, e.started_at, e.ended_at, _dump(e)) for e in events]
+def record(database: Database, events: Sequence[Event]) -> list[Row]:
+    """Add `events` in one transaction; revisions already there stay as they are. The rows that were added."""
+    rows: list[Row] = []
     with database.transaction("events"):
-        database.many(_INSERT, rows)
+        number = last_row(database)
+        known: set[tuple[str, int]] = set()
+        for event in events:
+            key = (event.id, event.revision)
+            there = database.rows("SELECT 1 FROM events WHERE id = ? AND revision = ?", key)
+            if key not in known and not there:
+                known.add(key)
+                rows.append(_row(number := number + 1, event))
+        put(database, EVENTS, rows)
+    return rows
+
+
+def last_row(database: Database) -> int:
+    """Greatest number of a row that was ever given out."""
+    given = database.value("SELECT value FROM meta WHERE name = ?", [ROW])
+    return max(given or 0, database.value("SELECT max(row) FROM events") or 0)
 
 
 def select(
@@ -28,53 +44,97 @@ def select(
     *,
     stream: str | None = None,
     series: str | None = None,
+    reason: str | None = None,
     since: int | None = None,
     until: int | None = None,
     state: State | None = None,
+    beginning: str | None = None,
     latest_only: bool = True,
     after_row: int = 0,
     limit: int | None = None,
     newest_first: bool = False,
 ) -> list[tuple[int, Event]]:
     """`(row, event)` in order of rows, or against it; see `StoreView.events`."""
+    where, args = _where(after_row, stream, series, reason, since, until, state, beginning, latest_only)
+    order = "row DESC" if newest_first else "row"
+    rows = find(database, EVENTS, f"WHERE {where} ORDER BY {order} LIMIT ?", [*args, -1 if limit is None else limit])
+    return [(row[0], Event.from_json(json.loads(row[-1]))) for row in rows]
+
+
+def row_before_newest(
+    database: Database,
+    count: int,
+    *,
+    stream: str | None = None,
+    series: str | None = None,
+    reason: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
+    state: State | None = None,
+    latest_only: bool = True,
+) -> int:
+    """Row after which only the newest `count` of the chosen events come."""
+    where, args = _where(0, stream, series, reason, since, until, state, None, latest_only)
+    sql = f"SELECT row FROM events WHERE {where} ORDER BY row DESC LIMIT 1 OFFSET ?"
+    return int(database.value(sql, [*args, count]) or 0)
+
+
+def _where(
+    after_row: int,
+    stream: str | None,
+    series: str | None,
+    reason: str | None,
+    since: int | None,
+    until: int | None,
+    state: State | None,
+    beginning: str | None,
+    latest_only: bool,
+) -> tuple[str, list[Any]]:
+    """The condition for rows, and its values."""
     conditions: list[tuple[str, Any]] = [
+        ("row > ?", after_row or None),
         ("stream = ?", stream),
         ("series = ?", series),
+        ("instr(' ' || reasons || ' ', ' ' || ? || ' ')", reason),
         ("ended_at >= ?", since),
         ("started_at < ?", until),
         ("state = ?", state),
+        ("id >= ?", beginning),
+        ("id < ?", None if beginning is None else beginning + "~"),
     ]
     chosen = [(text, value) for text, value in conditions if value is not None]
-    where = ["row > ?", *(text for text, _ in chosen)] + ([_LATEST] if latest_only else [])
-    order = "row DESC" if newest_first else "row"
-    sql = f"SELECT row, body FROM events WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
-    args = [after_row, *(value for _, value in chosen), -1 if limit is None else limit]
-    return [(row, Event.from_json(json.loads(body))) for row, body in database.rows(sql, args)]
+    where = [text for text, _ in chosen] + ([_LATEST] if latest_only else [])
+    return " AND ".join(where) or "1", [value for _, value in chosen]
 
 
-def _dump(event: Event) -> str:
-    """JSON with every float's shortest exact form. Raises ValueError for NaN and infinity, which JSON cannot hold."""
-    return json.dumps(event.to_json(), allow_nan=False)
+def reasons_in(body: str) -> str:
+    """What the column `reasons` has for an event as JSON. Raises ValueError when it is none."""
+    try:
+        return " ".join(json.loads(body)["reasons"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no event: {error}") from error
+
+
+def _row(number: int, event: Event) -> Row:
+    """Floats of the body have their shortest exact form. Raises ValueError for NaN and infinity, which JSON lacks."""
+    body = json.dumps(event.to_json(), allow_nan=False)
+    facts = (event.id, event.revision, event.stream, event.series, event.state, event.started_at, event.ended_at)
+    return (number, *facts, " ".join(event.reasons), body)
 
 
 def revisions(database: Database, event: str) -> list[Event]:
     """All revisions of an event, oldest first."""
-    rows = database.rows("SELECT body FROM events WHERE id = ? ORDER BY revision", [event])
-    return [Event.from_json(json.loads(body)) for (body,) in rows]
+    rows = find(database, EVENTS, "WHERE id = ? ORDER BY revision", [event])
+    return [Event.from_json(json.loads(row[-1])) for row in rows]
 
 
-def last_row(database: Database) -> int:
-    """Number of the newest row, 0 before the first."""
-    return int(database.value("SELECT MAX(row) FROM events") or 0)
-
-
-def sink_position(database: Database, name: str, default: tuple[int, int]) -> tuple[int, int]:
-    """`(last_row, committed_bytes)` of a sink; `default` where nothing is recorded of it."""
-    rows = database.rows("SELECT last_row, committed_bytes FROM sinks WHERE name = ?", [name])
-    return (rows[0][0], rows[0][1]) if rows else default
+def sink_position(database: Database, name: str) -> tuple[int, int] | None:
+    """`(last_row, committed_bytes)` of a sink, None when it has no record."""
+    rows = find(database, SINKS, "WHERE name = ?", [name])
+    return (rows[0][1], rows[0][2]) if rows else None
 
 
 def set_sink_position(database: Database, name: str, last_row: int, committed_bytes: int) -> None:
     """Record how far a sink has come."""
     with database.transaction("sink"):
-        database.rows("INSERT OR REPLACE INTO sinks VALUES (?, ?, ?)", [name, last_row, committed_bytes])
+        put(database, SINKS, [(name, last_row, committed_bytes)], "OR REPLACE")

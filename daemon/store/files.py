@@ -58,14 +58,20 @@ def is_full(path: Path) -> bool:
 
 def quarantine(path: Path, companions: tuple[str, ...] = ()) -> Path:
     """Rename `path`, with `path` + each companion suffix, to the first free `*.quarantined-N`; the new path."""
-    number = 1
-    while (moved := path.with_name(f"{path.name}.quarantined-{number}")).exists():
-        number += 1
+    moved = free_name(path)
     for suffix in ("", *companions):  # the file first: a database must never be seen without its log
         present = path.with_name(path.name + suffix)
         if present.exists():
             present.replace(moved.with_name(moved.name + suffix))
     sync_directory(path.parent)
+    return moved
+
+
+def free_name(path: Path) -> Path:
+    """The first of `path.quarantined-1`, `-2`, ... that is not taken."""
+    number = 1
+    while (moved := path.with_name(f"{path.name}.quarantined-{number}")).exists():
+        number += 1
     return moved
 
 

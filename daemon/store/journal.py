@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from adapters.base import Position
 from daemon.engine.messages.inputs import Input, decode, encode
-from daemon.store.database import Database
+from daemon.store.database import ROWS, Database, Row
 from daemon.store.errors import JournalGap
+from daemon.store.sealed_rows import find, is_sound, put
+from daemon.store.tables import JOURNAL, META, POSITIONS
+
+LOST = "lost"
+"""Kind of an entry that stands for a run of entries that are lost, up to its own number; nothing is applied for it."""
 
 _PAGE = 16
-_COLUMNS = "seq, kind, crc, header, blob"
-_INSERT = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_UPSERT = (
-    "INSERT INTO positions VALUES (?, ?, ?, ?) ON CONFLICT (source, place) "
-    "DO UPDATE SET position = excluded.position, seq = excluded.seq"
-)
+
+
+def meta(database: Database) -> dict[str, int]:
+    """Name -> value of what the database says of itself."""
+    found: dict[str, int] = dict(find(database, META))
+    return {"floor": 0, "base": 0} | found
+
+
+def set_meta(database: Database, name: str, value: int) -> None:
+    """Change one of these."""
+    put(database, META, [(name, value)], "OR REPLACE")
 
 
 def bounds(database: Database) -> tuple[int, int, int]:
     """`(floor, base, last)`: entries up to `floor` are gone, the empty state is at `base`, `last` is the newest."""
-    meta: dict[str, int] = dict(database.rows("SELECT name, value FROM meta"))
+    known = meta(database)
     last = database.value("SELECT max(seq) FROM journal")
-    return meta["floor"], meta["base"], meta["floor"] if last is None else last
+    return known["floor"], known["base"], known["floor"] if last is None else last
 
 
 def append(
@@ -37,12 +47,11 @@ def append(
     """Entries after `last` for `items`, and `positions`, in one transaction; the new numbers."""
     through = database.value("SELECT bytes_through FROM journal WHERE seq = ?", [last])
     total = int(through or 0)
-    rows = []
+    rows: list[Row] = []
     for seq, item in enumerate(items, last + 1):
         kind, header, blob = encode(item)
         total += len(header) + len(blob)
-        crc = zlib.crc32(blob, zlib.crc32(header))
-        rows.append((seq, kind, getattr(item, "stream", None), received_at_ms, total, crc, header, blob))
+        rows.append((seq, kind, getattr(item, "stream", None), received_at_ms, total, header, blob))
     seq = last + len(rows)
     places = [
         (source, place.encode("utf-8", "surrogatepass"), json.dumps(position, allow_nan=False), seq)
@@ -50,13 +59,27 @@ def append(
         for place, position in by_place.items()
     ]
     with database.transaction("journal"):
-        database.many(_INSERT, rows)
-        database.many(_UPSERT, places)
+        put(database, JOURNAL, rows)
+        put(database, POSITIONS, places, "OR REPLACE")
     return list(range(last + 1, seq + 1))
+
+
+def lost_entry(database: Database, first: int, last: int) -> Row:
+    """A row that stands for entries from `first` to `last`."""
+    before = database.rows("SELECT bytes_through FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT 1", [last])
+    header = json.dumps({"first": first}).encode()
+    return (last, LOST, None, 0, int(before[0][0]) if before else 0, header, b"")
+
+
+def first_of(row: Sequence[Any]) -> int:
+    """First number that a sound row stands for."""
+    return int(json.loads(row[5])["first"]) if row[1] == LOST else int(row[0])
 
 
 def entries(database: Database, after: int, through: int | None = None) -> Iterator[tuple[int, Input]]:
     """Entries after `after` in order, a few in memory at a time; entries appended meanwhile come too.
+
+    Entries known to be lost are passed over.
 
     Raises:
         JournalGap: Entries after `after` were dropped.
@@ -67,44 +90,53 @@ def entries(database: Database, after: int, through: int | None = None) -> Itera
         raise JournalGap(
             f"{database.path}: entries {after + 1} to {floor} are no longer in the journal; ask for those after {floor}"
         )
-    for seq, kind, crc, header, blob in _pages(database, after, through):
-        if zlib.crc32(blob, zlib.crc32(header)) != crc:
-            raise database.damaged(f"journal entry {seq} does not have the checksum recorded")
+    for row in _pages(database, after, through):
+        seq, kind, *_, header, blob = row[:-1]
+        if not is_sound(JOURNAL, row):
+            raise database.damaged(f"journal entry {seq} does not have the checksum recorded", ROWS)
+        if first_of(row) > after + 1:
+            raise database.damaged(f"journal entry {after + 1} is missing", ROWS)
+        after = seq
+        if kind == LOST:
+            continue
         try:
             yield seq, decode(kind, header, blob)
         except (ValueError, KeyError, TypeError) as error:
-            raise database.damaged(f"journal entry {seq} cannot be read ({error})") from error
+            raise database.damaged(f"journal entry {seq} cannot be read ({error})", ROWS) from error
 
 
-def _pages(database: Database, after: int, through: int | None) -> Iterator[tuple[int, str, int, bytes, bytes]]:
-    """Rows after `after`, checked to be consecutive; no cursor stays open between two pages."""
-    sql = f"SELECT {_COLUMNS} FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT {_PAGE}"
+def _pages(database: Database, after: int, through: int | None) -> Iterator[Row]:
+    """Rows after `after`, with their checksums; no cursor stays open between two pages."""
+    sql = f"SELECT {JOURNAL.listed} FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT {_PAGE}"
     while rows := database.rows(sql, [after, through if through is not None else 2**62]):
-        for row in rows:
-            if row[0] != after + 1:
-                raise database.damaged(f"journal entry {after + 1} is missing")
-            after = row[0]
-            yield row
+        yield from rows
+        after = rows[-1][0]
 
 
-def diagnose(database: Database, after: int) -> str | None:
-    """What is wrong with the entries after `after` (those that recovery would read), None when all are sound."""
-    floor, _, last = bounds(database)
-    first = database.value("SELECT min(seq) FROM journal")
-    if first is not None and first != floor + 1:
-        return f"journal begins with entry {first}, not {floor + 1}"
+def lost_runs(database: Database) -> list[tuple[int, int]]:
+    """First and last numbers of the runs of entries that are known to be lost."""
+    return [(first_of((*row, 0)), row[0]) for row in find(database, JOURNAL, "WHERE kind = ? ORDER BY seq", [LOST])]
+
+
+def diagnose(database: Database, after: int) -> Iterator[tuple[int, int, str]]:
+    """What is wrong with the entries after `after`: `(first, last, why)`, `last` having a row unless it is missing."""
+    floor, _, _ = bounds(database)
     at = max(after, floor)
-    for seq, _kind, crc, header, blob in _pages(database, at, None):
-        if zlib.crc32(blob, zlib.crc32(header)) != crc:
-            return f"journal entry {seq} does not have the checksum recorded"
+    for row in _pages(database, at, None):
+        seq = row[0]
+        sound = is_sound(JOURNAL, row)
+        first = first_of(row) if sound else seq
+        if first > at + 1:
+            yield at + 1, first - 1, "is missing"
+        if not sound:
+            yield seq, seq, "does not have the checksum recorded"
         at = seq
-    return None if at >= last else f"journal entry {at + 1} is missing"
 
 
 def positions(database: Database, source: str) -> dict[str, Position]:
     """Place -> position of one source; the place that was read last comes last."""
-    rows = database.rows("SELECT place, position FROM positions WHERE source = ? ORDER BY seq, place", [source])
-    return {place.decode("utf-8", "surrogatepass"): json.loads(position) for place, position in rows}
+    rows = find(database, POSITIONS, "WHERE source = ? ORDER BY seq, place", [source])
+    return {place.decode("utf-8", "surrogatepass"): json.loads(position) for _, place, position, _ in rows}
 
 
 def drop_positions(database: Database, places: Sequence[tuple[str, str]]) -> None:
@@ -112,11 +144,6 @@ def drop_positions(database: Database, places: Sequence[tuple[str, str]]) -> Non
     rows = [(source, place.encode("utf-8", "surrogatepass")) for source, place in places]
     with database.transaction("positions"):
         database.many("DELETE FROM positions WHERE source = ? AND place = ?", rows)
-
-
-def set_base(database: Database, seq: int) -> None:
-    """Declare that the state after entry `seq` is the empty state."""
-    database.rows("UPDATE meta SET value = ? WHERE name = 'base'", [seq])
 
 
 def droppable(database: Database, before_ms: int, max_bytes: int) -> int:
@@ -143,15 +170,12 @@ def _beyond(database: Database, floor: int, last: int, max_bytes: int) -> int:
 def _through(database: Database, floor: int, seq: int) -> int:
     """Bytes of all entries up to `seq`, counted from an origin that is the same for all entries present."""
     if seq > floor:
-        rows = database.rows("SELECT bytes_through FROM journal WHERE seq = ?", [seq])
-    else:
-        rows = database.rows(
-            "SELECT bytes_through - length(header) - length(blob) FROM journal WHERE seq = ?", [floor + 1]
-        )
-        rows = rows or [(0,)]
-    if not rows:
-        raise database.damaged(f"journal entry {seq} is missing")
-    return int(rows[0][0])
+        where, args = "WHERE seq <= ? ORDER BY seq DESC", [seq]
+        found = database.rows(f"SELECT bytes_through FROM journal {where} LIMIT 1", args)
+        if found:
+            return int(found[0][0])
+    first = database.rows("SELECT bytes_through - length(header) - length(blob) FROM journal ORDER BY seq LIMIT 1")
+    return int(first[0][0]) if first else 0
 
 
 def drop(database: Database, through: int, rows: int = 100) -> None:
@@ -161,5 +185,5 @@ def drop(database: Database, through: int, rows: int = 100) -> None:
         floor = min(floor + rows, through, last)
         with database.transaction("prune"):
             database.rows("DELETE FROM journal WHERE seq <= ?", [floor])
-            database.rows("UPDATE meta SET value = ? WHERE name = 'floor'", [floor])
+            set_meta(database, "floor", floor)
     database.script("PRAGMA incremental_vacuum(16384)")

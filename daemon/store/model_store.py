@@ -13,11 +13,13 @@ from daemon.store.database import Database, Row
 from daemon.store.errors import ModelChecksum, ModelUnknown
 from daemon.store.faults import Reached
 from daemon.store.files import write_whole
+from daemon.store.sealed_rows import change, find
+from daemon.store.sealed_rows import put as put_rows
+from daemon.store.tables import MODELS
 
 DIRECTORY = "models"
 SUFFIXES = (".safetensors", ".pt")
 """What model files' names end in; the first is written, the others are left from earlier versions."""
-COLUMNS = "request_id, stream, version, status, digest, sha256, file, manifest, reason, detail, seq, at_ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def put(database: Database, directory: Path, reached: Reached, record: ModelReco
     write_whole(directory / file, (file_bytes,), lambda: reached("model.before_rename"))
     reached("model.before_record")
     sha256 = hashlib.sha256(file_bytes).hexdigest()
-    insert(database, [_row(replace(record, version=version, sha256=sha256, file=file))])
+    put_rows(database, MODELS, [_row(replace(record, version=version, sha256=sha256, file=file))])
     reached("model.after_record")
     return _known(outcome(database, record.request_id), record.request_id)
 
@@ -90,32 +92,26 @@ def put_failure(database: Database, reached: Reached, record: ModelRecord) -> Mo
     """Record a training that made no model; a request already recorded is left as it is."""
     if (existing := outcome(database, record.request_id)) is not None:
         return existing
-    insert(database, [_row(record)])
+    put_rows(database, MODELS, [_row(record)])
     reached("model.after_record")
     return record
 
 
-def insert(database: Database, rows: list[Row]) -> None:
-    """Add rows of `COLUMNS`, one statement (so one transaction) each unless the caller has opened one."""
-    marks = ", ".join("?" * len(COLUMNS.split(", ")))
-    database.many(f"INSERT INTO models ({COLUMNS}) VALUES ({marks})", rows)
-
-
 def outcome(database: Database, request_id: str) -> ModelRecord | None:
     """What the training came to, None when it is not recorded."""
-    rows = database.rows(f"SELECT {COLUMNS} FROM models WHERE request_id = ?", [request_id])
+    rows = find(database, MODELS, "WHERE request_id = ?", [request_id])
     return _record(rows[0]) if rows else None
 
 
 def records(database: Database, stream: str | None = None) -> list[ModelRecord]:
     """Records of one stream, or of all, in the order they were made."""
     condition, args = ("WHERE stream = ?", [stream]) if stream is not None else ("", [])
-    return [_record(row) for row in database.rows(f"SELECT {COLUMNS} FROM models {condition} ORDER BY rowid", args)]
+    return [_record(row) for row in find(database, MODELS, f"{condition} ORDER BY rowid", args)]
 
 
 def version(database: Database, stream: str, number: int) -> ModelRecord:
     """The record of one version. Raises ModelUnknown."""
-    rows = database.rows(f"SELECT {COLUMNS} FROM models WHERE stream = ? AND version = ?", [stream, number])
+    rows = find(database, MODELS, "WHERE stream = ? AND version = ?", [stream, number])
     return _known(_record(rows[0]) if rows else None, f"{stream} version {number}")
 
 
@@ -144,10 +140,7 @@ def annotate(database: Database, request_id: str, status: str, **facts: Any) -> 
     """Change the status of a training that made a model, and add facts beside its manifest."""
     record = outcome(database, request_id)
     if record is not None and record.version is not None:
-        manifest = json.dumps(record.manifest | facts, sort_keys=True)
-        database.many(
-            "UPDATE models SET status = ?, manifest = ? WHERE request_id = ?", [(status, manifest, request_id)]
-        )
+        _change(database, replace(record, status=status, manifest=record.manifest | facts))
 
 
 def retain(database: Database, directory: Path, stream: str, keep: int, spare: str | None, through: int) -> None:
@@ -164,7 +157,7 @@ def retain(database: Database, directory: Path, stream: str, keep: int, spare: s
                 (directory / record.file).unlink(missing_ok=True)  # first, so that a crash between repeats it
             except OSError:
                 continue  # it is tried again; a file too many harms nothing
-            database.many("UPDATE models SET file = NULL WHERE request_id = ?", [(record.request_id,)])
+            _change(database, replace(record, file=None))
 
 
 def _known(record: ModelRecord | None, name: str) -> ModelRecord:
@@ -173,13 +166,16 @@ def _known(record: ModelRecord | None, name: str) -> ModelRecord:
     return record
 
 
+def _change(database: Database, record: ModelRecord) -> None:
+    change(database, MODELS, {"request_id": record.request_id}, _row(record))
+
+
 def _row(record: ModelRecord) -> Row:
     manifest = json.dumps(record.manifest, sort_keys=True)
-    names = COLUMNS.split(", ")
-    return tuple(manifest if name == "manifest" else getattr(record, name) for name in names)
+    return tuple(manifest if name == "manifest" else getattr(record, name) for name in MODELS.columns)
 
 
 def _record(row: Row) -> ModelRecord:
-    values = dict(zip(COLUMNS.split(", "), row, strict=True))
+    values = dict(zip(MODELS.columns, row, strict=True))
     values["manifest"] = json.loads(values["manifest"] or "{}")
     return ModelRecord(**values)

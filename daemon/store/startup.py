@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.store import checkpoints, journal, label_table, lock, model_store, tables
+from daemon.store import (
+    checkpoints,
+    event_table,
+    journal,
+    label_table,
+    lock,
+    mark,
+    migration,
+    model_store,
+    repair,
+    salvage,
+    tables,
+)
 from daemon.store.access import exposure, make_private, refusal
 from daemon.store.checkpoints import Checkpoints
-from daemon.store.database import COMPANIONS, DAMAGED, NAME, Database
-from daemon.store.errors import StoreDamaged, StoreError, StoreUnusable
+from daemon.store.database import COMPANIONS, DAMAGED, NAME, ROWS, Database
+from daemon.store.errors import StoreError, StoreUnusable
 from daemon.store.faults import Reached
-from daemon.store.files import disk_error, quarantine, remove_temporaries
+from daemon.store.files import disk_error, free_name, quarantine, remove_temporaries
+from daemon.store.mark import Mark, Noted
+from daemon.store.sealed_rows import Unsound, find
 
 log = logging.getLogger(__name__)
 
@@ -52,56 +66,112 @@ def enter(directory: Path) -> lock.Lock:
     return held
 
 
-def database(directory: Path, files: Checkpoints, reached: Reached) -> tuple[Database, int]:
-    """The connection, and how many databases were quarantined on the way to it (0 or 1)."""
+@dataclass(frozen=True, slots=True)
+class OpenDatabase:
+    """An open database, and what was wrong with it.
+
+    Attributes:
+        database: The connection.
+        quarantined: Files set aside on the way to it.
+        lost: Journal entries that are lost.
+        mark: Where commits are noted.
+    """
+
+    database: Database
+    quarantined: int
+    lost: int
+    mark: Mark
+
+
+def database(directory: Path, files: Checkpoints, reached: Reached) -> OpenDatabase:
+    """The database, mended where it has to be, or a fresh one with what can be known of the one before."""
     path = directory / NAME
-    why = tables.diagnose(path) if path.exists() else None
-    if why is None and path.exists():
-        if (copy := tables.migrate(path)) is not None:
-            log.warning("database migrated", extra={"file": str(path), "copy": str(copy)})
-        why = _diagnose_tail(path, files)
-    if why is not None:
-        moved = quarantine(path, COMPANIONS)
-        log.error("database quarantined", extra={"file": str(path), "moved_to": str(moved), "why": why})
+    noted = mark.read(directory)
+    damage = _marker(path)
+    aside, why = _left_aside(path, damage), None
+    if aside is None and path.exists() and (why := _diagnose(path, damage, noted)) is not None:
+        aside = _set_aside(path, why)
+    made = not path.exists()
+    bad = _make(path, aside, reached) if made else migration.migrate(path)
     path.with_name(DAMAGED).unlink(missing_ok=True)
     if opened := make_private([path, *(path.with_name(NAME + end) for end in COMPANIONS)], tables.MODE):
         log.warning("database was readable by others, and is no more", extra={"files": [str(file) for file in opened]})
-    if not path.exists():
-        _make(directory, files, reached)
-    return Database(path, reached=reached), int(why is not None)
-
-
-def _diagnose_tail(path: Path, files: Checkpoints) -> str | None:
-    """What is wrong with the entries that recovery reads, from the newest checkpoint but one (from any, with fewer)."""
-    after = [*files.sequences(), 0, 0][1]
+    connection = Database(path, reached=reached)
     try:
-        with closing(Database(path)) as connection:
-            return journal.diagnose(connection, after)
-    except StoreDamaged as error:
-        return f"is malformed ({error.__cause__ or error})"
+        done = repair.mend(connection, files, noted, thorough=damage == ROWS, fresh=made, bad=bad)
+        if made or done.files:
+            _set_unrecorded_aside(directory, connection)
+    except BaseException:
+        connection.close()
+        raise
+    lost = sum(to - first + 1 for first, to in done.lost)
+    return OpenDatabase(connection, int(why is not None) + done.files, lost, Mark(directory, _noted(connection)))
 
 
-def _make(directory: Path, files: Checkpoints, reached: Reached) -> None:
-    """A fresh database: empty, or going on from the newest sound checkpoint when there is one."""
-    path = directory / NAME
+def _marker(path: Path) -> str | None:
+    """What the marker says that damage was found while the database was in use; None where there is none."""
+    try:
+        return path.with_name(DAMAGED).read_bytes().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+
+
+def _left_aside(path: Path, damage: str | None) -> Path | None:
+    """The database that a start had set aside when it was killed, before the fresh one had its name."""
+    if path.exists() or not damage or not damage.startswith(f"{NAME}.quarantined-"):
+        return None
+    left = path.with_name(damage)
+    return left if left.exists() and left.parent == path.parent else None
+
+
+def _diagnose(path: Path, damage: str | None, noted: Noted | None) -> str | None:
+    """What is wrong with the file as a whole."""
+    if damage is not None and damage != ROWS:
+        return "was found malformed while it was in use"
+    return tables.diagnose(path, noted.version if noted else None)
+
+
+def _set_aside(path: Path, why: str) -> Path:
+    """Quarantine a database; the marker says where it is, until a fresh one has its name."""
+    moved = free_name(path)
+    path.with_name(DAMAGED).write_text(moved.name)
+    quarantine(path, COMPANIONS)
+    log.error("database quarantined", extra={"file": str(path), "moved_to": str(moved), "why": why})
+    return moved
+
+
+def _make(path: Path, aside: Path | None, reached: Reached) -> list[Unsound]:
+    """A fresh database with what can be read of the one that was set aside, if any; rows that were unsound in it."""
     if any(path.with_name(path.name + suffix).exists() for suffix in COMPANIONS):
         quarantine(path, COMPANIONS)  # a log without its database would be taken for the fresh one's
-    newest = files.newest_sound(0, None)
-    if newest is not None:
-        log.warning("database made from checkpoint", extra={"seq": newest.seq, "file": str(files.path(newest.seq))})
+    bad: list[Unsound] = []
 
     def fill(fresh: Database) -> None:
-        if newest is not None:
-            restore(fresh, newest.seq, newest.carried)
+        if aside is not None:
+            bad.extend(salvage.copy(aside, fresh))
 
     tables.create(path, reached, fill)
-    _set_unrecorded_aside(directory)
+    return bad
 
 
-def _set_unrecorded_aside(directory: Path) -> None:
-    """Model files that the fresh database does not know are kept under another name, never overwritten."""
-    with closing(Database(directory / NAME)) as fresh:
-        known = {record.file for record in model_store.records(fresh)}
+def _noted(connection: Database) -> Noted:
+    """What there is to note of a database that is sound."""
+    known = journal.meta(connection)
+    sinks = {name: (row, size) for name, row, size in find(connection, tables.SINKS)}
+    return Noted(
+        version=tables.VERSION,
+        seq=journal.bounds(connection)[2],
+        floor=known["floor"],
+        base=known["base"],
+        said=known.get("said", 0),
+        row=event_table.last_row(connection),
+        sinks=sinks,
+    )
+
+
+def _set_unrecorded_aside(directory: Path, connection: Database) -> None:
+    """Model files that the database does not know are kept under another name, never overwritten."""
+    known = {record.file for record in model_store.records(connection)}
     for path in sorted((directory / model_store.DIRECTORY).iterdir()):
         if path.suffix in model_store.SUFFIXES and path.name not in known:
             log.warning("model file without a record set aside", extra={"file": str(quarantine(path))})
@@ -113,22 +183,10 @@ def carry(source: Database, seq: int) -> dict[str, Any]:
     Positions moved after `seq` are left out: a source that starts over gives duplicates, which the engine knows; one
     that skipped ahead would lose readings.
     """
-    positions = source.rows("SELECT source, place, position, seq FROM positions WHERE seq <= ?", [seq])
+    positions = find(source, tables.POSITIONS, "WHERE seq <= ?", [seq])
     return {
         "positions": [[s, place.decode("utf-8", "surrogatepass"), json.loads(p), at] for s, place, p, at in positions],
-        "sinks": [list(row) for row in source.rows("SELECT name, committed_bytes FROM sinks")],
+        "sinks": [list(row) for row in find(source, tables.SINKS)],
         "labels": [list(row) for row in label_table.rows(source, seq)],
-        "models": [list(row) for row in source.rows(f"SELECT {model_store.COLUMNS} FROM models ORDER BY rowid")],
+        "models": [list(row) for row in find(source, tables.MODELS, "ORDER BY rowid")],
     }
-
-
-def restore(fresh: Database, seq: int, carried: dict[str, Any]) -> None:
-    """Put into a fresh database what a checkpoint of entry `seq` carries; its journal goes on after `seq`."""
-    fresh.rows("UPDATE meta SET value = ? WHERE name = 'floor'", [seq])
-    places = [
-        (s, place.encode("utf-8", "surrogatepass"), json.dumps(p), at) for s, place, p, at in carried["positions"]
-    ]
-    fresh.many("INSERT INTO positions VALUES (?, ?, ?, ?)", places)
-    fresh.many("INSERT INTO sinks VALUES (?, 0, ?)", carried["sinks"])
-    label_table.insert(fresh, [tuple(row) for row in carried.get("labels", [])])
-    model_store.insert(fresh, [tuple(row) for row in carried["models"]])

@@ -15,13 +15,14 @@ from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Input, Labelled
 from daemon.store import checkpoints, event_table, host, journal, label_table, model_store, startup
 from daemon.store.checkpoints import Checkpoint, Checkpoints
-from daemon.store.database import Database
 from daemon.store.errors import StoreError
 from daemon.store.faults import Reached, nowhere
 from daemon.store.files import disk_error
+from daemon.store.ledger import Ledger
 from daemon.store.lock import Lock
 from daemon.store.model_store import ModelRecord
 from daemon.store.patience import WhenFull, give_up, patient
+from daemon.store.startup import OpenDatabase
 from daemon.store.view import StoreView
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ class Store(StoreView):
     """Journal, positions, checkpoints, events, labels and models. One process and one thread writes; `open` makes one.
 
     Attributes:
-        quarantined: Databases and checkpoints set aside since `open`, for the metrics.
+        quarantined: Databases, rows of them and checkpoints set aside since `open`, in files.
+        lost: Journal entries found lost at `open`.
         checkpoint_at_ms: When the last checkpoint was written, epoch milliseconds; None when there is none.
         checkpoint_bytes: Size of the last checkpoint written or loaded.
         checkpoint_failures: Checkpoints that could not be written since `open`.
@@ -44,17 +46,18 @@ class Store(StoreView):
     def __init__(
         self,
         directory: Path,
-        database: Database,
+        opened: OpenDatabase,
         lock: Lock,
         files: Checkpoints,
         *,
         reached: Reached,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__(directory, database)
+        super().__init__(directory, opened.database)
         self._lock, self._files, self._reached, self._clock = lock, files, reached, clock
-        self._last = journal.bounds(database)[2]
-        self._databases_quarantined = 0
+        self._last = journal.bounds(opened.database)[2]
+        self._mark, self._ledger = opened.mark, Ledger(directory)
+        self._quarantined, self.lost = opened.quarantined, opened.lost
         self.when_full: WhenFull = give_up
         self.checkpoint_at_ms: int | None = None
         self.checkpoint_bytes = 0
@@ -79,7 +82,7 @@ class Store(StoreView):
         lock = startup.enter(directory)
         try:
             files = Checkpoints(directory / checkpoints.DIRECTORY, reached)
-            database, quarantined = startup.database(directory, files, reached)
+            opened = startup.database(directory, files, reached)
         except OSError as error:
             lock.release()
             raise disk_error(error, directory) from error
@@ -87,18 +90,17 @@ class Store(StoreView):
             lock.release()
             raise
         try:
-            store = cls(directory, database, lock, files, reached=reached, clock=clock)
+            return cls(directory, opened, lock, files, reached=reached, clock=clock)
         except BaseException:
-            database.close()
+            opened.mark.close()
+            opened.database.close()
             lock.release()
             raise
-        store._databases_quarantined = quarantined
-        return store
 
     @property
     def quarantined(self) -> int:
-        """Databases and checkpoints set aside since `open`."""
-        return self._databases_quarantined + self._files.quarantined
+        """Databases, rows of them and checkpoints set aside since `open`, in files."""
+        return self._quarantined + self._files.quarantined
 
     @property
     def last_seq(self) -> int:
@@ -119,6 +121,7 @@ class Store(StoreView):
         """
         numbers = journal.append(self._database, self._last, items, positions, received_at_ms)
         self._last += len(numbers)
+        self._mark.note(seq=self._last)
         return numbers
 
     @patient
@@ -129,9 +132,10 @@ class Store(StoreView):
     @patient
     def record_events(self, events: Sequence[Event]) -> None:
         """Add `events` in one transaction, in order; a revision that is already there stays as it is."""
-        if events:
-            event_table.record(self._database, events)
-            self.recorded += len(events)
+        if events and (rows := event_table.record(self._database, events)):
+            self._ledger.add(rows)
+            self._mark.note(row=rows[-1][0])
+            self.recorded += len(rows)
 
     @patient
     def record_label(self, seq: int, item: Labelled) -> None:
@@ -142,6 +146,7 @@ class Store(StoreView):
     def set_sink_position(self, name: str, last_row: int, committed_bytes: int) -> None:
         """Record that a sink has delivered events up to `last_row`, in `committed_bytes`."""
         event_table.set_sink_position(self._database, name, last_row, committed_bytes)
+        self._mark.note_sink(name, last_row, committed_bytes)
 
     def write_checkpoint(self, seq: int, data: bytes) -> None:
         """Write the state after entry `seq` and drop checkpoints no longer needed.
@@ -149,24 +154,16 @@ class Store(StoreView):
         Raises:
             StoreFull: There is no room; earlier checkpoints are as they were.
         """
-        self.prepare_checkpoint(seq, data)()
-
-    def prepare_checkpoint(self, seq: int, data: bytes) -> Callable[[], None]:
-        """What `write_checkpoint` does, as a function that touches no database and may run in another thread."""
         if not 0 <= seq <= self._last:
             raise ValueError(f"checkpoint of entry {seq}, but the journal ends with {self._last}")
-        carried = startup.carry(self._database, seq)
-        at_ms = int(self._clock() * 1000)
-
-        def write() -> None:
-            try:
-                size = self._files.write(seq, at_ms, host.versions(), carried, data)
-            except StoreError:
-                self.checkpoint_failures += 1
-                raise
-            self.checkpoint_at_ms, self.checkpoint_bytes = at_ms, size
-
-        return write
+        carried, at_ms = startup.carry(self._database, seq), int(self._clock() * 1000)
+        try:
+            size = self._files.write(seq, at_ms, host.versions(), carried, data)
+        except StoreError:
+            self.checkpoint_failures += 1
+            raise
+        self.checkpoint_at_ms, self.checkpoint_bytes = at_ms, size
+        self._ledger.turn()
 
     def load_checkpoint(self, before: int | None = None) -> tuple[int, bytes] | None:
         """`(seq, data)` of the newest sound checkpoint that the journal continues; None: begin with the empty state.
@@ -193,7 +190,7 @@ class Store(StoreView):
         found = self._files.newest_sound(base, None)
         if found is None:
             log.error("state lost, starting afresh", extra={"unused_from": floor + 1, "unused_to": last})
-            journal.set_base(self._database, last)
+            self._set_base(last)
             return None
         log.error("entries lost, going on from an earlier checkpoint", extra={"seq": found.seq, "lost_to": floor})
         self._files.write(floor, found.at_ms, found.versions, found.carried, found.data)
@@ -216,15 +213,20 @@ class Store(StoreView):
     @property
     def said_through(self) -> int:
         """Entry up to which what entries cause is recorded already; 0 when it is what a repetition finds."""
-        return int(self._database.value("SELECT value FROM meta WHERE name = 'said'") or 0)
+        return journal.meta(self._database).get("said", 0)
 
     def set_said_through(self, seq: int) -> None:
         """Declare that what entries up to `seq` caused was said by another version, so that it is not said again."""
-        self._database.rows("INSERT OR REPLACE INTO meta VALUES ('said', ?)", [seq])
+        journal.set_meta(self._database, "said", seq)
+        self._mark.note(said=seq)
 
     def start_over(self) -> None:
         """Declare that the state after the newest entry is the empty state."""
-        journal.set_base(self._database, self._last)
+        self._set_base(self._last)
+
+    def _set_base(self, seq: int) -> None:
+        journal.set_meta(self._database, "base", seq)
+        self._mark.note(base=seq)
 
     def reject_checkpoint(self, seq: int, why: str) -> None:
         """Quarantine a sound checkpoint that the engine cannot load; `load_checkpoint` then gives an earlier one."""
@@ -301,10 +303,13 @@ class Store(StoreView):
         floor, base, last = journal.bounds(self._database)
         kept = [seq for seq in self._files.sequences() if max(floor, base) <= seq <= last]
         journal.drop(self._database, min([through, *kept]) if kept else 0)
+        self._mark.note(floor=journal.bounds(self._database)[0])
 
     def close(self) -> None:
         """Close the database and let the directory go; a second call does nothing."""
         try:
+            self._mark.close()
+            self._ledger.close()
             super().close()
         finally:
             self._lock.release()

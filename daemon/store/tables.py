@@ -1,58 +1,69 @@
-"""The database's tables, its version, how a fresh one is made and an older one brought up to date."""
+"""The database's tables, its version, and how a fresh one is made and an existing one looked at."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from daemon.store.database import DAMAGED, Database
+from daemon.store.database import Database
 from daemon.store.errors import StoreDamaged, StoreUnusable
 from daemon.store.faults import Reached
+from daemon.store.sealed_rows import SealedTable, put
 from models.atomic_file import TEMPORARY, sync_directory
 
 APPLICATION_ID = 0x54444741  # "TDGA"
-VERSION = 2
+VERSION = 3
+LOOKED_AT = 256 << 20
+"""Bytes of database up to which a start looks at all of it; of a larger one it leaves out the journal's older part."""
 MODE = 0o600  # of the database and of what SQLite makes beside it
 _MAGIC = b"SQLite format 3\0"
+_TEXT, _NUMBER, _BYTES = "TEXT NOT NULL", "INTEGER NOT NULL", "BLOB NOT NULL"
 
-_LABELS = """CREATE TABLE labels (
-    seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, series TEXT NOT NULL, kind TEXT NOT NULL, since INTEGER NOT NULL,
-    until INTEGER NOT NULL, note TEXT NOT NULL, halvings INTEGER NOT NULL, true_alarms INTEGER NOT NULL,
-    at_ms INTEGER NOT NULL)"""
-
-_STATEMENTS = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-    """CREATE TABLE journal (
-    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, stream TEXT, received_at_ms INTEGER NOT NULL,
-    bytes_through INTEGER NOT NULL, crc INTEGER NOT NULL, header BLOB NOT NULL, blob BLOB NOT NULL)""",
-    """CREATE TABLE positions (
-    source TEXT NOT NULL, place BLOB NOT NULL, position TEXT NOT NULL, seq INTEGER NOT NULL,
-    PRIMARY KEY (source, place)) WITHOUT ROWID""",
-    """CREATE TABLE events (
-    row INTEGER PRIMARY KEY, id TEXT NOT NULL, revision INTEGER NOT NULL, stream TEXT NOT NULL, series TEXT,
-    state TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL, body TEXT NOT NULL,
-    UNIQUE (id, revision))""",
-    """CREATE TABLE sinks (
-    name TEXT PRIMARY KEY, last_row INTEGER NOT NULL, committed_bytes INTEGER NOT NULL) WITHOUT ROWID""",
-    """CREATE TABLE models (
-    request_id TEXT PRIMARY KEY, stream TEXT NOT NULL, version INTEGER, status TEXT NOT NULL, digest TEXT,
-    sha256 TEXT, file TEXT, manifest TEXT, reason TEXT, detail TEXT, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    UNIQUE (stream, version))""",
-    _LABELS,
-    "INSERT INTO meta VALUES ('floor', 0), ('base', 0)",
+META = SealedTable("meta", ("name", "value"), ("TEXT PRIMARY KEY NOT NULL", _NUMBER))
+JOURNAL = SealedTable(
+    "journal",
+    ("seq", "kind", "stream", "received_at_ms", "bytes_through", "header", "blob"),
+    ("INTEGER PRIMARY KEY", _TEXT, "TEXT", _NUMBER, _NUMBER, _BYTES, _BYTES),
 )
+POSITIONS = SealedTable(
+    "positions",
+    ("source", "place", "position", "seq"),
+    (_TEXT, _BYTES, _TEXT, _NUMBER),
+    ", PRIMARY KEY (source, place)",
+)
+EVENTS = SealedTable(
+    "events",
+    ("row", "id", "revision", "stream", "series", "state", "started_at", "ended_at", "reasons", "body"),
+    ("INTEGER PRIMARY KEY", _TEXT, _NUMBER, _TEXT, "TEXT", _TEXT, _NUMBER, _NUMBER, _TEXT, _TEXT),
+    ", UNIQUE (id, revision)",
+)
+SINKS = SealedTable("sinks", ("name", "last_row", "committed_bytes"), ("TEXT PRIMARY KEY NOT NULL", _NUMBER, _NUMBER))
+MODELS = SealedTable(
+    "models",
+    (
+        *("request_id", "stream", "version", "status", "digest", "sha256", "file", "manifest"),
+        *("reason", "detail", "seq", "at_ms"),
+    ),
+    (
+        *("TEXT PRIMARY KEY NOT NULL", _TEXT, "INTEGER", _TEXT, "TEXT", "TEXT", "TEXT", "TEXT"),
+        *("TEXT", "TEXT", _NUMBER, _NUMBER),
+    ),
+    ", UNIQUE (stream, version)",
+)
+LABELS = SealedTable(
+    "labels",
+    ("seq", "stream", "series", "kind", "since", "until", "note", "halvings", "true_alarms", "at_ms"),
+    ("INTEGER PRIMARY KEY", _TEXT, _TEXT, _TEXT, _NUMBER, _NUMBER, _TEXT, _NUMBER, _NUMBER, _NUMBER),
+)
+TABLES = (META, JOURNAL, POSITIONS, EVENTS, SINKS, MODELS, LABELS)
 
-TABLES = ("meta", "journal", "positions", "events", "sinks", "models", "labels")
-
-
-def _add_labels(database: Database) -> None:
-    database.rows(_LABELS)
-
-
-MIGRATIONS: Mapping[int, Callable[[Database], None]] = {1: _add_labels}
-"""From a version to the next: statements inside one transaction that also sets the new version."""
+_INDEXES = (
+    "CREATE INDEX events_stream ON events (stream)",
+    "CREATE INDEX events_series ON events (stream, series)",
+    "CREATE INDEX events_ended ON events (ended_at)",
+)
 
 
 def create(path: Path, reached: Reached, fill: Callable[[Database], None]) -> None:
@@ -65,30 +76,38 @@ def create(path: Path, reached: Reached, fill: Callable[[Database], None]) -> No
     )  # its log gets this mode too
     with closing(Database(temporary)) as database:
         database.rows("PRAGMA auto_vacuum=INCREMENTAL")
+        database.rows("PRAGMA journal_mode=OFF")  # nobody sees it before it is whole
         database.rows("BEGIN IMMEDIATE")
-        for statement in _STATEMENTS:
+        for statement in (*(table.definition for table in TABLES), *_INDEXES):
             database.rows(statement)
+        put(database, META, [("floor", 0), ("base", 0)])
         database.rows(f"PRAGMA application_id={APPLICATION_ID}")
         database.rows(f"PRAGMA user_version={VERSION}")
         fill(database)
         database.rows("COMMIT")
         database.rows("PRAGMA journal_mode=WAL")
+    descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     reached("database.before_rename")
     temporary.replace(path)
     sync_directory(path.parent)
 
 
-def diagnose(path: Path) -> str | None:
-    """What is wrong with the database at `path`, None when it is sound and of this version or an older one.
+def diagnose(path: Path, noted: int | None) -> str | None:
+    """What is wrong with the database at `path` as a whole, None when it is sound and of this version or an older one.
+
+    Rows are looked at elsewhere (`daemon.store.repair`), and so are the journal's pages: there may be gigabytes.
+
+    Args:
+        path: The file.
+        noted: Version of the database that was last open here, by what stands beside it; None where nothing says.
 
     Raises:
         StoreUnusable: A newer Tidegauge wrote it. It is left alone: what looks like damage may be its progress.
-
-    The journal's blobs are not all read (there may be gigabytes): what recovery needs of them is checked by
-    `journal.diagnose`, and damage found later leaves a marker that is honoured here.
     """
-    if path.with_name(DAMAGED).exists():
-        return "was found malformed while it was in use"
     if path.stat().st_size == 0:
         return "is empty"
     with path.open("rb") as file:  # before sqlite sees it: closing a connection may remove the log of a broken file
@@ -96,50 +115,45 @@ def diagnose(path: Path) -> str | None:
             return "is not a database"
     try:
         with closing(Database(path)) as database:
-            return _diagnose(database)
+            return _diagnose(database, noted)
     except StoreDamaged as error:
         return f"is malformed ({error.__cause__ or error})"
 
 
-def _diagnose(database: Database) -> str | None:
+def _diagnose(database: Database, noted: int | None) -> str | None:
     if database.value("PRAGMA application_id") != APPLICATION_ID:
         return "is not a Tidegauge database"
     version = database.value("PRAGMA user_version")
+    if noted == VERSION and (version ^ VERSION).bit_count() == 1:
+        return f"says that it is of version {version}, one bit from the {VERSION} that was open here last"
     if version > VERSION:
         raise StoreUnusable(
             f"{database.path}: was written by a newer Tidegauge (version {version} of the database, this one knows "
             f"{VERSION}); install that one again, or set another state_dir"
         )
+    if version < 1:
+        return f"is of version {version}, which never was"
     if version < VERSION:
-        possible = all(step in MIGRATIONS for step in range(version, VERSION))
-        return None if possible else f"is of version {version}, which this Tidegauge cannot migrate"
-    present = {name for (name,) in database.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if missing := [name for name in TABLES if name not in present]:
-        return f"has no table {missing[0]}"
-    return _check_pages(database)
+        return None
+    return foreign_tables(database) or _check_pages(database)
+
+
+def foreign_tables(database: Database) -> str | None:
+    """What is wrong with the tables' definitions, None when they are those of this version."""
+    found = {text for (text,) in database.rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+    same = found == {*(table.definition for table in TABLES), *_INDEXES}
+    return None if same else "has other tables than those it was made with"
+
+
+def is_small(database: Database) -> bool:
+    """Whether a start looks at all of a database."""
+    pages, size = database.value("PRAGMA page_count"), database.value("PRAGMA page_size")
+    return bool(pages * size <= LOOKED_AT)
 
 
 def _check_pages(database: Database) -> str | None:
-    for table in TABLES:
-        if table != "journal" and (found := database.value(f"PRAGMA quick_check('{table}')")) != "ok":
-            return f"is malformed ({found})"
+    looked_at = [""] if is_small(database) else [f"('{table.name}')" for table in TABLES if table is not JOURNAL]
+    for which in looked_at:
+        if (found := database.value(f"PRAGMA integrity_check{which}")) != "ok":
+            return f"is malformed ({' '.join(found.split())})"
     return None
-
-
-def migrate(path: Path) -> Path | None:
-    """Bring an older database up to `VERSION`; the path of the copy that is kept, None when there was nothing to do."""
-    with closing(Database(path)) as database:
-        version = database.value("PRAGMA user_version")
-        if version == VERSION:
-            return None
-        copy = path.with_name(f"{path.name}.version-{version}")
-        copy.unlink(missing_ok=True)
-        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE))
-        database.rows("VACUUM INTO ?", [str(copy)])
-        sync_directory(path.parent)
-        for step in range(version, VERSION):
-            database.rows("BEGIN IMMEDIATE")
-            MIGRATIONS[step](database)
-            database.rows(f"PRAGMA user_version={step + 1}")
-            database.rows("COMMIT")
-        return copy

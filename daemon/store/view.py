@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from adapters.base import Position
 from daemon.engine.messages.events import Event, State
@@ -15,6 +15,8 @@ from daemon.store.access import refusal
 from daemon.store.database import COMPANIONS, NAME, Database
 from daemon.store.errors import ModelUnknown, StoreError, StoreMissing
 from daemon.store.model_store import ModelRecord
+
+_AT_ONCE = 500
 
 
 class StoreView:
@@ -48,22 +50,26 @@ class StoreView:
         *,
         stream: str | None = None,
         series: str | None = None,
+        reason: str | None = None,
         since: int | None = None,
         until: int | None = None,
         state: State | None = None,
+        beginning: str | None = None,
         latest_only: bool = True,
         after_row: int = 0,
         limit: int | None = None,
         newest_first: bool = False,
     ) -> list[tuple[int, Event]]:
-        """Events in the order they were recorded, each with its row number.
+        """Events in the order they were recorded, each with its row number; `left_out` names those that are damaged.
 
         Args:
             stream: Of this stream only.
             series: Of this series only.
+            reason: With this among the reasons.
             since: Episodes whose last slot so far is at or after this, epoch seconds.
             until: Episodes whose first slot is before this, epoch seconds.
             state: In this state; with `latest_only`, in this state now.
+            beginning: Whose id begins with this.
             latest_only: The newest revision of each event, or all revisions.
             after_row: Rows after this one.
             limit: At most so many.
@@ -73,9 +79,11 @@ class StoreView:
             self._database,
             stream=stream,
             series=series,
+            reason=reason,
             since=since,
             until=until,
             state=state,
+            beginning=beginning,
             latest_only=latest_only,
             after_row=after_row,
             limit=limit,
@@ -91,16 +99,21 @@ class StoreView:
         """Number of the newest row of the event table, 0 before the first."""
         return event_table.last_row(self._database)
 
-    def sink_position(self, name: str, default_bytes: int = 0, default_row: int = 0) -> tuple[int, int]:
-        """`(last_row, committed_bytes)` of a sink: it has delivered events up to that row, in so many bytes.
+    def each_event(self, *, limit: int | None = None, **chosen: Any) -> Iterator[Event]:
+        """The newest `limit` events (all of them) chosen as in `events`, the oldest first; few in memory at a time."""
+        at = 0
+        if limit is not None:
+            at = event_table.row_before_newest(self._database, limit, **chosen)
+        while rows := self.events(after_row=at, limit=_AT_ONCE, **chosen):
+            yield from (event for _, event in rows)
+            at = rows[-1][0]
 
-        Args:
-            name: Name of the sink.
-            default_bytes: Committed bytes of a sink without a record. A file sink gives the size of its file, so that
-                a file that outlived its database is appended to, not cut.
-            default_row: Last row of a sink without a record; the newest row has it begin with what comes then.
+    def sink_position(self, name: str) -> tuple[int, int] | None:
+        """`(last_row, committed_bytes)`: a sink has delivered events up to that row, in so many bytes; None: unknown.
+
+        A record that is damaged is as good as none.
         """
-        return event_table.sink_position(self._database, name, (default_row, default_bytes))
+        return event_table.sink_position(self._database, name)
 
     def labels(self, stream: str | None = None, series: str | None = None) -> list[Labelled]:
         """Operators' labels of a stream and a series (of all) that the state knows of, in the order they were given."""
@@ -124,6 +137,16 @@ class StoreView:
         if record is None:
             raise ModelUnknown(f"training {request_id} is not recorded; `tidegauge models` lists those that are")
         return model_store.read(self._models, record)
+
+    @property
+    def lost_runs(self) -> list[tuple[int, int]]:
+        """First and last numbers of runs of journal entries that are known to be lost."""
+        return journal.lost_runs(self._database)
+
+    @property
+    def left_out(self) -> set[str]:
+        """Rows that were asked for and left out, because they are not what was written."""
+        return self._database.left_out
 
     def check(self) -> list[str]:
         """Everything that is wrong with the directory, one line each; reads every byte, so it may take minutes."""

@@ -19,7 +19,7 @@ from adapters.uploads.inbox import Inboxes
 from daemon.metrics.collector import Picture, make_registry
 from daemon.metrics.exposition import expose
 from daemon.runtime.logs import RateLimited
-from daemon.store import StoreMissing, open_reader
+from daemon.store import StoreError, StoreMissing, open_reader
 from daemon.web import page, summary
 from daemon.web.answers import HEADERS, json_response
 from daemon.web.connections import deadlines
@@ -34,7 +34,10 @@ Ready = Callable[[], tuple[bool, str]]
 Reload = Callable[[], Awaitable[bool]]
 """Whether it is done, or will be later. Raises ValueError with what is wrong with the new configuration."""
 Events = Callable[..., Iterable[dict[str, Any]]]
-"""`events(stream=, series=, since=, limit=)`: newest first; called in another thread. `store_events` makes one."""
+"""`events(stream=, series=, reason=, since=, limit=)`: newest first; called in another thread.
+
+`store_events` makes one. Raises StoreError where the store cannot be read.
+"""
 
 T = TypeVar("T")
 
@@ -185,10 +188,14 @@ class _Pages:
             self._find,
             stream=query.get("stream"),
             series=query.get("series"),
+            reason=query.get("reason"),
             since=_instant(query.get("since")),
             limit=_limit(request),
         )
-        return json_response({"events": await self.off_loop(lambda: list(find()))})
+        try:
+            return json_response({"events": await self.off_loop(lambda: list(find()))})
+        except StoreError as error:
+            return _answer(str(error), "")
 
     async def index(self, _: web.Request) -> web.Response:
         unready = self.unready()
@@ -197,7 +204,11 @@ class _Pages:
 
     def _page(self, unready: str | None) -> str:
         picture = self._picture()
-        events = list(self._find(stream=None, series=None, since=None, limit=page.EVENTS_SHOWN))
+        try:
+            events = list(self._find(limit=page.EVENTS_SHOWN))
+        except StoreError as error:
+            _limited.log(logging.ERROR, "page", "events cannot be read", error=str(error))
+            events, unready = [], unready or f"events cannot be read: {error}"
         return page.render(picture, summary.series_rows(picture, limit=page.SERIES_SHOWN), events, unready)
 
 

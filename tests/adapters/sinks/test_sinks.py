@@ -22,14 +22,33 @@ def test_lines_are_appended_and_the_length_returned(tmp_path: Path) -> None:
     assert path.read_bytes() == b"{}\n[1]\n"
 
 
-def test_uncommitted_lines_are_cut_off_at_start(tmp_path: Path) -> None:
-    """What a crashed run wrote beyond the committed length goes, half a line or not."""
+def test_half_a_line_is_cut_off_at_start(tmp_path: Path) -> None:
+    """Of what a crashed run wrote beyond the committed length whole lines stay, and are known; the part of one goes."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"{}\n[1]\n{half")
     sink = JsonLinesFile(path, 3)
-    assert sink.deliver([b"[2]"]) == 7
+    assert sink.beyond == [b"[1]"]
+    assert sink.deliver([b"[2]"]) == 11
     sink.close()
-    assert path.read_bytes() == b"{}\n[2]\n"
+    assert path.read_bytes() == b"{}\n[1]\n[2]\n"
+
+
+def test_what_is_no_line_of_json_is_cut_off_at_start(tmp_path: Path) -> None:
+    """After a power cut a file may end in bytes that nobody wrote: from there on it is cut."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"{}\n[1]\n" + bytes(5) + b"\n[3]\n")
+    JsonLinesFile(path, 3).close()
+    assert path.read_bytes() == b"{}\n[1]\n"
+
+
+def test_without_a_length_the_newest_lines_are_known(tmp_path: Path) -> None:
+    """A file of which nothing is recorded stays as it is; what it has at its end is told."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"{}\n[1]\nhalf")
+    sink = JsonLinesFile(path, None)
+    sink.close()
+    assert sink.beyond == [b"{}", b"[1]"]
+    assert path.read_bytes() == b"{}\n[1]\nhalf"
 
 
 def test_a_shorter_file_is_left_alone(tmp_path: Path) -> None:

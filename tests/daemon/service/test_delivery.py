@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import logging
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,7 @@ import yaml
 
 from daemon.config.sink_settings import EventSettings
 from daemon.engine.messages.events import Event
+from daemon.engine.messages.inputs import Tick
 from daemon.service import delivery as module
 from daemon.service.delivery import Delivery
 from daemon.store import Store
@@ -84,8 +88,8 @@ def test_what_is_recorded_is_delivered_before_the_end(store: Store, tmp_path: Pa
     assert ids(file.read_bytes()) == ["a", "b"]
 
 
-def test_what_was_not_recorded_comes_again(store: Store, tmp_path: Path) -> None:
-    """After a crash between a delivery and its record: the file is cut to its committed length and written again."""
+def test_what_was_not_recorded_is_not_taken_back(store: Store, tmp_path: Path) -> None:
+    """After a crash between a delivery and its record the file has the event once: what is there stays."""
     file = tmp_path / "events.jsonl"
     delivery = begun(store, EventSettings(file=file, stdout=False), io.BytesIO())
     store.record_events(events("a"))
@@ -113,7 +117,7 @@ def test_a_failing_sink_waits_and_goes_on(store: Store, tmp_path: Path, monkeypa
     delivery.wake()
     until("delivered", lambda: ids(stdout.getvalue()) == ["a", "b"])
     delivery.record()
-    assert store.sink_position("stdout")[0] == 2
+    assert store.sink_position("stdout") == (2, 0)
     delivery.close()
 
 
@@ -211,3 +215,68 @@ def test_sigterm_ends_a_daemon_whose_reader_stands_still(tmp_path: Path, where: 
         assert daemon.end(signal.SIGTERM) == 0
     for descriptor in {read_end, *full, *([] if reader is None else [reader])}:
         os.close(descriptor)
+
+
+def lose(directory: Path) -> None:
+    for path in directory.glob("tidegauge.db*"):
+        path.unlink()
+
+
+def empty(directory: Path) -> None:
+    (directory / "tidegauge.db").write_bytes(bytes(8192))
+
+
+def forget_sinks(directory: Path) -> None:
+    with contextlib.closing(sqlite3.connect(directory / "tidegauge.db")) as connection, connection:
+        connection.execute("UPDATE sinks SET last_row = 0, committed_bytes = 0")
+
+
+def forget_all_of_it(directory: Path) -> None:
+    lose(directory)
+    for path in directory.glob("tidegauge.*"):
+        path.unlink()
+
+
+LOSSES = {"lost": lose, "zeroed": empty, "its sinks damaged": forget_sinks, "lost, and all beside it": forget_all_of_it}
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_delivered_events_outlive_the_database(loss: str, checkpoint: bool, tmp_path: Path) -> None:
+    """Whatever becomes of the database: the file keeps what it has, and no sink that keeps a place is told it again."""
+    file, state = tmp_path / "events.jsonl", tmp_path / "state"
+    settings = EventSettings(file=file, stdout=True)
+    with Store.open(state) as store:
+        store.append([Tick(1)], {}, 1)
+        stdout = io.BytesIO()
+        delivery = begun(store, settings, stdout)
+        store.record_events(events("a", "b"))
+        delivery.close()
+        if checkpoint:
+            store.write_checkpoint(1, b"state")
+        store.record_events(events("c"))  # said, but not delivered
+    before = file.read_bytes()
+    LOSSES[loss](state)
+    with Store.open(state) as store:
+        stdout = io.BytesIO()
+        delivery = begun(store, settings, stdout)
+        store.record_events(events("b", "c", "d"))  # as an engine that repeats its inputs does
+        delivery.close()
+    assert file.read_bytes().startswith(before)
+    assert list(dict.fromkeys(ids(file.read_bytes()))) == ["a", "b", "c", "d"]
+    if loss != "lost, and all beside it":  # then what is made again comes again, under the ids it had
+        assert ids(file.read_bytes()) == ["a", "b", "c", "d"]
+        assert ids(stdout.getvalue()) == ["c", "d"]
+
+
+def test_a_damaged_event_is_left_out_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A sink is never given what is not what was written; the events around it come."""
+    with Store.open(tmp_path / "state") as store:
+        stdout = io.BytesIO()
+        store.record_events(events("a", "b", "c"))
+        store._database.rows("UPDATE events SET body = replace(body, 'taxi', 'tax1') WHERE row = 2")
+        delivery = begun(store, EventSettings(stdout=True), stdout)
+        with caplog.at_level(logging.ERROR):
+            delivery.close()
+        assert ids(stdout.getvalue()) == ["a", "c"]
+        assert "damaged events are not delivered" in [record.message for record in caplog.records]

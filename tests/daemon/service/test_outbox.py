@@ -120,7 +120,7 @@ def test_a_receiver_that_stalls_holds_up_no_other(
     statuses = {name.partition(":")[0]: status for name, status in delivery.status().items()}
     delivery.close()
     assert statuses["webhook"]["waiting"] == 2
-    assert store.sink_position(f"file:{file}")[0] == 2
+    assert (store.sink_position(f"file:{file}") or (0, 0))[0] == 2
 
 
 def test_what_is_open_is_told_again_in_a_later_life(store: Store, receiver: Receiver) -> None:

@@ -101,7 +101,7 @@ def test_a_read_only_directory_of_a_killed_daemon(state: Path, read_only: list[s
     """Entries that are in SQLite's log only cannot be read there: the line says to copy the directory."""
     killed = state.parent / "killed"
     connection = sqlite3.connect(state / "tidegauge.db")
-    connection.execute("INSERT INTO meta VALUES ('test', 1)")
+    connection.execute("INSERT INTO meta VALUES ('test', 1, 0)")
     connection.commit()
     shutil.copytree(state, killed)
     connection.close()

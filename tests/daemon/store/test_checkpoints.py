@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -114,22 +113,6 @@ def test_other_versions_are_counted_and_still_load(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(host, "versions", lambda: here | {"numpy": "1.0"})
         assert store.load_checkpoint() == (1, b"state 1")
         assert store.checkpoint_mismatches == 1
-
-
-def test_it_can_be_written_in_another_thread(tmp_path: Path) -> None:
-    """`prepare_checkpoint` takes what it needs of the database; the rest runs beside further appends."""
-    with Store.open(tmp_path, clock=lambda: 5.5) as store:
-        store.append([batch(1)], {"f": {"p": {"offset": 1}}}, 1)
-        write = store.prepare_checkpoint(1, b"state 1")
-        store.append([batch(2)], {"f": {"p": {"offset": 2}}}, 2)
-        thread = threading.Thread(target=write)
-        thread.start()
-        thread.join()
-        assert store.checkpoint_at_ms == 5500
-        assert store.checkpoint_bytes == path(tmp_path, 1).stat().st_size
-    (tmp_path / "tidegauge.db").unlink()
-    with Store.open(tmp_path) as store:
-        assert store.positions("f") == {"p": {"offset": 1}}
 
 
 def test_a_position_past_the_checkpoint_is_not_carried(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ from daemon.store import (
     open_reader,
     tables,
 )
-from daemon.store.database import Database
 from tests.daemon.store.contents import REPOSITORY, batch, event
 
 LABEL = Labelled("taxi", "a", "fault", 3600, 7200, "a strike", -1, 2, 1_700_000_000_000)
@@ -76,30 +75,52 @@ DAMAGES = {
     "version 0": sql("PRAGMA user_version=0"),
     "foreign": sql("PRAGMA application_id=1"),
     "no table": sql("DROP TABLE sinks"),
-    "entry missing": sql("DELETE FROM journal WHERE seq = 5"),
-    "bit flipped in an entry": sql("UPDATE journal SET blob = zeroblob(length(blob)) WHERE seq = 6"),
 }
+
+
+WHOLE = ("version 0", "foreign", "no table")
+"""Damages of the file that leave every entry readable."""
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_bad_database_is_set_aside(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The database is renamed with a loud line; state, positions, models and numbering go on from the checkpoint."""
+    """The file is renamed with a loud line; what can be read of it, and all that is known from elsewhere, goes on."""
     fill(tmp_path)
     DAMAGES[damage](tmp_path / "tidegauge.db")
     with caplog.at_level(logging.ERROR), Store.open(tmp_path) as store:
-        assert [r.message for r in caplog.records] == ["database quarantined"]
+        assert caplog.records[0].message == "database quarantined"
         assert (store.quarantined, len(list(tmp_path.glob("tidegauge.db.quarantined-1")))) == (1, 1)
         assert store.load_checkpoint() == (4, b"state 4")
-        assert store.positions("f") == {"p": {"offset": 4}}
+        whole = damage in WHOLE
+        assert ("journal entries lost" in [r.message for r in caplog.records], store.lost) == (not whole, 2 - 2 * whole)
+        assert store.positions("f") == {"p": {"offset": 6 if whole else 4}}
         assert store.read_model("taxi", 1) == b"bytes"
         assert store.labels() == [LABEL]
-        assert (store.sink_position("file"), store.events()) == ((0, 77), [])
-        assert list(store.entries(4)) == []
-        assert store.append([batch(1)], {}, 1) == [5]
+        assert (store.sink_position("file"), store.events()) == ((1, 77), [(1, event("e"))])
+        assert [seq for seq, _ in store.entries(4)] == ([5, 6] if whole else [])
+        assert store.append([batch(1)], {}, 1) == [7], "a number is never given out twice"
         assert store.check() == []
     with Store.open(tmp_path) as store:
-        assert (store.quarantined, store.load_checkpoint()) == (0, (4, b"state 4"))
-        assert [seq for seq, _ in store.entries(4)] == [5]
+        assert (store.quarantined, store.lost, store.load_checkpoint()) == (0, 0, (4, b"state 4"))
+        assert [seq for seq, _ in store.entries(4)] == ([5, 6, 7] if whole else [7])
+
+
+@pytest.mark.parametrize("seq", [2, 5, 6])
+@pytest.mark.parametrize("statement", ["DELETE FROM journal", "UPDATE journal SET blob = zeroblob(length(blob))"])
+def test_a_bad_entry_is_set_aside(statement: str, seq: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An entry that is gone or is not what was written is lost, loudly; those before and after it go on."""
+    fill(tmp_path)
+    sql(f"{statement} WHERE seq = {seq}")(tmp_path / "tidegauge.db")
+    with caplog.at_level(logging.ERROR), Store.open(tmp_path) as store:
+        last = [] if seq == 6 and "DELETE" in statement else ["journal entries lost"]
+        assert last == [] or last[0] in [r.message for r in caplog.records]
+        assert store.lost == 1
+        assert [n for n, _ in store.entries(0)] == [n for n in range(1, 7) if n != seq]
+        assert store.positions("f") == {"p": {"offset": 6}}
+        assert store.append([batch(7)], {}, 7) == [7]
+        assert store.check() == []
+    aside = list(tmp_path.glob("tidegauge.db.rows.quarantined-1"))
+    assert len(aside) == ("UPDATE" in statement)
 
 
 def test_a_second_bad_database_gets_its_own_name(tmp_path: Path) -> None:
@@ -108,7 +129,7 @@ def test_a_second_bad_database_gets_its_own_name(tmp_path: Path) -> None:
         (tmp_path / "tidegauge.db").write_bytes(b"x" * 100)
         (tmp_path / "tidegauge.db-wal").write_bytes(b"y")
         Store.open(tmp_path).close()
-    kept = sorted(path.name for path in tmp_path.glob("*.quarantined-*"))
+    kept = sorted(path.name for path in tmp_path.glob("*.quarantined-*") if not path.name.endswith("-shm"))
     assert kept == [f"tidegauge.db.quarantined-{n}{suffix}" for n in (1, 2) for suffix in ("", "-wal")]
 
 
@@ -123,49 +144,40 @@ def test_a_log_without_its_database_is_not_taken_for_the_fresh_ones(tmp_path: Pa
 
 
 def test_with_nothing_sound_it_starts_afresh(tmp_path: Path) -> None:
-    """Database and checkpoints all bad: an empty store; model files of before are kept under another name."""
+    """Database and checkpoints all bad: an empty state, numbers go on, model files are kept under another name."""
     fill(tmp_path)
     (tmp_path / "tidegauge.db").write_bytes(b"x" * 5000)
     for path in (tmp_path / "checkpoints").iterdir():
         path.write_bytes(b"x" * 5000)
     with Store.open(tmp_path) as store:
-        assert (store.load_checkpoint(), store.last_seq, store.positions("f")) == (None, 0, {})
+        assert (store.load_checkpoint(), store.last_seq, store.positions("f")) == (None, 6, {})
         assert store.quarantined == 3
         assert store.put_model("taxi", "r1", b"new", digest="d", manifest={}, outcome="promoted") == 1
     assert (tmp_path / "models" / "taxi-0001.safetensors.quarantined-1").read_bytes() == b"bytes"
 
 
-def test_damage_found_in_use_is_quarantined_at_the_next_start(tmp_path: Path) -> None:
-    """An old entry that start-up does not read fails loudly when read; the next start cannot fail so."""
+def test_damage_found_in_use_is_mended_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old entry that a start does not look at fails loudly when read; the next start cannot fail so."""
+    monkeypatch.setattr(tables, "LOOKED_AT", 0)
     fill(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "tidegauge.db")) as connection, connection:
-        connection.execute("UPDATE journal SET blob = zeroblob(length(blob)) WHERE seq = 2")
+    sql("UPDATE journal SET blob = zeroblob(length(blob)) WHERE seq = 2")(tmp_path / "tidegauge.db")
     with Store.open(tmp_path) as store:
         assert store.quarantined == 0
         with pytest.raises(StoreDamaged, match="journal entry 2 does not have the checksum"):
             list(store.entries(0))
     with Store.open(tmp_path) as store:
-        assert (store.quarantined, store.load_checkpoint()) == (1, (4, b"state 4"))
+        assert (store.quarantined, store.lost, store.load_checkpoint()) == (1, 1, (4, b"state 4"))
+        assert [seq for seq, _ in store.entries(0)] == [1, 3, 4, 5, 6]
     with Store.open(tmp_path) as store:
         assert store.quarantined == 0
 
 
-def test_an_older_database_is_migrated_and_a_copy_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Migration runs step by step, keeps everything, and leaves the file of before beside it."""
+def test_a_newer_database_that_is_one_bit_away_is_damage(tmp_path: Path) -> None:
+    """A version that differs in one bit from that which was open here last is a flipped bit, and mended."""
     fill(tmp_path)
-    old = tables.VERSION
-    steps = {
-        old: lambda db: db.rows("ALTER TABLE sinks ADD COLUMN note TEXT"),
-        old + 1: lambda db: db.rows("UPDATE sinks SET note = 'three'"),
-    }
-    monkeypatch.setattr(tables, "VERSION", old + 2)
-    monkeypatch.setattr(tables, "MIGRATIONS", steps)
+    sql(f"PRAGMA user_version={tables.VERSION ^ 64}")(tmp_path / "tidegauge.db")
     with Store.open(tmp_path) as store:
-        assert store._database.rows("SELECT name, note FROM sinks") == [("file", "three")]
-        assert (store.quarantined, store.last_seq, store.check()) == (0, 6, [])
-    with closing(Database(tmp_path / f"tidegauge.db.version-{old}")) as copy:
-        assert copy.value("PRAGMA user_version") == old
-        assert copy.value("SELECT max(seq) FROM journal") == 6
+        assert (store.quarantined, store.lost, store.last_seq) == (1, 0, 6)
 
 
 def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -262,10 +274,12 @@ def test_check_finds_what_start_up_does_not_read(tmp_path: Path) -> None:
     fill(tmp_path)
     with closing(sqlite3.connect(tmp_path / "tidegauge.db")) as connection, connection:
         connection.execute("UPDATE journal SET crc = 0 WHERE seq = 1")
+        connection.execute("UPDATE labels SET note = 'another'")
     edit(tmp_path / "checkpoints" / "checkpoint-000000000002.tgc", 200, b"\xff")
     (tmp_path / "models" / "taxi-0001.safetensors").unlink()
     with open_reader(tmp_path) as reader:
-        first, second, third = reader.check()
+        first, label, second, third = reader.check()
     assert "journal entry 1 does not have the checksum" in first
+    assert "row 1 of labels does not have the checksum" in label
     assert "checkpoint-000000000002.tgc: does not have the SHA-256" in second
     assert "taxi-0001.safetensors: cannot be read" in third

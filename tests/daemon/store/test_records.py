@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.engine.messages.inputs import Labelled
-from daemon.store import ModelChecksum, ModelUnknown, Store, model_store, open_reader
+from daemon.store import ModelChecksum, ModelUnknown, Store, model_store, open_reader, view
 from tests.daemon.store.contents import event
 
 
@@ -75,14 +75,13 @@ def test_labels_are_kept_as_they_were_given(tmp_path: Path) -> None:
 
 
 def test_sink_positions(tmp_path: Path) -> None:
-    """A sink without a record is at row 0, and at as many bytes as its file has."""
+    """How far a sink has come is kept; of one without a record nothing is known."""
     with Store.open(tmp_path) as store:
-        assert store.sink_position("file") == (0, 0)
-        assert store.sink_position("file", default_bytes=12) == (0, 12)
+        assert store.sink_position("file") is None
         store.set_sink_position("file", 5, 500)
         store.set_sink_position("file", 6, 600)
     with Store.open(tmp_path) as store:
-        assert store.sink_position("file", default_bytes=12) == (6, 600)
+        assert store.sink_position("file") == (6, 600)
 
 
 def test_models_are_numbered_within_their_stream(tmp_path: Path) -> None:
@@ -140,3 +139,39 @@ def test_odd_stream_names_keep_their_models(name: str, tmp_path: Path) -> None:
         store.put_model(name, "r", b"bytes", digest="d", manifest={}, outcome="promoted")
         assert store.read_model(name, 1) == b"bytes"
     assert len(list((tmp_path / "models").iterdir())) == 1
+
+
+def test_events_are_found_by_reason_and_by_the_beginning_of_their_id(tmp_path: Path) -> None:
+    """One among several reasons counts, part of its word does not; an id is found by as much of it as is given."""
+    with Store.open(tmp_path) as store:
+        one, other = event("ab12"), replace(event("abff"), reasons=("gap",))
+        store.record_events([one, other])
+        assert [row for row, _ in store.events(reason="limit")] == [1]
+        assert [row for row, _ in store.events(reason="gap")] == [2]
+        assert store.events(reason="mod") == []
+        assert [row for row, _ in store.events(beginning="ab")] == [1, 2]
+        assert [row for row, _ in store.events(beginning="abf")] == [2]
+        assert store.events(beginning="b") == []
+
+
+def test_the_newest_events_come_oldest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit keeps the newest of those chosen; however many there are, a few are in memory at a time."""
+    monkeypatch.setattr(view, "_AT_ONCE", 3)
+    with Store.open(tmp_path) as store:
+        store.record_events([event(f"e{n:02}", series=f"m{n % 2}") for n in range(20)])
+        assert [each.id for each in store.each_event()] == [f"e{n:02}" for n in range(20)]
+        assert [each.id for each in store.each_event(limit=2)] == ["e18", "e19"]
+        assert [each.id for each in store.each_event(limit=2, series="m0")] == ["e16", "e18"]
+        assert len(list(store.each_event(limit=50))) == 20
+
+
+@pytest.mark.parametrize(
+    "condition", ["stream = 'a'", "stream = 'a' AND series = 'b'", "id >= 'a' AND id < 'a~'", "row > 5"]
+)
+def test_no_search_reads_all_events(condition: str, tmp_path: Path) -> None:
+    """Each of these finds its rows by an index, in their order: the newest few cost as much among many."""
+    with Store.open(tmp_path) as store:
+        sql = f"EXPLAIN QUERY PLAN SELECT body FROM events WHERE {condition}"
+        order = "" if condition.startswith("id") else " ORDER BY row DESC"
+        (plan,) = [row[-1] for row in store._database.rows(f"{sql}{order} LIMIT 5")]
+    assert plan.startswith("SEARCH events USING")

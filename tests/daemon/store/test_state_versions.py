@@ -6,7 +6,6 @@ import json
 import logging
 import shutil
 import tarfile
-import zlib
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,8 @@ from daemon.engine.machine import engine
 from daemon.engine.messages.events import Event
 from daemon.runtime.durable import DurableEngine
 from daemon.store import Store, open_reader
+from daemon.store.sealed_rows import find, put
+from daemon.store.tables import JOURNAL
 from daemon.trainer.trainer import InlineTrainer
 from tests.daemon.store.make_fixture import MORE, ROWS, drive, make
 
@@ -142,8 +143,8 @@ def test_what_cannot_be_rebuilt_starts_afresh(
     """A journal whose configuration this version refuses ends in a fresh state, said loudly, never in a crash loop."""
     with Store.open(directory / "state") as store:
         header = json.dumps({"at": 0, "config": {"version": 1, "streams": {"tide": {"gone": 1}}}}).encode()
-        changed = [header, zlib.crc32(header)]
-        store._database.rows("UPDATE journal SET header = ?, crc = ? WHERE kind = 'configured'", changed)
+        (found,) = find(store._database, JOURNAL, "WHERE kind = 'configured'")
+        put(store._database, JOURNAL, [(*found[:5], header, found[6])], "OR REPLACE")
     make_old(monkeypatch)
     with caplog.at_level(logging.ERROR):
         assert recovered(directory).engine.streams == {}

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from daemon.engine.messages.events import Event
-from daemon.store import Store
+from daemon.store import Store, StoreDamaged
 from daemon.web import connections, crowd, routes
 from tests.daemon.web.http_server import Answer, ask, server, talk
 from tests.daemon.web.pictures import NOW, columns, event, picture, stream
@@ -166,19 +166,21 @@ def test_series_come_by_score() -> None:
 
 
 def test_events_are_asked_for_as_the_query_says() -> None:
-    """Stream, series, since (in seconds or ISO 8601) and limit reach the search; its events come back."""
+    """Stream, series, reason, since (in seconds or ISO 8601) and limit reach the search; its events come back."""
     seen: list[dict[str, Any]] = []
 
     def events(**wanted: Any) -> list[dict[str, Any]]:
         seen.append(wanted)
         return [event()]
 
-    body = asked("/api/v1/events?stream=taxi&series=n%20y&since=2026-07-25T17:20:00Z&limit=7", events=events).body
+    body = asked(
+        "/api/v1/events?stream=taxi&series=n%20y&reason=gap&since=2026-07-25T17:20:00Z&limit=7", events=events
+    ).body
     assert json.loads(body)["events"][0]["id"] == "0123456789abcdef"
     assert asked("/api/v1/events?since=1785000000", events=events).status == 200
     assert seen == [
-        {"stream": "taxi", "series": "n y", "since": NOW, "limit": 7},
-        {"stream": None, "series": None, "since": NOW, "limit": 100},
+        {"stream": "taxi", "series": "n y", "reason": "gap", "since": NOW, "limit": 7},
+        {"stream": None, "series": None, "reason": None, "since": NOW, "limit": 100},
     ]
 
 
@@ -407,3 +409,16 @@ def test_store_events_are_the_newest_first(tmp_path: Path) -> None:
     assert [(row["id"], row["revision"]) for row in newest] == [(f"{n:016x}", 1) for n in (59, 58, 57)]
     rare = list(find(stream="taxi", series="s3", since=NOW + 20, limit=50))
     assert [row["started_at"] - NOW for row in rare] == [53, 43, 33, 23]
+
+
+def test_events_that_cannot_be_read_are_no_failure_of_the_page() -> None:
+    """A malformed database: the API answers 503 in one line, the page says so and shows all the rest."""
+
+    def events(**_: Any) -> list[dict[str, Any]]:
+        raise StoreDamaged("tidegauge.db: is malformed")
+
+    answer = asked("/api/v1/events", events=events)
+    assert (answer.status, answer.body) == (503, b"503 tidegauge.db: is malformed\n")
+    answer = asked("/", events=events)
+    assert answer.status == 200
+    assert b"events cannot be read: tidegauge.db: is malformed" in answer.body

@@ -7,6 +7,7 @@ import stat
 from dataclasses import dataclass, replace
 
 from adapters.base import Chunk, Position
+from adapters.files.birth import born_ns
 from adapters.files.content import Compressed, Content, Plain
 from adapters.files.identity import Window
 from adapters.lines import Cut, LineCutter
@@ -25,6 +26,8 @@ class Opened:
     name: str
     device: int
     inode: int
+    born_ns: int | None = None
+    """When it was made; None where that is not known."""
     lost_of: str = ""
     """Place of the generation that the file held before, when a partial line of it went away and is found nowhere."""
     copy_of: str | None = None
@@ -43,12 +46,12 @@ class Opened:
             os.close(fd)
             return None
         content = Compressed(fd) if name.endswith(GZIP) else Plain(fd)
-        return cls(content, name, status.st_dev, status.st_ino)
+        return cls(content, name, status.st_dev, status.st_ino, born_ns(fd))
 
     def renewed(self, lost_of: str) -> Opened:
         """The same file with a descriptor of its own, because its content was replaced."""
         assert isinstance(self.content, Plain)
-        return Opened(Plain(os.dup(self.content.fd)), self.name, self.device, self.inode, lost_of)
+        return Opened(Plain(os.dup(self.content.fd)), self.name, self.device, self.inode, self.born_ns, lost_of)
 
     def lag_bytes(self) -> int:
         """Bytes of the file, none of which was read."""
@@ -221,7 +224,7 @@ class Generation:
     def position(self, window: Window, header: str | None) -> Position:
         """The position after `window`; the keys are described in `FileTail`."""
         opened = self.opened
-        hints = {"device": opened.device, "inode": opened.inode, "since_ns": self.since_ns}
+        hints = {"device": opened.device, "inode": opened.inode, "born_ns": opened.born_ns, "since_ns": self.since_ns}
         position = {"path": self.path, **hints, **window.position()}
         content = opened.content
         if content.complete and window.offset == content.size():

@@ -15,6 +15,7 @@ from adapters.files.content import Content
 
 HEAD_BYTES = 1024
 TAIL_BYTES = 256
+_START_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,21 @@ def head_of(content: Content, position: Position) -> bytes | None:
     """The head that `position` names, None when the file begins otherwise."""
     head = content.read(int(position["head_bytes"]), int(position["head_at"]))
     return head if len(head) == position["head_bytes"] and _hash(head) == position["head"] else None
+
+
+class Start:
+    """The start of a file, read once to be compared with many heads."""
+
+    def __init__(self, content: Content) -> None:
+        self._content, self._read = content, content.read(_START_BYTES, 0)
+
+    def head_hash(self, head_at: int, length: int) -> str:
+        """The hash of `length` bytes from `head_at` on, as positions have it; "" where there are fewer."""
+        if head_at + length <= _START_BYTES:
+            head = self._read[head_at : head_at + length]
+        else:
+            head = self._content.read(length, head_at)
+        return _hash(head) if len(head) == length else ""
 
 
 def valid(position: Any) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from adapters.base import Position
 from adapters.files.generation import Opened
 from adapters.files.identity import Window, valid
-from adapters.files.names import Likely, same_inode, window_of
+from adapters.files.names import Likely, same_inode, same_path, window_of
+from adapters.files.position_index import PositionIndex
+from adapters.files.rotation import is_rotated
 
 _WAITING = 10_000
+Ambiguous = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,14 @@ class Known:
 
     Args:
         name: Name of the source.
+        is_own: Whether a file of a name is followed by its own right, as one of a glob.
+        ambiguous: Told of a file, by its name, that begins like one which was read under another.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._waiting: dict[str, Position] = {}
-        self._drained: set[str] = set()
+    def __init__(self, name: str, is_own: Callable[[str], bool], ambiguous: Ambiguous) -> None:
+        self._name, self._is_own, self._ambiguous = name, is_own, ambiguous
+        self._waiting = PositionIndex()
+        self._drained: dict[str, None] = {}
         self._since_ns: dict[str, int] = {}
         self._numbers: Counter[str] = Counter()
         self._forgotten: list[str] = []
@@ -43,7 +48,7 @@ class Known:
         """Positions to start from; those of other sources or of another shape are left aside."""
         for place, position in positions.items():
             if place.startswith(f"{self._name}:") and valid(position):
-                self._waiting[place] = dict(position)
+                self._waiting.put(place, dict(position))
                 path, number = position["path"], re.search(r"#(\d+)$", place)
                 self._numbers[path] = max(self._numbers[path], int(number[1]) if number else 0)
                 if isinstance(since_ns := position.get("since_ns"), int):  # the first version had none
@@ -51,11 +56,11 @@ class Known:
 
     def paths(self) -> set[str]:
         """Paths of which a position waits."""
-        return {position["path"] for position in self._waiting.values()}
+        return self._waiting.paths()
 
     def of(self, path: str) -> list[str]:
         """Places of a path whose positions wait."""
-        return [place for place, position in self._waiting.items() if position["path"] == path]
+        return self._waiting.of(path)
 
     def unfinished(self, path: str) -> list[str]:
         """Those of them that were not read to their end by this process, in order."""
@@ -76,29 +81,44 @@ class Known:
         return f"{self._name}:{path}#{self._numbers[path]:06d}"
 
     def find(self, opened: Opened, likely: Likely, only: str | None = None) -> Found | None:
-        """The waiting position that a file continues, by its content."""
-        places = self._waiting if only is None else {only} & self._waiting.keys()
-        for place in sorted(places, key=lambda place: -self._waiting[place]["offset"]):
+        """The waiting position that a file continues, by its content, unless its name says otherwise."""
+        places = set(self._waiting.candidates(opened)) if only is None else {only} & self._waiting.keys()
+        contradicted = False
+        for place in sorted(places, key=lambda place: (-self._waiting[place]["offset"], place)):
             position = self._waiting[place]
             # one line at most was read of it, which other files may begin with too
             done = place in self._drained and not position["head_bytes"] and not same_inode(opened, position)
             window = window_of(opened, position) if likely(opened, position) and not done else None
-            if window is not None:
+            if window is not None and self.may_be(opened, position):
                 return Found(place, position, window)
+            contradicted |= window is not None
+        if contradicted:
+            self._ambiguous(opened.name)
         return None
+
+    def may_be(self, opened: Opened, position: Position) -> bool:
+        """Whether nothing but its content speaks for or against a file being the one of a position.
+
+        A name of its own speaks against it, unless the file was renamed: then inode and birth are the same.
+        """
+        path = position["path"]
+        if same_path(opened, position) or not self._is_own(opened.name) or is_rotated(path, opened.name):
+            return True
+        same_birth = opened.born_ns is not None and opened.born_ns == position.get("born_ns")
+        return same_birth and same_inode(opened, position)
 
     def take(self, place: str) -> None:
         """A position waits no longer: its content is followed."""
-        del self._waiting[place]
-        self._drained.discard(place)
+        self._waiting.drop(place)
+        self._drained.pop(place, None)
 
     def keep(self, place: str, position: Position, *, drained: bool) -> None:
         """Have a position wait; `drained` when its file was read to its end."""
-        self._waiting[place] = position
+        self._waiting.put(place, position)
         if drained:
-            self._drained.add(place)
-        for old in list(self._waiting)[:-_WAITING]:
-            self.forget(old)
+            self._drained[place] = None
+        while len(self._drained) > _WAITING:
+            self.forget(next(iter(self._drained)))
 
     def position(self, place: str) -> Position:
         """A position that waits."""
@@ -110,8 +130,8 @@ class Known:
 
     def forget(self, place: str) -> None:
         """A position that is not needed any longer, whether it waits or not."""
-        if self._waiting.pop(place, None) is not None:
-            self._drained.discard(place)
+        if self._waiting.drop(place) is not None:
+            self._drained.pop(place, None)
             self._forgotten.append(place)
 
     def forgotten(self) -> list[str]:

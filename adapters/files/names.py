@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
@@ -11,8 +10,11 @@ from pathlib import Path
 
 from adapters.base import Position
 from adapters.files.content import Compressed
+from adapters.files.directories import Directories
 from adapters.files.generation import GZIP, Opened, packed
 from adapters.files.identity import Window, head_of
+from adapters.files.parked import Signature
+from adapters.files.rotation import is_rotated
 
 _COMPRESSED = (".xz", ".bz2", ".zst")
 _SIBLINGS = 1000
@@ -20,9 +22,6 @@ _LATER = 128
 _BACK_OFF_S = 60.0
 _FORGIVEN_S = 600.0
 _START_BYTES = 2048
-_ROTATED = re.compile(r"([.\-_][0-9][0-9T:._\-]*)?(\.gz)?")
-"""What logrotate and its like append to a name."""
-
 Likely = Callable[[Opened, Position], bool]
 
 
@@ -44,8 +43,8 @@ class Names:
         self.unreadable = 0
         self.compressed = 0
 
-    def keys(self) -> dict[str, tuple[int, int]]:
-        """Device and inode of each file there is now, by name, in order of names."""
+    def look(self) -> dict[str, Signature]:
+        """What the system says of each file there is now, by name, in order of names. Raises OSError."""
         anchor = Path(self._pattern).anchor
         globbed = _magic(self._pattern)
         names = sorted(map(str, Path(anchor).glob(self._pattern[len(anchor) :]))) if globbed else [self._pattern]
@@ -53,13 +52,13 @@ class Names:
         plain = [name for name in names if not name.endswith(_COMPRESSED)]
         self.compressed = len(names) - len(plain)
         plain = [name for name in plain if not (name.endswith(GZIP) and os.path.lexists(name.removesuffix(GZIP)))]
-        keys = {}
+        keys: dict[str, Signature] = {}
         for name in plain:
             try:
                 status = os.stat(name)  # noqa: PTH116 - called for every file at every scan
             except OSError:
                 continue
-            keys[name] = (status.st_dev, status.st_ino)
+            keys[name] = Signature.of(status)
         self._refused = {name: refusal for name, refusal in self._refused.items() if name in keys}
         return keys
 
@@ -96,9 +95,11 @@ def _magic(pattern: str) -> bool:
     return any(character in pattern for character in "*?[")
 
 
-def siblings(path: str) -> Iterator[Opened]:
+def siblings(path: str, directories: Directories) -> Iterator[Opened]:
     """Files beside `path` whose name starts with its stem, newest first; the caller closes what it is given."""
-    for _, name in sorted(((-changed, name) for changed, name in _beside(path, Path(path).stem)))[:_SIBLINGS]:
+    for _, name in sorted(((-changed, name) for changed, name in _beside(path, Path(path).stem, directories)))[
+        :_SIBLINGS
+    ]:
         try:
             opened = Opened.at(name)
         except OSError:
@@ -107,7 +108,7 @@ def siblings(path: str) -> Iterator[Opened]:
             yield opened
 
 
-def later(path: str, since_ns: int, but: Collection[tuple[int, int]] = ()) -> list[Opened]:
+def later(path: str, since_ns: int, directories: Directories, but: Collection[tuple[int, int]] = ()) -> list[Opened]:
     """Rotated files of `path` that were changed after `since_ns`, oldest first, as if they still had that name.
 
     At most 128: what comes after them is asked for again when these were read.
@@ -115,10 +116,11 @@ def later(path: str, since_ns: int, but: Collection[tuple[int, int]] = ()) -> li
     Args:
         path: The path.
         since_ns: Epoch nanoseconds.
+        directories: Of its directory.
         but: Device and inode of files to leave out.
     """
     files: list[Opened] = []
-    for changed, name in sorted(_beside(path, Path(path).name)):
+    for changed, name in sorted(_beside(path, Path(path).name, directories)):
         if changed > since_ns and is_rotated(path, name) and len(files) < _LATER:
             try:
                 opened = Opened.at(name)
@@ -134,10 +136,10 @@ def later(path: str, since_ns: int, but: Collection[tuple[int, int]] = ()) -> li
     return files
 
 
-def rotated_ns(path: str, followed: Collection[tuple[int, int]]) -> int:
+def rotated_ns(path: str, directories: Directories, followed: Collection[tuple[int, int]]) -> int:
     """When the newest rotated file of `path` that is not followed was changed, 0 when there is none."""
     newest = 0
-    for changed, name in _beside(path, Path(path).name):
+    for changed, name in _beside(path, Path(path).name, directories):
         if changed > newest and is_rotated(path, name):
             with suppress(OSError):
                 status = Path(name).stat()
@@ -154,24 +156,16 @@ def begins_as(opened: Opened, other: Opened) -> bool:
         return False
 
 
-def is_rotated(path: str, name: str) -> bool:
-    """Whether `name` is what `path` may be called after a rotation, compressed or not."""
-    return name != path and name.startswith(path) and _ROTATED.fullmatch(name[len(path) :]) is not None
-
-
-def _beside(path: str, start: str) -> list[tuple[int, str]]:
+def _beside(path: str, start: str, directories: Directories) -> list[tuple[int, str]]:
     """Time of change (nanoseconds) and name of the files in the directory of `path` that begin with `start`.
 
     A compressed file beside its original is left out: it is being made.
     """
     found = {}
-    try:
-        with os.scandir(Path(path).parent) as entries:
-            for entry in entries:
-                if entry.name.startswith(start) and entry.path != path and not entry.name.endswith(_COMPRESSED):
-                    found[entry.path] = entry.stat().st_mtime_ns
-    except OSError:
-        return []
+    for name in directories.beginning(str(Path(path).parent), start):
+        if name != path and not name.endswith(_COMPRESSED):
+            with suppress(OSError):  # gone meanwhile
+                found[name] = os.stat(name).st_mtime_ns  # noqa: PTH116
     made = {name for name in found if name.endswith(GZIP) and name.removesuffix(GZIP) in found}
     return [(changed, name) for name, changed in found.items() if name not in made]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.files.directories import Directories
 from adapters.files.generation import Generation, Opened
 from adapters.files.identity import Window
 from adapters.files.known import Known
@@ -15,11 +16,12 @@ class Recognition:
     Args:
         known: Positions of what was read before.
         lanes: The files that are followed.
+        directories: Of directories.
         line_bytes: Longest line.
     """
 
-    def __init__(self, known: Known, lanes: Lanes, line_bytes: int) -> None:
-        self._known, self._lanes, self._line_bytes = known, lanes, line_bytes
+    def __init__(self, known: Known, lanes: Lanes, directories: Directories, line_bytes: int) -> None:
+        self._known, self._lanes, self._directories, self._line_bytes = known, lanes, directories, line_bytes
 
     def continued(self, opened: Opened, likely: Likely, only: str | None = None) -> Generation | None:
         """The generation a file continues, by its content; its position waits no longer.
@@ -73,7 +75,7 @@ class Recognition:
 
     def _read_until(self, path: str, opened: Opened) -> int:
         """For a generation that begins: up to when rotated files of its path were read, or are none of ours."""
-        newest_ns = rotated_ns(path, self._lanes.keys_followed())
+        newest_ns = rotated_ns(path, self._directories, self._lanes.keys_followed())
         if self._known.since_ns(path) is not None:  # what was changed after this file comes after it
             newest_ns = min(newest_ns, changed_ns(opened))
         return self._known.was_read(path, newest_ns)

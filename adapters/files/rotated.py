@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from adapters.files.directories import Directories
 from adapters.files.generation import Generation, Opened
 from adapters.files.known import Known
 from adapters.files.lanes import Entry, Lanes, changed_ns, key, opened_of
@@ -19,11 +20,12 @@ class Rotated:
     Args:
         known: Positions of what was read before, and how far each path was read.
         lanes: The files that are followed.
+        directories: Of directories.
         recognition: Makes generations of what it finds.
     """
 
-    def __init__(self, known: Known, lanes: Lanes, recognition: Recognition) -> None:
-        self._known, self._lanes, self._recognition = known, lanes, recognition
+    def __init__(self, known: Known, lanes: Lanes, directories: Directories, recognition: Recognition) -> None:
+        self._known, self._lanes, self._directories, self._recognition = known, lanes, directories, recognition
 
     def unfinished(self, path: str, waiting: Sequence[Entry]) -> list[Entry]:
         """The rest of what was being read of a path, and what came after it.
@@ -64,7 +66,7 @@ class Rotated:
             behind: What waits behind it; what was changed after the first of that is no part of it.
         """
         position = generation.position(generation.window, generation.header)
-        files = later(generation.path, generation.since_ns)
+        files = later(generation.path, generation.since_ns, self._directories)
         keys = [key(one) for one in files]
         if key(generation) in keys:  # it was rotated itself, and what came after it is not it
             _keep(files[keys.index(key(generation)) :], lambda _: False)
@@ -91,7 +93,11 @@ class Rotated:
     def _rest_of(self, place: str) -> Generation | None:
         """The generation of a waiting position, found under another name in its directory."""
         followed = self._lanes.keys_followed()
-        for opened in siblings(self._known.position(place)["path"]):
+        position = self._known.position(place)
+        for opened in siblings(position["path"], self._directories):
+            if not self._known.may_be(opened, position):
+                opened.close()
+                continue
             found = None if key(opened) in followed else self._recognition.continued(opened, anything, only=place)
             if found is not None:
                 return found
@@ -111,7 +117,7 @@ class Rotated:
         rotated_too = bool(waiting) and not _has_name(waiting[0], path)
         until_ns = changed_ns(waiting[0]) if rotated_too else None
         return _keep(
-            later(path, since_ns, self._lanes.keys_followed()),
+            later(path, since_ns, self._directories, self._lanes.keys_followed()),
             lambda one: until_ns is None or changed_ns(one) <= until_ns,
         )
 

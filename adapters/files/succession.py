@@ -6,12 +6,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from adapters.base import Chunk
+from adapters.files.directories import Directories
 from adapters.files.generation import Generation, Opened
 from adapters.files.known import Known
 from adapters.files.lanes import Entry, Key, Lanes, changed_ns, key, leave
 from adapters.files.names import anything, same_file, same_path
+from adapters.files.parked import Parked, Parking, Signature
 from adapters.files.recognition import Recognition
 from adapters.files.rotated import Rotated
+from adapters.files.rotation import rotated_of
 
 _QUEUED = 128
 
@@ -27,16 +30,18 @@ class Succession:
         refused: Called with name and time of a file that could not be read.
 
     Attributes:
-        lanes: The files that are followed.
+        lanes: The files that are open.
+        parking: Those that keep no descriptor.
         counts: Rotations and truncations that were noticed.
     """
 
     def __init__(self, known: Known, line_bytes: int, grace_s: float, refused: Callable[[str, float], None]) -> None:
-        self.lanes = Lanes()
+        self.lanes, directories = Lanes(), Directories()
+        self.parking = Parking()
         self.counts = Counter(dict.fromkeys(("rotations", "truncations"), 0))
         self._known = known
-        self._recognition = Recognition(known, self.lanes, line_bytes)
-        self._rotated = Rotated(known, self.lanes, self._recognition)
+        self._recognition = Recognition(known, self.lanes, directories, line_bytes)
+        self._rotated = Rotated(known, self.lanes, directories, self._recognition)
         self._grace_s, self._refused = grace_s, refused
         self._succeeded: set[str] = set()
         """Paths of which a file was read to its end and the next one has not begun."""
@@ -65,27 +70,95 @@ class Succession:
                     leave(entry, now)
                     self.counts["rotations"] += keys.get(lane_name) is not None
 
-    def follow(self, keys: Mapping[str, Key], open_file: Callable[[str], Opened | None]) -> None:
-        """Open what is not followed yet, and queue it behind what its path still has to give."""
+    def changed(self, found: Mapping[str, Signature], now: float) -> dict[str, Key]:
+        """The files that are to be opened; what was parked under a name that is gone is looked for elsewhere."""
+        for name in [name for name in self.parking if name not in found]:
+            parked = self.parking.take(name)
+            lane = self.lanes.setdefault(name, deque())
+            if parked.offset and not _queue(lane, self._rotated.unfinished(parked.path, lane), now):
+                self._known.keep(parked.place, self._known.position(parked.place), drained=True)
+                self._known.was_read(parked.path, parked.signature.changed_ns)
+                self._succeeded.add(parked.path)
+        return {
+            name: signature.key
+            for name, signature in found.items()
+            if name not in self.parking or self.parking[name].signature != signature
+        }
+
+    def follow(self, keys: Mapping[str, Key], open_file: Callable[[str], Opened | None], limit: int) -> dict[str, Key]:
+        """Open what is not followed yet, and queue it behind what its path still has to give.
+
+        Returns:
+            What was left for later, because no more than `limit` are to be open.
+        """
         followed = self.lanes.keys_followed()
-        for name, each in keys.items():
-            if each not in followed:
-                followed.add(each)
-                lane = self.lanes.get(name, deque())
-                opened = open_file(name) if len(lane) < _QUEUED else None
-                if opened is not None:
-                    lane.append(opened)
-                    self.lanes[name] = lane
+        names = list(keys)
+        room = limit - len(followed)
+        for i, name in enumerate(names):
+            if keys[name] in followed:
+                continue
+            if room <= 0:
+                self._tell_apart()
+                return {name: keys[name] for name in names[i:]}
+            for path in (name, *(self.parking.name_of(path) for path in rotated_of(name))):
+                if path is not None and (path == name or path in self.parking):
+                    key = keys[name] if path == name else self.parking[path].signature.key
+                    room -= self._open(path, key, followed, open_file)
+        self._tell_apart()
+        return {}
+
+    def _open(self, name: str, key: Key, followed: set[Key], open_file: Callable[[str], Opened | None]) -> bool:
+        """Open a file, of which a copy may have come; whether that was done."""
+        followed.add(key)
+        if name in self.parking and not self.parking.take(name).offset:
+            self._succeeded.add(name)  # something may have come and gone in it
+        lane = self.lanes.get(name, deque())
+        opened = open_file(name) if len(lane) < _QUEUED else None
+        if opened is None:
+            return False
+        lane.append(opened)
+        self.lanes[name] = lane
+        return True
+
+    def _tell_apart(self) -> None:
+        """Which of the opened files continue what was read; a copy must not claim what is its original's."""
         for name in [name for name, lane in self.lanes.items() if not lane]:
             del self.lanes[name]
-        for likely in (same_file, same_path, anything):  # a copy must not claim what is its original's
+        for likely in (same_file, same_path, anything):
             for lane in self.lanes.values():
                 if isinstance(first := lane[0], Opened):
                     lane[0] = self._recognition.continued(first, likely) or first
 
-    def resume_unnamed(self, now: float) -> None:
-        """Follow what the paths without a file had, and what came after it, under the names they were rotated to."""
-        for path in self._known.paths() - set(self.lanes):
+    def park(self, name: str, signature: Signature) -> None:
+        """Give back the descriptor of a file that is settled, and was so described before it was last looked at."""
+        generation = self.lanes.pop(name)[0]
+        assert isinstance(generation, Generation)
+        if generation.window.offset:
+            position = generation.position(generation.window, generation.header)
+            self._known.keep(generation.place, position, drained=False)
+        offset = generation.window.offset
+        self.parking.put(name, Parked(generation.place, generation.path, signature, offset))
+        generation.close()
+
+    def signature(self, name: str) -> Signature | None:
+        """What the system says of the only file of a lane, if it may be parked."""
+        lane = self.lanes[name]
+        if len(lane) != 1 or not isinstance(only := lane[0], Generation) or only.leaving_at is not None or only.unread:
+            return None
+        if any(isinstance(entry, Opened) and entry.copy_of == only.place for entry in self.lanes.entries()):
+            return None
+        status = only.opened.content.status()
+        fits = (status.st_dev, status.st_ino) == key(only) and status.st_nlink > 0
+        return Signature.of(status) if fits else None
+
+    def resume_unnamed(self, named: Collection[str], now: float) -> None:
+        """Follow what the paths without a file had, and what came after it, under the names they were rotated to.
+
+        Args:
+            named: The paths with one.
+            now: The time.
+        """
+        for path in self._known.paths() - set(self.lanes) - set(named):
             lane = self.lanes.setdefault(path, deque())
             _queue(lane, self._rotated.unfinished(path, lane), now)
 
@@ -160,6 +233,7 @@ class Succession:
         for entry in self.lanes.entries():
             entry.close()
         self.lanes.clear()
+        self.parking.clear()
 
     def _mistaken(self, generation: Generation, lane: deque[Entry], now: float) -> bool:
         """Whether a file of which one line was read is not the one it was taken for; both are queued then."""

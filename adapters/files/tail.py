@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from adapters.base import Chunk, Position
+from adapters.base import Chunk, Notice, Position, unnoticed
 from adapters.files.generation import Generation
 from adapters.files.hints import Hints
 from adapters.files.known import Known
+from adapters.files.lanes import Key
 from adapters.files.names import Names
+from adapters.files.parked import Signature, descriptor_limit
 from adapters.files.succession import Succession
 from adapters.source_kind import Surroundings
 
+_PAUSE = 10
+"""Times that a look at very many names took pass before the next."""
 _HINTED_SCANS = 10
 """Looks at the names in the time between two that are due, when hints ask for them."""
 
@@ -50,6 +56,9 @@ class FileTail:
         scan_every_s: Time between two looks at the names and at every file, 0 for every poll.
         hints: Between two such looks a file of which nothing is expected is polled only when these name it; and a name
             that comes or goes is looked at soon. Without them every file is polled every time.
+        descriptors: Files kept open at once; the others are looked at by name, and opened when they have changed. A
+            quarter of what the process may have, unless it is given.
+        notice: Takes what an operator should read.
         monotonic: Clock for grace and looks.
     """
 
@@ -62,11 +71,18 @@ class FileTail:
         grace_s: float = 5.0,
         scan_every_s: float = 1.0,
         hints: Hints | None = None,
+        descriptors: int | None = None,
+        notice: Notice = unnoticed,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
+        self._notice = notice
+        self._descriptors = descriptors or descriptor_limit()
+        self._pending: dict[str, Key] = {}
+        """Files of the last look that are still to be opened."""
+        self._ambiguous: set[str] = set()
         self._names = Names(str(Path(pattern).absolute()), max(1.0, scan_every_s))
-        self._known = Known(name)
+        self._known = Known(name, self._names.matches, self._tell_ambiguous)
         self._files = Succession(self._known, line_bytes, grace_s, self._names.refuse)
         self._scan_every_s = scan_every_s
         self._hints = hints
@@ -80,13 +96,15 @@ class FileTail:
     def open(self, positions: Mapping[str, Position]) -> None:
         """Start from `positions`; those of other sources or of another shape are left aside."""
         self._known.load(positions)
-        self._scan(self._monotonic())
-        self._files.resume_unnamed(self._monotonic())
+        found = self._scan(self._monotonic())
+        self._files.resume_unnamed(found, self._monotonic())
 
     def poll(self, limit_bytes: int, skip: Collection[str] = ()) -> list[Chunk]:
         """See `Source.poll`; one system call for each name at a scan and four for each file that is polled."""
         now = self._monotonic()
         self._look(now)
+        if self._pending:
+            self._follow(self._pending, now)
         lanes = [name for name in self._files.lanes if name not in self._quiet]
         reading = [name for name in lanes if not self._files.skipped(name, skip)]
         share = max(4096, limit_bytes // max(1, len(reading)))
@@ -96,8 +114,12 @@ class FileTail:
             return chunks
         for step in range(len(lanes)):
             name = lanes[(self._turn + step) % len(lanes)]
+            crowded = bool(self._pending) or len(self._files.lanes) > self._descriptors // 2
+            signature = self._files.signature(name) if crowded else None
             chunk = self._files.next(name, share, skip, now)
-            if chunk is not None:
+            if chunk is None and signature is not None and self._files.settled(name, skip):
+                self._files.park(name, signature)
+            elif chunk is not None:
                 chunks.append(chunk)
                 limit_bytes -= len(chunk.data)
                 if limit_bytes <= 0:
@@ -129,16 +151,19 @@ class FileTail:
         `unreadable` and the like count since the start.
         """
         entries = [entry for lane in self._files.lanes.values() for entry in lane]
+        read_bytes = sum(each.window.offset for each in entries if isinstance(each, Generation))
         named = sum(not isinstance(entry, Generation) or entry.leaving_at is None for entry in entries)
         return {
-            "up": float(named > 0),
+            "up": float(named > 0 or bool(self._files.parking)),
             "lag_bytes": float(sum(entry.lag_bytes() for entry in entries)),
-            "position_bytes": float(sum(each.window.offset for each in entries if isinstance(each, Generation))),
-            "files": float(len(entries)),
+            "position_bytes": float(self._files.parking.offsets + read_bytes),
+            "files": float(len(entries) + len(self._files.parking)),
+            "descriptors": float(len(entries)),
             "rotations": float(self._files.counts["rotations"]),
             "truncations": float(self._files.counts["truncations"]),
             "unreadable": float(self._names.unreadable),
             "compressed": float(self._names.compressed),
+            "ambiguous": float(len(self._ambiguous)),
         }
 
     def close(self) -> None:
@@ -155,21 +180,38 @@ class FileTail:
             self._scan_asked |= hint.overflowed or any(
                 name in self._files.lanes or self._names.matches(name) for name in hint.named
             )
+            for name in hint.changed & self._files.parking.keys():
+                with suppress(OSError):  # the next look sees that it is gone
+                    self._pending[name] = Signature.of(os.stat(name)).key  # noqa: PTH116
         early_s = self._scan_every_s * (1 - 1 / _HINTED_SCANS)
         if now >= self._next_scan - (early_s if self._scan_asked else 0):
             self._scan(now)
 
-    def _scan(self, now: float) -> None:
-        """Look which names exist, follow new ones, notice files that lost theirs."""
-        self._next_scan, self._scan_asked = now + self._scan_every_s, False
+    def _scan(self, now: float) -> Collection[str]:
+        """Look which names exist, follow new ones, notice files that lost theirs; the names."""
         self._quiet.clear()
         if self._hints is not None:
             self._hints.watch(self._names.directories())
-        keys = self._names.keys()
-        self._files.rehome(keys, now)
-        self._files.follow(keys, lambda name: self._names.open(name, now))
+        found = self._names.look()
+        took_s = self._monotonic() - now
+        pause_s = max(self._scan_every_s, _PAUSE * took_s) if self._scan_every_s else 0.0
+        self._next_scan, self._scan_asked = now + took_s + pause_s, False
+        self._files.rehome({name: signature.key for name, signature in found.items()}, now)
+        self._follow(self._files.changed(found, now), now)
+        return found
+
+    def _follow(self, keys: Mapping[str, Key], now: float) -> None:
+        self._pending = self._files.follow(keys, lambda name: self._names.open(name, now), self._descriptors)
+
+    def _tell_ambiguous(self, name: str) -> None:
+        """A file begins like one that was read under another name, and is read from its start."""
+        if name not in self._ambiguous:
+            self._ambiguous.add(name)
+            said = "file begins like one that was read under another name; it is read from its start"
+            self._notice(f"{self.name} ambiguous", said, source=self.name, file=name)
 
 
 def made(name: str, settings: Any, surroundings: Surroundings) -> FileTail:
     """As an entry of `sources` has it."""
-    return FileTail(name, settings.path, line_bytes=surroundings.line_bytes, hints=Hints())
+    line_bytes, notice = surroundings.line_bytes, surroundings.notice
+    return FileTail(name, settings.path, line_bytes=line_bytes, hints=Hints(), notice=notice)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from adapters.base import Format, Live, Position, Source
@@ -17,10 +18,13 @@ from daemon.engine.messages.inputs import Batch, Delivered, Input
 from daemon.intake.arrival_pattern import ArrivalPattern
 from daemon.intake.construction import make_format, make_own_format, make_source, to_batch
 from daemon.intake.deliveries import Deliveries
+from daemon.intake.health import Health
 
 log = logging.getLogger(__name__)
 
 POLL_BYTES = 1 << 20  # read from one source at a time
+Remake = Callable[[str], Source]
+Resume = Callable[[str], Mapping[str, Position]]
 Positions = Mapping[str, Mapping[str, Position]]
 """Source name -> place -> position."""
 
@@ -58,7 +62,7 @@ class Intake:
         sources: Not yet open; the name of each begins every place it gives, before a colon.
         fmt: Parser of their lines.
         own: Parsers of those that make lines of their own, by name.
-        monotonic: Clock for quiet.
+        monotonic: Clock for quiet, and of the pauses before a source that failed is tried again.
     """
 
     def __init__(
@@ -77,6 +81,9 @@ class Intake:
         self._pattern: ArrivalPattern | None = None
         self._headers: dict[str, str | None] = {}
         self._leaving: set[tuple[str, str]] = set()
+        self._health: dict[str, Health] = {}
+        self._remake: Remake | None = None
+        self._resume: Resume = lambda name: {}
 
     @classmethod
     def of(cls, stream: str, settings: StreamSettings, limits: Limits, inboxes: Inboxes) -> Intake:
@@ -104,51 +111,65 @@ class Intake:
         if self._deliveries is not None:
             self._deliveries.resume(list(places)[-1] for places in positions.values() if places)
 
+    def supervise(self, remake: Remake, resume: Resume) -> None:
+        """From now on a source that fails goes down by itself, and is made anew after growing pauses.
+
+        Args:
+            remake: Makes a source of a name, not yet open.
+            resume: Its positions that are durable.
+        """
+        self._remake, self._resume = remake, resume
+
     def open(self, positions: Positions) -> None:
         """Open every source at the positions that are durable.
 
         Raises:
-            OSError: A source cannot be opened.
+            OSError: A source cannot be opened, and nothing supervises it.
         """
         for source in self.sources:
-            _open(source, positions.get(source.name, {}))
+            with self._bounded(source):
+                _open(source, positions.get(source.name, {}))
 
-    def add(self, source: Source, positions: Mapping[str, Position], own: Format | None = None) -> None:
+    def add(
+        self, source: Source, positions: Mapping[str, Position], own: Format | None = None, *, again: bool = False
+    ) -> None:
         """Open one more source, at its positions that are durable; `own` parses lines that it makes itself.
+
+        Args:
+            source: The source.
+            positions: Its positions.
+            again: Whether it was one of these before: then it may be down.
 
         Raises:
             OSError: It cannot be opened; the others are as they were.
         """
+        self._own[source.name] = own
+        if again:
+            self.sources.append(source)
+            with self._bounded(source):
+                _open(source, positions)
+            return
         try:
             _open(source, positions)
         except BaseException:
             source.close()
             raise
         self.sources.append(source)
-        self._own[source.name] = own
 
     def leave(self, names: Collection[str]) -> None:
         """Close some sources; what they had read ahead is let go, to be read again from their durable positions."""
         for source in [source for source in self.sources if source.name in names]:
-            source.close()
+            self._drop(source)
             self.sources.remove(source)
-            self._merge.drop(source.name)
-            self._headers = {k: v for k, v in self._headers.items() if not k.startswith(f"{source.name}:")}
-            self._leaving = {item for item in self._leaving if item[0] != source.name}
+            self._health.pop(source.name, None)
 
     def take(self, now_ms: int) -> Taken | None:
         """The next batch, or None when nothing is new. Never blocks, and reads no more than one chunk of each place."""
         backlog: set[str] = set()
-        for source in self.sources:
-            fmt = self._own.get(source.name) or self._format
-            for chunk in source.poll(POLL_BYTES, self._merge.held()):
-                header = self._headers.get(chunk.place, chunk.header)
-                readings, header = fmt.parse(chunk.data, chunk.series, header)
-                self._headers[chunk.place] = header
-                if isinstance(source, Live):
-                    source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))
-                self._merge.add(chunk, readings, header)
-            backlog |= source.backlog()
+        self._try_again()
+        for source in self._up():
+            with self._bounded(source):
+                backlog |= self._read(source)
         after_end = ends = False
         if self._deliveries is None:
             merged = self._merge.release(backlog)
@@ -183,14 +204,27 @@ class Intake:
         """Whether a delivery has ended because nothing came for long enough, or nothing more can come; told once."""
         if self._deliveries is None or self._merge.held():
             return False
-        over = bool(self.sources) and all(source.done() for source in self.sources)
-        return self._deliveries.quiet({place for source in self.sources for place in source.backlog()}, over)
+        return self._deliveries.quiet({place for source in self._up() for place in source.backlog()}, self._all_done())
+
+    def _read(self, source: Source) -> frozenset[str]:
+        """Have what a source gives merged; the places of which more is to come."""
+        fmt = self._own.get(source.name) or self._format
+        for chunk in source.poll(POLL_BYTES, self._merge.held()):
+            header = self._headers.get(chunk.place, chunk.header)
+            readings, header = fmt.parse(chunk.data, chunk.series, header)
+            self._headers[chunk.place] = header
+            if isinstance(source, Live):
+                source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))
+            self._merge.add(chunk, readings, header)
+        return source.backlog()
 
     def committed(self, taken: Taken) -> None:
         """What was taken is durable."""
         live = self._live()
         for name, places in taken.counts.items():
-            live[name].committed(places)
+            if name in live:
+                with self._bounded(live[name]):
+                    live[name].committed(places)
 
     def reload(self, names: Collection[str]) -> None:
         """Have those of these sources that are live read their certificates again.
@@ -210,9 +244,13 @@ class Intake:
 
     def forgotten(self) -> list[tuple[str, str]]:
         """`(source, place)` of places whose positions need not be kept: nothing is held of them, nothing will come."""
-        for source in self.sources:
-            self._leaving.update((source.name, place) for place in source.forgotten())
-        gone = sorted(item for item in self._leaving if item[1] not in self._merge.held())
+        for source in self._up():
+            with self._bounded(source):
+                self._leaving.update((source.name, place) for place in source.forgotten())
+        if not self._leaving:
+            return []
+        held = self._merge.held()
+        gone = sorted(item for item in self._leaving if item[1] not in held)
         for _, place in gone:
             self._headers.pop(place, None)
         self._merge.forget([place for _, place in gone])
@@ -223,19 +261,87 @@ class Intake:
         """True when there are sources, none of them can give anything more, and no delivery has to end yet."""
         if self._merge.held() or (self._deliveries is not None and self._deliveries.under_way):
             return False
-        return bool(self.sources) and all(source.done() for source in self.sources)
+        return self._all_done()
 
     def status(self) -> dict[str, dict[str, float]]:
         """Gauges of each source."""
-        return {source.name: source.status() for source in self.sources}
+        found = {}
+        for source in self.sources:
+            gauges = None
+            if not self._of(source).error:
+                with self._bounded(source):
+                    gauges = source.status()
+            found[source.name] = self._of(source).status(gauges)
+        return found
+
+    def down(self) -> dict[str, str]:
+        """Why each source that is down is."""
+        return {name: each.error for name, each in self._health.items() if each.error}
 
     def close(self) -> None:
         """Close every source."""
-        for source in self.sources:
-            source.close()
+        for source in self._up():
+            with self._bounded(source):
+                source.close()
 
     def _live(self) -> dict[str, Live]:
-        return {source.name: source for source in self.sources if isinstance(source, Live)}
+        return {source.name: source for source in self._up() if isinstance(source, Live)}
+
+    def _all_done(self) -> bool:
+        up = self._up()
+        return bool(up) and len(up) == len(self.sources) and all(source.done() for source in up)
+
+    # -- the boundary of a source ------------------------------------------------------------------------------------
+
+    def _of(self, source: Source) -> Health:
+        return self._health.setdefault(source.name, Health())
+
+    def _up(self) -> list[Source]:
+        return [source for source in self.sources if not self._of(source).error]
+
+    @contextmanager
+    def _bounded(self, source: Source) -> Iterator[None]:
+        """Whatever fails in here brings down this source alone."""
+        try:
+            yield
+        except Exception as error:
+            if self._remake is None:
+                raise
+            self._drop(source)
+            pause_s = self._of(source).fail(error, self._monotonic())
+            log.error(
+                "source is down",
+                extra={
+                    "source": source.name,
+                    "error": self._of(source).error,
+                    "kind": type(error).__name__,
+                    "again_in_s": pause_s,
+                },
+            )
+
+    def _drop(self, source: Source) -> None:
+        """Close a source and let go of what it had read ahead."""
+        try:
+            source.close()
+        except Exception as error:
+            if self._remake is None:
+                raise
+            log.error("source cannot be closed", extra={"source": source.name, "error": str(error)})
+        self._merge.drop(source.name)
+        self._headers = {k: v for k, v in self._headers.items() if not k.startswith(f"{source.name}:")}
+        self._leaving = {item for item in self._leaving if item[0] != source.name}
+
+    def _try_again(self) -> None:
+        """Make those anew that are down and due, where their positions are durable."""
+        now = self._monotonic()
+        for i, source in enumerate(self.sources):
+            if self._remake is None or not self._of(source).is_due(now):
+                continue
+            self.sources[i] = made = self._remake(source.name)
+            with self._bounded(made):
+                _open(made, self._resume(made.name))
+                self._of(made).recover()
+                log.info("source is up again", extra={"source": made.name})
 
 
 def named(stream: str, sources: Sequence[SourceSettings]) -> list[tuple[str, SourceSettings]]:

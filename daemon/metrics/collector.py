@@ -109,7 +109,8 @@ class Picture(Frozen):
             `kernel_drops`; every other key counts incidents (`rotations`, `truncations`).
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
-        process: `ready`, `full`, `started_at` (epoch seconds), `turns`, `queue_depth`, `skipped` and `failed`
+        process: `ready`, `full`, `down` (source -> why it is),
+            `started_at` (epoch seconds), `turns`, `queue_depth`, `skipped` and `failed`
             (job -> runs), `reload_successful`, `reload_success_at` (epoch seconds).
         taken_at: Epoch seconds.
         max_series: Series exported one by one, over all streams; the top by score are chosen.

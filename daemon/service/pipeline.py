@@ -53,6 +53,7 @@ class Pipeline:
         ready: Whether state is loaded, sources are open and the disk has room.
         inboxes: Its sources of posted bodies.
         beat: `time.monotonic()` of the last sign of progress.
+        down: Why each source that is down is; replaced as a whole.
         process: What the service adds to the picture's `process`; replaced as a whole.
         finished: Set when the thread has ended.
         error: Why it ended, None when it was asked to or its input is over.
@@ -79,6 +80,7 @@ class Pipeline:
         self.inboxes = Inboxes(self._wake.set)
         self._sourcing = SourceSet(settings, self.inboxes)
         self.process: Mapping[str, object] = {}
+        self.down: Mapping[str, str] = {}
         self._started_at, self._turns, self._published = wall_s(), 0, 0.0
         self._delivery: Delivery | None = None
         self.picture = self._picture()
@@ -290,6 +292,7 @@ class Pipeline:
         self.picture, self._published = self._picture(), time.monotonic()
 
     def _picture(self) -> Picture:
+        self.down = self._sourcing.down()
         return picture_of(self._durable, self._sourcing, self.settings, self.durations, self._process(), self._sinks())
 
     def _sinks(self) -> dict[str, dict[str, float]]:
@@ -302,6 +305,7 @@ class Pipeline:
             "started_at": self._started_at,
             "turns": self._turns,
             "queue_depth": len(self._jobs),
+            "down": self.down,
             **self.process,
         }
 

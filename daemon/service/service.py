@@ -93,7 +93,7 @@ class _Service:
             lambda: pipeline.picture,
             routes.store_events(pipeline.settings.state_dir),
             healthy=lambda: _alive(pipeline),
-            ready=lambda: (pipeline.ready, pipeline.why_not),
+            ready=lambda: (pipeline.ready, pipeline.why_not or _troubles(pipeline)),
             reload=self._reload,
             access=access,
             inboxes=pipeline.inboxes,
@@ -201,14 +201,21 @@ def _alive(pipeline: Pipeline) -> bool:
     return pipeline.waiting or time.monotonic() - pipeline.beat < STUCK_S
 
 
+def _troubles(pipeline: Pipeline) -> str:
+    """What of the daemon waits or is down while the rest goes on."""
+    waiting = ["waiting for a training"] if pipeline.waiting else []
+    return "; ".join(waiting + [f"{name} is down: {error}" for name, error in sorted(pipeline.down.items())])
+
+
 def _words(pipeline: Pipeline) -> str:
     if not pipeline.ready:
         return pipeline.why_not
     streams = pipeline.picture.streams.values()
     readings, series = sum(s.accepted for s in streams), sum(len(s.series) for s in streams)
     episodes = sum(s.open_episodes for s in streams)
-    waiting = "waiting for a training; " if pipeline.waiting else ""
-    return f"{waiting}{plural(readings, 'reading')} of {series} series, {plural(episodes, 'open episode')}"
+    troubles = _troubles(pipeline)
+    words = f"{plural(readings, 'reading')} of {series} series, {plural(episodes, 'open episode')}"
+    return f"{troubles}; {words}" if troubles else words
 
 
 def _status_of(error: BaseException | None) -> int:

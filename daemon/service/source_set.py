@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from adapters.base import Source
 from adapters.uploads.inbox import Inboxes
 from daemon.clock import EARLIEST_MS
 from daemon.config.settings import Settings
@@ -27,13 +28,10 @@ class SourceSet:
         }
 
     def open(self, store: Store) -> None:
-        """Open every source at its durable positions.
-
-        Raises:
-            OSError: A source cannot be opened.
-        """
+        """Open every source at its durable positions; one that cannot be opened is down, and tried again."""
         for intake in self._intakes.values():
-            _open(intake, store)
+            intake.supervise(self._make, store.positions)
+            intake.open({source.name: store.positions(source.name) for source in intake.sources})
 
     def take(self, now_ms: int) -> list[Taken]:
         """The next batch of each stream that has one; a stream that goes by a clock not set yet is not read."""
@@ -71,6 +69,10 @@ class SourceSet:
         """Whether every source has ended, as standard input does."""
         return all(intake.done() for intake in self._intakes.values())
 
+    def down(self) -> dict[str, str]:
+        """Why each source that is down is."""
+        return {name: error for intake in self._intakes.values() for name, error in intake.down().items()}
+
     def status(self) -> dict[str, dict[str, float]]:
         """Gauges of each source."""
         return {name: gauges for intake in self._intakes.values() for name, gauges in intake.status().items()}
@@ -92,13 +94,13 @@ class SourceSet:
         try:
             self._move(settings, staying, store)
         except BaseException:
-            self._move(before, staying, store)
+            self._move(before, staying, store, again=True)
             raise
 
-    def _move(self, settings: Settings, staying: Collection[str], store: Store) -> None:
+    def _move(self, settings: Settings, staying: Collection[str], store: Store, *, again: bool = False) -> None:
         """Close all sources but those that stay, then open what is missing of `settings`.
 
-        Closing comes first, since a new source may want the same port.
+        Closing comes first, since a new source may want the same port. Those that were there before come `again`.
         """
         self._settings = settings
         for intake in self._intakes.values():
@@ -110,20 +112,24 @@ class SourceSet:
         }
         for stream, intake in self._intakes.items():
             intake.configure(settings.streams[stream])
+            intake.supervise(self._make, store.positions)
             for name, source in named(stream, settings.streams[stream].sources):
                 if name not in staying:
                     made = make_source(name, source, settings.limits, self._inboxes)
-                    intake.add(made, store.positions(name), make_own_format(source, settings.limits))
+                    own = make_own_format(source, settings.limits)
+                    intake.add(made, store.positions(name), own, again=again)
         self._inboxes.tidy()
+
+    def _make(self, name: str) -> Source:
+        """A source of the settings in force, not yet open."""
+        stream, number = name.rsplit("/", 1)
+        entry = self._settings.streams[stream].sources[int(number)]
+        return make_source(name, entry, self._settings.limits, self._inboxes)
 
     def close(self) -> None:
         """Close every source."""
         for intake in self._intakes.values():
             intake.close()
-
-
-def _open(intake: Intake, store: Store) -> None:
-    intake.open({source.name: store.positions(source.name) for source in intake.sources})
 
 
 def _reads(settings: Settings) -> dict[str, object]:

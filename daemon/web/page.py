@@ -34,6 +34,7 @@ def render(
         unready: Why the daemon is not ready, None when it is.
     """
     total = sum(len(stream.series) for stream in picture.streams.values())
+    down: Mapping[str, str] = picture.process.get("down") or {}
     return fill(
         "daemon.web",
         "overview.html",
@@ -50,7 +51,10 @@ def render(
         series=[_series_row(row) for row in series],
         several=any(row["value"] is not None and len(row["value"]) > 1 for row in series),
         more=f"{len(series):,} of {plural(total, 'series')}" if total > len(series) else "",
-        sources=[*(_source(name, gauges) for name, gauges in picture.sources.items()), _state(picture.store)],
+        sources=[
+            *(_source(name, gauges, down.get(name, "")) for name, gauges in picture.sources.items()),
+            _state(picture.store),
+        ],
     )
 
 
@@ -164,10 +168,13 @@ def _when(event: Mapping[str, Any]) -> str:
     return started if started == ended else f"{started} to {ended}"
 
 
-def _source(name: str, gauges: Mapping[str, float]) -> dict[str, str]:
+def _source(name: str, gauges: Mapping[str, float], error: str) -> dict[str, str]:
     shown = {key: value for key, value in gauges.items() if value or not key.startswith(("refused_", "closed_"))}
     pill, state = ("good", "up") if gauges.get("up") else ("warm", "not there")
-    detail = ", ".join(f"{key.replace('_', ' ')} {value:,.0f}" for key, value in shown.items() if key != "up")
+    details = [f"{key.replace('_', ' ')} {value:,.0f}" for key, value in shown.items() if key != "up"]
+    if error:
+        pill, state, details = "bad", "down", [error, *details]
+    detail = ", ".join(details)
     return {"name": name, "pill": pill, "state": state, "detail": detail}
 
 

@@ -157,7 +157,8 @@ class _Pages:
         return _answer(None if self._healthy() else "the pipeline makes no progress", "Tidegauge is healthy.\n")
 
     async def ready(self, _: web.Request) -> web.Response:
-        return _answer(self.unready(), "Tidegauge is ready.\n")
+        ready, why = self._ready()
+        return _answer(self.unready(), "Tidegauge is ready.\n" + (f"{why}\n" if ready and why else ""))
 
     async def reload(self, _: web.Request) -> web.Response:
         try:

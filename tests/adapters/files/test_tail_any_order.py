@@ -39,6 +39,8 @@ class Files(RuleBasedStateMachine):
     something of it was read, be it the header line.
     """
 
+    descriptors: int | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="tidegauge-order-", dir=MEMORY))
@@ -60,7 +62,9 @@ class Files(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.tail = FileTail(SOURCE, self.path, scan_every_s=0, monotonic=lambda: self.now)
+        self.tail = FileTail(
+            SOURCE, self.path, scan_every_s=0, descriptors=self.descriptors, monotonic=lambda: self.now
+        )
         self.intake = Intake("tide", [self.tail], CsvFormat(time="timestamp", value=["value"]))
         self.intake.open({SOURCE: json.loads(json.dumps(self.positions))})
 
@@ -199,6 +203,14 @@ class Files(RuleBasedStateMachine):
             shutil.rmtree(self.directory)
 
 
+class FewDescriptors(Files):
+    """The same where files that were read to their end are closed, and opened again when they have changed."""
+
+    descriptors = 1
+
+
 FUZZED = int(os.environ.get("FUZZ_EXAMPLES", "0")) // 10
 TestFiles = Files.TestCase
 TestFiles.settings = settings(max_examples=FUZZED or 300, stateful_step_count=25, deadline=None, derandomize=not FUZZED)
+TestFewDescriptors = FewDescriptors.TestCase
+TestFewDescriptors.settings = TestFiles.settings

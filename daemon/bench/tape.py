@@ -18,6 +18,7 @@ from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.detection.decision import Decisions, Scored, Standing, decide
 from daemon.engine.detection.hysteresis import CLOSED, NOTHING, OPENED
 from daemon.engine.detection.policies import policies, policy_of
+from daemon.engine.detection.rules import MODEL
 from daemon.engine.kernel import calibration
 from daemon.engine.kernel.parameters import Parts, parameters
 from daemon.engine.kernel.regime import Adoption
@@ -226,8 +227,15 @@ def decide_again(recording: Recording, settings: StreamSettings) -> DecidedAgain
         if stop > start:
             _decide(table, recording, slice(start, stop), out, (fixed, rates, records, clock, adoption))
     row, slot = entries["row"], entries["slot"]
-    return DecidedAgain(row, slot, out.rank, out.rarity, entries["scored"], out.reasons != 0, out.code == OPENED,
+    return DecidedAgain(row, slot, out.rank, out.rarity, entries["scored"], out.reasons != 0, _begun(out, records),
                    out.notify, _within(row, slot, out), out.reasons)  # fmt: skip
+
+
+def _begun(out: Decisions, records: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where an episode opens, and not only because a fault that is remembered is back."""
+    known = (out.reasons == MODEL) & (out.rarity < records["threshold"][0]) & ~out.notify
+    begun: npt.NDArray[np.bool_] = (out.code == OPENED) & ~known
+    return begun
 
 
 def _within(row: npt.NDArray[np.int32], slot: npt.NDArray[np.int64], out: Decisions) -> npt.NDArray[np.bool_]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -14,6 +17,10 @@ from daemon.cli.train_networks import RecordedReadings, train_networks
 from daemon.config.file import load
 from daemon.presentation.console import progress, say, say_json
 from daemon.presentation.words import plural, tally
+
+if TYPE_CHECKING:
+    from adapters.base import DocumentFormat, Format
+    from daemon.config.settings import Settings
 
 train_app = typer.Typer(
     invoke_without_command=True, help="Start a daemon from history (--from), or train a network on recorded readings."
@@ -57,7 +64,8 @@ Value = Annotated[list[str] | None, typer.Option(help="Column of the value; seve
 def train(
     ctx: typer.Context,
     history: Annotated[
-        Path | None, typer.Option("--from", help="File of past readings, in the stream's format.")
+        str | None,
+        typer.Option("--from", help="File of past readings, or prometheus://HOST:PORT?query=PROMQL&start=30d."),
     ] = None,
     config: Config = None,
     stream: Stream = None,
@@ -73,7 +81,7 @@ def train(
     _start_from(history, config, stream, as_json)
 
 
-def _start_from(history: Path, config: Path | None, stream: str | None, as_json: bool) -> None:
+def _start_from(history: str, config: Path | None, stream: str | None, as_json: bool) -> None:
     """Drive a stream with its past readings and end its warm-up."""
     from daemon.clock import wall_ms
     from daemon.engine.table.series import READY
@@ -90,8 +98,10 @@ def _start_from(history: Path, config: Path | None, stream: str | None, as_json:
             durable = DurableEngine(store, trainer)
             with progress("recovering", as_json) as step:
                 durable.recover(step)
-            with progress("reading history", as_json) as step:
-                report = replay(history, settings, name, trainer, durable=durable, now_ms=wall_ms(), progress=step)
+            with _past(history, settings, name, as_json) as (file, fmt), progress("reading history", as_json) as step:
+                report = replay(
+                    file, settings, name, trainer, durable=durable, fmt=fmt, now_ms=wall_ms(), progress=step
+                )
             if not as_json:
                 say(f"{plural(report.readings, 'reading')}; training", err=True)
             durable.warm_up([name], wall_ms())
@@ -106,6 +116,33 @@ def _start_from(history: Path, config: Path | None, stream: str | None, as_json:
     else:
         after = plural(report.readings, "reading")
         say(f"{ready} of {series} series are ready after {after} in {settings.state_dir}")
+
+
+@contextmanager
+def _past(
+    history: str, settings: Settings, name: str, as_json: bool
+) -> Iterator[tuple[Path, Format | DocumentFormat | None]]:
+    """The file of past readings, and how to read it where that is another way than the stream's."""
+    from adapters.uploads.selector import notation, template
+    from daemon.clock import wall_s
+    from daemon.config.source_settings import SourceSettings
+    from daemon.intake.construction import make_own_format
+    from daemon.replay.range_query import RangeQuery, is_query
+
+    if not is_query(history):
+        yield Path(history), None
+        return
+    stream = settings.streams[name]
+    try:
+        query = RangeQuery.of(history, stream.interval, wall_s())
+    except ValueError as error:
+        fail(f"--from: {error}", 2)
+    named = next((each.series for each in stream.sources if each.type == "prometheus" and each.series), None)
+    with TemporaryDirectory() as directory:
+        file = Path(directory, "history.jsonl")
+        with progress("asking Prometheus", as_json) as step:
+            query.write(file, notation if named is None else template(named), step)
+        yield file, make_own_format(SourceSettings(type="prometheus"), settings.limits)
 
 
 @train_app.command(cls=_ListsVariants)

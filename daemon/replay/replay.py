@@ -131,6 +131,7 @@ def replay(
     trainer: Trainer,
     *,
     durable: DurableEngine | None = None,
+    fmt: Format | DocumentFormat | None = None,
     rows: int | None = None,
     now_ms: int = 0,
     progress: Progress = lambda done, total: None,
@@ -140,11 +141,12 @@ def replay(
     """Drive an engine with a file.
 
     Args:
-        path: The file, in the format that its name says, or else in the stream's.
+        path: The file.
         settings: The configuration; `stream` should have `clock: event`.
         stream: Which of its streams the file belongs to.
         trainer: Runs the trainings when there is no `durable`.
         durable: An engine with a journal to go on with; None: a new one in memory.
+        fmt: How the file is read; None: as its name says, or else as the stream's lines are.
         rows: Readings in a batch; None: those of a chunk. The result does not depend on it.
         now_ms: Wall clock that `clock: wall` takes for now.
         progress: See `Progress`.
@@ -155,7 +157,7 @@ def replay(
         OSError: The file cannot be read.
         BundleError: A configured bundle cannot be read or does not fit.
     """
-    fmt = make_file_format(path, settings.streams[stream], settings.limits)
+    fmt = fmt or make_file_format(path, settings.streams[stream], settings.limits)
     began, report = time.monotonic(), ReplayReport()
     engine, apply = _engine(settings, trainer, durable, now_ms)
     on_engine(engine)

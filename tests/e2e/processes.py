@@ -278,10 +278,13 @@ class Prometheus:
         directory: For its files, made here.
         target: Host and port to scrape.
         more: Lines for its one job, indented by four.
+        options: Added to its command.
     """
 
-    def __init__(self, program: Path, directory: Path, target: str, more: str = "") -> None:
-        directory.mkdir()
+    def __init__(
+        self, program: Path, directory: Path, target: str, more: str = "", options: Sequence[str] = ()
+    ) -> None:
+        directory.mkdir(exist_ok=True)
         config = directory / "prometheus.yml"
         config.write_text(PROMETHEUS.format(target=target, more=more))
         self._log = directory / "log"
@@ -292,6 +295,7 @@ class Prometheus:
                     f"--config.file={config}",
                     f"--storage.tsdb.path={directory / 'data'}",
                     "--web.listen-address=127.0.0.1:0",
+                    *options,
                 ],
                 stdout=log,
                 stderr=log,

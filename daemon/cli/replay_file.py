@@ -171,6 +171,7 @@ def _summary(report: ReplayReport, events: Sequence[Event], windows: Windows | N
     figures = {
         "readings": report.readings,
         "rejected": report.rejected,
+        "repeated": report.repeated,
         "seconds": round(report.seconds, 3),
         "trainings": report.trainings,
         "bytes_per_series": report.bytes_per_series,
@@ -196,7 +197,8 @@ def _say(summary: dict[str, Any], warnings: Sequence[str], events: Sequence[Even
         return
     readings, seconds = plural(summary["readings"], "reading"), summary["seconds"]
     rejected = tally(summary["rejected"])
-    say(f"{readings} in {seconds:.1f} s; rejected: {rejected}; {plural(len(events), 'event')}")
+    again = f"; {summary['repeated']:,} repeated" if summary["repeated"] else ""
+    say(f"{readings} in {seconds:.1f} s; rejected: {rejected}{again}; {plural(len(events), 'event')}")
     if "windows" in summary:
         found = f"{summary['windows_found']} of {plural(summary['windows'], 'labelled window')} found"
         say(f"{found}, {plural(summary['false_episodes'], 'false episode')}")

@@ -55,8 +55,17 @@ class StreamSettings(Section):
     kind: Literal["gauge", "counter"] = new_state(
         "gauge", "`counter`: only the increase since the last reading counts."
     )
+    modulus: float | None = live(
+        None, "Value at which a counter comes round to 0, such as 100000 for five digits; none: it does not.", gt=0
+    )
+    fall_tolerance: float | None = live(
+        None, "A counter's fall up to this is noise; none: a ten-thousandth of what it shows.", ge=0
+    )
+    revisions: Literal["ignore", "take"] = live(
+        "ignore", "Another value for a slot that is taken: `ignore` it (rejected as `revision`), or `take` it."
+    )
     aggregate: Literal["none", "mean", "sum", "last"] = new_state(
-        "none", "How several readings make one slot; `none`: the second is a duplicate."
+        "none", "How several readings make one slot; `none`: the first stands."
     )
     clock: Literal["wall", "event"] = live(
         "wall",

@@ -65,4 +65,5 @@ def to_batch(stream: str, readings: Readings | Merged, rejected: Mapping[str, in
         fold_s=readings.fold_s,
         values=readings.values,
         rejected=rejected,
+        quality=readings.quality if readings.quality.any() else None,
     )

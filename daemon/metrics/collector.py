@@ -179,6 +179,8 @@ def _stream_counters(f: Mapping[str, Family], s: StreamSnapshot) -> None:
     for name, value in {
         "readings_accepted_total": s.accepted,
         "readings_late_total": s.late,
+        "readings_repeated_total": s.repeated,
+        "readings_revised_total": s.revised,
         "readings_unscored_total": s.unscored,
         "gaps_total": s.gaps,
         "meter_resets_total": s.counter_resets,
@@ -188,6 +190,7 @@ def _stream_counters(f: Mapping[str, Family], s: StreamSnapshot) -> None:
         "drift_detections_total": s.drift_detections,
     }.items():
         f[name].add(labels, value)
+    f["readings_guessed_total"].add_each("quality", s.guessed, labels)
     f["readings_rejected_total"].add_each("reason", s.rejected, labels)
     f["stream_anomalies_total"].add_each("reason", s.anomalies, labels)
     f["fine_tunes_total"].add_each("outcome", s.trainings, labels)

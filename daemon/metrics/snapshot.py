@@ -37,7 +37,7 @@ class SeriesColumns(Frozen):
         score, rarity, error, rank: Of the last reading, shape (N,).
         open: Whether an episode or a gap is open.
         severity: Greatest score of the open episode so far; NaN without one.
-        anomalies: Anomalous slots by reason, in the order of `events.REASONS`, shape (N, 6).
+        anomalies: Anomalous slots by reason, in the order of `events.REASONS`, shape (N, 8).
     """
 
     name: tuple[str, ...]
@@ -100,6 +100,9 @@ class StreamSnapshot(Frozen):
     variables: tuple[str, ...]
     accepted: int
     late: int
+    repeated: int
+    revised: int
+    guessed: Mapping[str, int]
     unscored: int
     retired: int
     rejected: Mapping[str, int]
@@ -152,6 +155,9 @@ def _stream(s: Stream, rejections: tuple[str, ...], version: int | None) -> Stre
         variables=(value,) if isinstance(value, str) else tuple(value),
         accepted=counts.accepted,
         late=counts.late,
+        repeated=counts.repeated,
+        revised=counts.revised,
+        guessed=dict(counts.guessed),
         unscored=counts.unscored,
         retired=counts.retired,
         rejected=reasons,

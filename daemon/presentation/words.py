@@ -12,6 +12,8 @@ REASON_WORDS = {
     "flatline": "constant for far longer than ever before",
     "gap": "no readings",
     "drift": "its behaviour has changed",
+    "counter": "a reading that its register cannot have shown",
+    "replaced": "its register began anew: the meter was replaced",
 }
 """Reasons in plain words."""
 

@@ -43,6 +43,7 @@ class ReplayReport:
         offered: Readings that the file held, accepted or not.
         first_at, last_at: Earliest and latest stamp of these, epoch seconds; nothing lies between before the first.
         rejected: Lines and readings rejected, by reason.
+        repeated: Readings that came again as they were.
         seconds: Wall time.
         events: Every revision, in order.
         state_sha256: SHA-256 of the engine's dump at the end.
@@ -57,6 +58,7 @@ class ReplayReport:
     first_at: float = math.inf
     last_at: float = -math.inf
     rejected: dict[str, int] = field(default_factory=dict)
+    repeated: int = 0
     seconds: float = 0.0
     events: list[Event] = field(default_factory=list)
     state_sha256: str = ""
@@ -172,7 +174,7 @@ def replay(
             on_event(event)
     state = engine.streams[stream]
     report.readings = state.counters.accepted - before
-    report.rejected = dict(state.counters.rejected)
+    report.rejected, report.repeated = dict(state.counters.rejected), state.counters.repeated
     report.seconds = time.monotonic() - began
     report.state_sha256 = hashlib.sha256(engine.dump()).hexdigest()
     report.bytes_per_series = state.table.bytes_per_series()
@@ -213,10 +215,10 @@ def _take_in(report: ReplayReport, batch: Batch) -> None:
 
 def _warnings(report: ReplayReport, stream: StreamSettings) -> list[str]:
     found = []
-    duplicates = report.rejected.get("duplicate", 0)
-    if duplicates > report.readings:
+    taken = report.repeated + report.rejected.get("revision", 0)
+    if taken > report.readings:
         found.append(
-            f"{duplicates} of {duplicates + report.readings} readings fell into a slot that was taken; the interval of "
+            f"{taken} of {taken + report.readings} readings fell into a slot that was taken; the interval of "
             f"{stream.interval} s is longer than the readings': set --interval, or aggregate: mean in the configuration"
         )
     elif report.by_series and stream.arrival == "live":

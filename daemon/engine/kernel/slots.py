@@ -32,7 +32,7 @@ class SlotClock:
     ) -> None:
         self.interval_s = interval_s
         self._zone = ZoneInfo(timezone)
-        self._shift_ms = 1 if stamp == "end" else 0
+        self.end = stamp == "end"
         self.set_holidays(holidays)
 
     def set_holidays(self, holidays: Sequence[str] | None) -> None:
@@ -42,8 +42,8 @@ class SlotClock:
         self._days: dict[int, list[tuple[int, int]]] = {}
 
     def slots(self, at_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Slot of each stamp, epoch milliseconds; a stamp at the end of an interval belongs to that interval."""
-        return (at_ms - self._shift_ms) // (self.interval_s * 1000)
+        """Slot in which each stamp lies, epoch milliseconds; one at the end of an interval belongs to that interval."""
+        return (at_ms - (1 if self.end else 0)) // (self.interval_s * 1000)
 
     def slot(self, at: int) -> int:
         """Slot that begins at `at`, epoch seconds, or is in progress then."""

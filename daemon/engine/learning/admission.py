@@ -69,8 +69,8 @@ def _count(history: Any, last: int, size: int) -> tuple[int, int]:
     p = len(history)
     observed, scored, within = 0, 0, 0
     for j in range(p):
-        here = not math.isnan(history[(last + 1 + j) % p, 0])
-        if j >= size and not math.isnan(history[(last + 1 + j - size) % p, 0]):
+        here = math.isfinite(history[(last + 1 + j) % p, 0])
+        if j >= size and math.isfinite(history[(last + 1 + j - size) % p, 0]):
             within -= 1
         if here:
             observed += 1
@@ -114,13 +114,14 @@ def span(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def scale(table: SeriesTable, row: int) -> npt.NDArray[np.float32]:
-    """Set the scale from the warm-up and return its values, scaled, oldest first, shape (p, F); NaN is a gap."""
+    """Set the scale from the warm-up and return its values, scaled, oldest first, (p, F); infinite is not for use."""
     a = table.arrays
     record = a.rows[row]
     history = a.history[record["buffer"]]
     p = len(history)
     values = history[(int(record["last"]) + 1 + np.arange(p)) % p]
-    values[~np.isfinite(values)] = np.nan
+    taken = np.isinf(values)  # but not for use
+    values[taken] = np.nan
     spans = np.array([span(column[np.isfinite(column)]) for column in values.T])
     low, high = spans[:, 0], spans[:, 1]
     a.low[row], a.high[row], a.origin[row], a.scale[row] = low, high, 0.0, 1.0
@@ -129,6 +130,7 @@ def scale(table: SeriesTable, row: int) -> npt.NDArray[np.float32]:
         a.scale[row] = np.where(high > low, high - low, np.maximum(OF_LEVEL * np.abs(high), 1e-6))
     x = np.clip((values - a.origin[row]) / a.scale[row], LOWEST, GREATEST)
     a.median[row] = np.nanmedian(x, axis=0)
+    x[taken] = np.inf
     scaled: npt.NDArray[np.float32] = x.astype(np.float32)
     return scaled
 
@@ -142,7 +144,7 @@ def _cut(x: Any, last: int, out_x: Any, out_observed: Any, out_slot: Any) -> int
     for j in range(p):
         slot = last - p + 1 + j
         ring[slot % size] = x[j]
-        if np.isnan(x[j, 0]):
+        if not np.isfinite(x[j, 0]):
             continue
         if fill_window(ring, slot, out_x[found], out_observed[found]) <= MOST_MISSING * size:
             out_slot[found] = slot

@@ -10,13 +10,16 @@ import numpy.typing as npt
 
 from daemon.config.due_calendar import quarters
 from daemon.config.settings import StreamSettings
+from daemon.engine.detection.policies import policies
 from daemon.engine.kernel.due_hours import ALWAYS, CALENDAR, LEARNED, WEEK_QUARTERS, Due
 from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.machine.corroboration import lead_of
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
 from daemon.engine.table import placement
-from daemon.engine.table.placement import Entries, Rules, Silences
+from daemon.engine.table.phases import Phases
+from daemon.engine.table.placement import Beside, Entries, Notes, Rules, Silences
+from daemon.engine.table.registers import Meter
 from daemon.engine.table.series import SeriesTable
 
 CHUNK = 8192  # readings placed and scored at once
@@ -31,9 +34,16 @@ class Coded:
 
     series: list[str]
     codes: npt.NDArray[np.int32]  # (N,) index into `series`
-    slots: npt.NDArray[np.int64]  # (N,)
+    at_ms: npt.NDArray[np.int64]  # (N,) stamps
     shift: npt.NDArray[np.int64]  # (N,) as in `Arrived`
     values: npt.NDArray[np.float64]  # (N, F)
+    quality: npt.NDArray[np.int8]  # (N,) as in `Arrived`
+    phases: Phases  # slots, and phases of their series
+
+    @property
+    def slots(self) -> npt.NDArray[np.int64]:
+        """Slot of each, shape (N,)."""
+        return self.phases.slot
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -41,7 +51,9 @@ class Coded:
     def part(self, start: int, stop: int) -> Coded:
         """Readings `start` to `stop`."""
         cut = slice(start, stop)
-        return Coded(self.series, self.codes[cut], self.slots[cut], self.shift[cut], self.values[cut])
+        phases = Phases(self.phases.slot[cut], self.phases.phase[cut], self.phases.strays[cut])
+        own = self.codes[cut], self.at_ms[cut], self.shift[cut], self.values[cut], self.quality[cut]
+        return Coded(self.series, *own, phases)
 
 
 class Arrived(NamedTuple):
@@ -51,10 +63,21 @@ class Arrived(NamedTuple):
     slot: npt.NDArray[np.int64]  # (N,)
     shift: npt.NDArray[np.int64]  # (N,) slots to add where its own is taken: a local hour that repeats
     value: npt.NDArray[np.float64]  # (N, F)
+    phase: npt.NDArray[np.int32]  # (N,) of the series after each, see `daemon.engine.table.phases`
+    strays: npt.NDArray[np.int8]  # (N,)
+    quality: npt.NDArray[np.int8]  # (N,) 0 actual, else guessed
 
     def part(self, chosen: slice | npt.NDArray[np.bool_]) -> Arrived:
         """The chosen ones."""
-        return Arrived(self.row[chosen], self.slot[chosen], self.shift[chosen], self.value[chosen])
+        return Arrived(
+            self.row[chosen],
+            self.slot[chosen],
+            self.shift[chosen],
+            self.value[chosen],
+            self.phase[chosen],
+            self.strays[chosen],
+            self.quality[chosen],
+        )
 
 
 class Placed(NamedTuple):
@@ -65,6 +88,8 @@ class Placed(NamedTuple):
     filled: int  # entries that hold a reading
     windows: int  # of entries that have one to score
     silences: list[tuple[int, Event]]  # revisions of gaps, each with the arrival index that caused it
+    notes: Notes  # what is to be said of readings that are no entries
+    noted: int  # how many of them
 
 
 class Arrivals:
@@ -102,6 +127,9 @@ class Arrivals:
             retire_after,
             settings.lateness,
             settings.kind == "counter",
+            settings.aggregate != "none",
+            settings.revisions == "take",
+            Meter(-1.0 if settings.fall_tolerance is None else settings.fall_tolerance, settings.modulus or 0.0),
             settings.arrival == "batch",
             lead_of(settings.gap_after),
         )
@@ -110,6 +138,8 @@ class Arrivals:
             self.clock[placement.NEXT_SILENCE] = NEVER
         self._rules, self._wanted, self._covered = rules, wanted, (0, -1)
         self._reach = LOOK_BACK_S // settings.interval + settings.gap_after + settings.lateness + 2
+        records = policies(settings)
+        self._limits = np.stack([records["lowest"], records["greatest"]], 1)
 
     def _cover(self, first: int, last: int) -> Rules:
         """The rules, with the local clock of all times that placing readings from slot `first` to `last` asks for."""
@@ -142,8 +172,8 @@ class Arrivals:
             self._entries = Entries.room(self.size, self.table.window, self.table.width)
         n = len(readings.row)
         rules = self._cover(int(readings.slot.min()), int((readings.slot + readings.shift).max()))
-        verdicts, found = np.empty(n, np.int8), self._room(n)
-        filled, windows, silent = placement.place(
+        verdicts, found, notes = np.empty(n, np.int8), self._room(n), Notes.room(n, self.table.width)
+        filled, windows, silent, noted = placement.place(
             self.table.arrays,
             self.table.used,
             self.clock,
@@ -153,11 +183,13 @@ class Arrivals:
             readings.slot,
             readings.shift,
             readings.value,
+            Beside(readings.phase, readings.strays, readings.quality, self._limits),
             verdicts,
             self._entries,
             found,
+            notes,
         )
-        return Placed(verdicts, self._entries, filled, windows, self.silence.take(found, silent))
+        return Placed(verdicts, self._entries, filled, windows, self.silence.take(found, silent), notes, noted)
 
     def advance(self, reached: int, closed: int) -> list[Event]:
         """The stream has come to a slot that no reading here has moved it to; gaps that this opens."""

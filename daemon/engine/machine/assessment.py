@@ -17,7 +17,8 @@ from daemon.engine.kernel.regime import Adoption
 from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.learning.learner import Learner
 from daemon.engine.learning.uptake import Uptake, take_up
-from daemon.engine.machine.episodes import Decided, Episodes
+from daemon.engine.machine.arrivals import Placed
+from daemon.engine.machine.episodes import Decided, Episodes, revisions_of
 from daemon.engine.messages.events import Event
 from daemon.engine.table.placement import Entries
 from daemon.engine.table.series import SeriesTable
@@ -64,13 +65,14 @@ class Assessment:
         self.policies = policies(settings)
         self.adoption = Adoption(settings.adopt_slots, max(settings.model.window, 86400 // settings.interval))
 
-    def take(self, e: Entries, count: int, windows: int) -> tuple[list[tuple[int, Event]], int]:
-        """Score the first `count` entries, of which `windows` have a window, and decide on them in order.
+    def take(self, placed: Placed) -> tuple[list[tuple[int, Event]], int]:
+        """Score the entries of a chunk and decide on them in order.
 
         Returns:
             The event revisions they caused, each with its arrival index, and how many could not be scored.
         """
-        scores, hours = self._score(e, count, windows)
+        e, count = placed.entries, placed.filled
+        scores, hours = self._score(e, count, placed.windows)
         columns, errors = self._columns(scores), None if scores is None else scores.slot_error
         out = Decisions.room(count, self.table.width)
         unscored = decide(
@@ -91,10 +93,12 @@ class Assessment:
         if self.observer is not None:
             self.observer(e, count, columns, out)
 
+        revisions = revisions_of(placed.notes, placed.noted)
+
         def networks(k: int, slot: int) -> list[tuple[str, float]]:
             return self.learner.serving.networks(e.x[k : k + 1], e.observed[k : k + 1], slot)
 
-        return self.episodes.take(Decided(e, count, out, columns, errors, self.policies, networks)), unscored
+        return self.episodes.take(Decided(e, count, out, columns, errors, self.policies, networks), revisions), unscored
 
     def _score(self, e: Entries, count: int, windows: int) -> tuple[Any, npt.NDArray[np.int64]]:
         """Scores of the chunk's windows (None when there are none), and the local hour of each."""

@@ -12,8 +12,11 @@ from daemon.engine.messages.events import Reason
 from daemon.engine.messages.inputs import LabelKind
 from daemon.engine.table import placement
 
-ENGINE_REJECTIONS = ("duplicate", "too_old", "future", "series_limit", "width")
-_VERDICTS = {placement.DUPLICATE: "duplicate", placement.TOO_OLD: "too_old"}
+ENGINE_REJECTIONS = ("revision", "too_old", "future", "series_limit", "width")
+_VERDICTS = {placement.REVISION: "revision", placement.TOO_OLD: "too_old"}
+_ACCEPTED = (placement.NEW, placement.LATE, placement.REVISED, placement.BASELINE)
+GUESSES = ("estimated", "substituted")
+"""Qualities of readings that fill their slot and are neither judged nor learned from."""
 
 
 @dataclass
@@ -22,6 +25,9 @@ class Counters:
 
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    repeated: int = 0
+    revised: int = 0
+    guessed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GUESSES, 0))
     late: int = 0
     unscored: int = 0
     retired: int = 0
@@ -33,15 +39,24 @@ class Counters:
         if count:
             self.rejected[reason] = self.rejected.get(reason, 0) + count
 
-    def place(self, verdicts: npt.NDArray[np.int8]) -> None:
-        """Count readings by what `placing.place` made of them."""
-        counts = np.bincount(verdicts, minlength=5)
+    def place(self, verdicts: npt.NDArray[np.int8], quality: npt.NDArray[np.int8]) -> None:
+        """Count readings by what `placement.place` made of them, and what senders say of them, shape (N,) both."""
+        counts = np.bincount(verdicts, minlength=placement.BASELINE + 1)
         for verdict, reason in _VERDICTS.items():
             self.reject(reason, int(counts[verdict]))
+        self.repeated += int(counts[placement.REPEATED])
+        self.revised += int(counts[placement.REVISED])
         self.late += int(counts[placement.LATE])
-        self.accepted += int(counts[placement.NEW] + counts[placement.LATE] + counts[placement.BASELINE])
+        self.accepted += int(sum(counts[verdict] for verdict in _ACCEPTED))
+        if quality.any():
+            self.guess(quality[np.isin(verdicts, _ACCEPTED)])
+
+    def guess(self, quality: npt.NDArray[np.int8]) -> None:
+        """Count accepted readings that their senders did not measure."""
+        for i, name in enumerate(GUESSES):
+            self.guessed[name] += int((quality == i + 1).sum())
 
     def retire(self, anomalies: npt.NDArray[Any]) -> None:
-        """Count a series that is forgotten; its anomalous slots by reason, shape (6,), stay in the stream's total."""
+        """Count a series that is forgotten; its anomalous slots by reason, shape (8,), stay in the stream's total."""
         self.retired_anomalies = [c + int(n) for c, n in zip(self.retired_anomalies, anomalies, strict=True)]
         self.retired += 1

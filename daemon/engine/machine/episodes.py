@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from daemon.engine.detection.threshold import threshold_of
 from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.kernel.variables import POWER
 from daemon.engine.messages.events import REASONS, RULE_SCORE, Event, Reason, State, event_id
-from daemon.engine.table.placement import Entries
+from daemon.engine.table.placement import VALUE_REVISED, Entries, Notes
 from daemon.engine.table.series import SeriesTable
 
 Networks = Callable[[int, int], list[tuple[str, float]]]
@@ -39,6 +39,22 @@ class Decided(NamedTuple):
     networks: Networks
 
 
+class Revision(NamedTuple):
+    """Another value that was taken for a slot."""
+
+    arrival: int
+    row: int
+    slot: int
+    value: tuple[float, ...]
+
+
+def revisions_of(notes: Notes, count: int) -> list[Revision]:
+    """The revisions among the first `count` notes, in order of arrival."""
+    meant = np.flatnonzero(notes.kind[:count] == VALUE_REVISED).tolist()
+    whose = [(int(notes.arrival[i]), int(notes.row[i]), int(notes.slot[i])) for i in meant]
+    return [Revision(*which, _numbers(notes.value[i])) for which, i in zip(whose, meant, strict=True)]
+
+
 def named(bits: int) -> tuple[str, ...]:
     """Reasons of a bit set, in the order of `REASONS`."""
     return tuple(reason.word for reason in Reason if bits & reason.bit)
@@ -53,6 +69,8 @@ class Episodes:
 
     Attributes:
         open: The event of each, by row.
+        past: The last closed one of each row, as long as its readings may be revised.
+        keeps_past: Whether they may.
         opened: Episodes ever opened.
         names: Names of the variables.
     """
@@ -61,15 +79,21 @@ class Episodes:
         self.stream, self.table, self.slots = stream, table, slots
         self.names: tuple[str, ...] = ()
         self.open: dict[int, Event] = {}
+        self.past: dict[int, Event] = {}
+        self.keeps_past = False
         self.opened = 0
 
-    def take(self, decided: Decided) -> list[tuple[int, Event]]:
+    def take(self, decided: Decided, revisions: Sequence[Revision] = ()) -> list[tuple[int, Event]]:
         """Revisions that a chunk causes, each with the arrival index of its reading."""
         out: list[tuple[int, Event]] = []
         e, decisions, n = decided.entries, decided.decisions, decided.filled
         news = (decisions.code[:n] != NOTHING) | (decisions.regime[:n] != NEVER)
+        revised = 0
         for i in np.flatnonzero(news).tolist():
             code, row, arrival = int(decisions.code[i]), int(e.row[i]), int(e.arrival[i])
+            while revised < len(revisions) and revisions[revised].arrival < arrival:
+                out += self._revise(revisions[revised])
+                revised += 1
             adopted = decisions.regime[i] != NEVER
             if code != CLOSED or adopted:
                 seen = self._seen(decided, i)
@@ -81,7 +105,25 @@ class Episodes:
                     out.append((arrival, event))
             if adopted:
                 out.append((arrival, self._adopted(row, int(decisions.regime[i]), seen)))
+        for revision in revisions[revised:]:
+            out += self._revise(revision)
         return out
+
+    def _revise(self, revision: Revision) -> list[tuple[int, Event]]:
+        """The event that named a reading which its sender has now revised says so; nothing where none did."""
+        arrival, row, slot, value = revision
+        for events in (self.open, self.past):
+            event = events.get(row)
+            if event is not None and event.value_at == self.slots.at(slot) and event.value != value:
+                events[row] = replace(
+                    event, revision=event.revision + 1, value=value, revised=event.value, notify=False
+                )
+                return [(arrival, events[row])]
+        return []
+
+    def forget(self, row: int) -> None:
+        """The series of a row is forgotten; its episode has been ended."""
+        self.past.pop(row, None)
 
     def _follow(self, row: int, slot: int, code: int, seen: dict[str, Any], odd: bool) -> Event:
         """An episode that opens or goes on; `odd`: with the oddest reading so far."""
@@ -191,14 +233,20 @@ class Episodes:
     def _close(self, row: int, slot: int, ended: int) -> Event:
         event = self.open.pop(row)
         times: dict[str, Any] = {"at": self.slots.at(slot), "ended_at": self.slots.at(ended)}
-        return replace(event, revision=event.revision + 1, state="closed", notify=False, **times)
+        closed = replace(event, revision=event.revision + 1, state="closed", notify=False, **times)
+        if self.keeps_past:
+            since = self.slots.at(slot - self.table.window)
+            self.past = {other: kept for other, kept in self.past.items() if kept.ended_at >= since} | {row: closed}
+        return closed
 
     def state(self) -> dict[str, Any]:
         """JSON that `restore` continues from."""
         open_episodes = {str(row): event.to_json() for row, event in sorted(self.open.items())}
-        return {"open": open_episodes, "opened": self.opened}
+        past = {str(row): event.to_json() for row, event in sorted(self.past.items())}
+        return {"open": open_episodes, "past": past, "opened": self.opened}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned."""
         self.open = {int(row): Event.from_json(event) for row, event in state["open"].items()}
+        self.past = {int(row): Event.from_json(event) for row, event in state["past"].items()}
         self.opened = state["opened"]

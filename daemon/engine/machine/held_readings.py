@@ -18,7 +18,7 @@ from daemon.engine.messages.inputs import Batch
 MOST_NUMBERS = 1 << 23
 """Numbers held at most, four a reading beside its values' others: 64 MiB, two million single values."""
 
-_COLUMNS = ("codes", "at_ms", "fold_s", "values")
+_COLUMNS = ("codes", "at_ms", "fold_s", "values", "quality")
 
 
 class HeldReadings:
@@ -54,7 +54,8 @@ class HeldReadings:
         renamed = np.zeros(len(batch.series), np.int32)
         for code in found[np.argsort(first)].tolist():  # in order of arrival, or cuts of batches would matter
             renamed[code] = self._index.setdefault(batch.series[code], len(self._index))
-        columns = renamed[now.codes], now.at_ms, now.fold_s, now.values
+        quality = np.zeros(len(now), np.int8) if now.quality is None else now.quality
+        columns = renamed[now.codes], now.at_ms, now.fold_s, now.values, quality
         self._parts.append(dict(zip(_COLUMNS, columns, strict=True)))
         self._count += len(now)
         return rest
@@ -79,7 +80,9 @@ class HeldReadings:
         self._index, self._parts, self._count = {}, [], 0
         self.reach = max(self.reach, _corroborated(codes, slots))
         none = np.zeros(len(by), np.int32)
-        return Batch(self.stream, 0, series, codes[by], at_ms[by], none, columns["values"][by])
+        return Batch(
+            self.stream, 0, series, codes[by], at_ms[by], none, columns["values"][by], {}, columns["quality"][by]
+        )
 
     def end(self) -> int:
         """Greatest slot of the delivery, which has ended; NEVER where it had no reading."""
@@ -112,6 +115,7 @@ class HeldReadings:
             "at_ms": np.zeros(0, np.int64),
             "fold_s": np.zeros(0, np.int32),
             "values": np.zeros((0, self.width)),
+            "quality": np.zeros(0, np.int8),
         }
         return {name: np.concatenate([none, *(part[name] for part in self._parts)]) for name, none in empty.items()}
 

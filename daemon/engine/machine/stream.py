@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from daemon.engine.machine.corroboration import Corroboration, reach_of
 from daemon.engine.machine.counters import Counters
 from daemon.engine.machine.episodes import Episodes
 from daemon.engine.machine.held_readings import HeldReadings
+from daemon.engine.machine.meters import Meters
 from daemon.engine.machine.schedule import Schedule
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
@@ -30,7 +32,10 @@ from daemon.engine.messages.inputs import Batch, Labelled
 from daemon.engine.messages.training_port import Trainer
 from daemon.engine.table import placement
 from daemon.engine.table.aggregation import MODES, Combined, combine, finish
-from daemon.engine.table.series import FREE, NO_SERIES, UNKNOWN, SeriesTable
+from daemon.engine.table.phases import KNOWN, UNSEEN, Phases, place_in_phase
+from daemon.engine.table.series import FREE, NO_PHASE, NO_SERIES, UNKNOWN, SeriesTable
+
+MISSING = 3  # of `adapters.base.QUALITIES`
 
 ANY_LEAD = 1 << 42
 """Slots by which a reading may move the stream where all are corroborated."""
@@ -48,13 +53,15 @@ class Stream:
     def __init__(self, name: str, settings: StreamSettings, trainer: Trainer) -> None:
         self.name = name
         model, width, p = settings.model, settings.format.width, settings.warm_up_slots
-        self.table = SeriesTable(settings.max_series, model.window, width, p, model.scaling == "range")
+        ranged, counter = model.scaling == "range", settings.kind == "counter"
+        self.table = SeriesTable(settings.max_series, model.window, width, p, ranged, counter)
         self.reservoir = reservoir.reservoir(model.window, width, settings.seed)
         self.slots = SlotClock(settings.interval, settings.timezone, settings.stamp, settings.holidays)
         units = model.statistics.model_dump(exclude={"calibration"})
         fixed = parameters(p, settings.interval, Parts(**units))
         self.counters = Counters()
         self.silence = Silence(name, self.table, self.slots.at)
+        self.meters = Meters(name, self.table, self.slots)
         self.episodes = episodes = Episodes(name, self.table, self.slots)
         subject = Subject(name, self.table, self.reservoir, self.slots)
         self.learner = Learner(subject, settings, fixed, lambda: episodes.opened, trainer)
@@ -76,6 +83,7 @@ class Stream:
         self.arrivals.configure(settings)
         self.scoring.configure(settings)
         self.episodes.names = settings.format.names
+        self.episodes.keeps_past = settings.revisions == "take"
         for series, row in self.table.row_of.items():
             self.table.arrays.rows["policy"][row] = policy_of(settings.alerts, series)
         if replan and self.schedule.greatest != NEVER:
@@ -90,15 +98,19 @@ class Stream:
         if len(batch) and batch.values.shape[1] != self.table.width:
             self.counters.reject("width", len(batch))
             return []
-        batch = self._without_future(batch)
+        batch = self._without_missing(self._without_future(batch))
         if self.settings.arrival == "batch":
             return self._hold(batch)
         before = self.end_delivery() if len(self.held) else []  # it was `batch` until now
         return before + self._run(self._coded(batch))
 
     def _coded(self, batch: Batch) -> Coded:
+        """Readings with the slots in which they lie; `_in_phase` gives them those that they have."""
+        n = len(batch)
+        quality = np.zeros(n, np.int8) if batch.quality is None else batch.quality
+        phases = Phases(self.slots.slots(batch.at_ms), np.full(n, NO_PHASE, np.int32), np.zeros(n, np.int8))
         shift = (batch.fold_s // self.settings.interval).astype(np.int64)
-        return Coded(batch.series, batch.codes, self.slots.slots(batch.at_ms), shift, batch.values)
+        return Coded(batch.series, batch.codes, batch.at_ms, shift, batch.values, quality, phases)
 
     # -- deliveries ------------------------------------------------------------------------------------------------
 
@@ -149,7 +161,7 @@ class Stream:
             self.schedule.begin(int(readings.slots[0]))
         rows, start, lead = self.table.lookup(readings.series), 0, ANY_LEAD if closing else 0
         while start < len(readings):
-            ahead = readings.part(start, start + self.arrivals.size)
+            ahead = self._in_phase(readings.part(start, start + self.arrivals.size), rows)
             count = len(ahead)
             if closing:
                 count = self.schedule.cut(rows[ahead.codes], ahead.slots, ahead.shift, leaping=True)
@@ -175,6 +187,14 @@ class Stream:
         ahead = batch.at_ms > batch.received_at_ms + self.settings.future * 1000
         self.counters.reject("future", int(ahead.sum()))
         return batch.only(~ahead) if ahead.any() else batch
+
+    def _without_missing(self, batch: Batch) -> Batch:
+        """The readings that their senders do not call missing: those are gaps."""
+        if batch.quality is None:
+            return batch
+        missing = batch.quality == MISSING
+        self.counters.reject("missing_value", int(missing.sum()))
+        return batch.only(~missing) if missing.any() else batch
 
     def tick(self, now_ms: int) -> list[Event]:
         """Let the wall clock notice silence; streams under `clock: event` do not."""
@@ -222,13 +242,13 @@ class Stream:
         events: list[Event] = []
         rows, start = self.table.lookup(readings.series), 0
         while start < len(readings):
-            ahead, count = readings.part(start, start + self.arrivals.size), 0
+            ahead, count = self._in_phase(readings.part(start, start + self.arrivals.size), rows), 0
             if self.corroboration.begun:
                 count = self.schedule.cut(rows[ahead.codes], ahead.slots, ahead.shift)
             if count:
                 events += self._take_known(ahead.part(0, count), rows)
             else:
-                said, count = self._step_to(readings.part(start, start + 1))
+                said, count = self._step_to(ahead.part(0, 1))
                 events += said
                 rows = self.table.lookup(readings.series)
             start += count
@@ -307,7 +327,31 @@ class Stream:
         """Readings none of which closes a due slot; `lead` as `Arrivals.place` has it."""
         rows = self.table.lookup(readings.series) if rows is None else rows
         self._admit(readings.series, readings.codes, rows)
-        return self._take(Arrived(rows[readings.codes], readings.slots, readings.shift, readings.values), lead)
+        row, phases = rows[readings.codes], readings.phases
+        beside = phases.phase, phases.strays, readings.quality
+        return self._take(Arrived(row, readings.slots, readings.shift, readings.values, *beside), lead)
+
+    def _in_phase(self, readings: Coded, rows: npt.NDArray[np.int32]) -> Coded:
+        """The readings with their slots, by the phases that their series, which are in `rows`, have by then.
+
+        Where several readings make a slot, they have no phase: each belongs to the slot in which it lies.
+        """
+        if self.mode:
+            return readings
+        out, known = Phases.room(len(readings)), rows >= 0
+        own = self.table.arrays.rows[np.maximum(rows, 0)]
+        place_in_phase(
+            readings.at_ms.copy(),
+            readings.codes.copy(),
+            self.settings.interval * 1000,
+            self.slots.end,
+            np.where(known, KNOWN, UNSEEN).astype(np.int8),
+            self.table.max_series - len(self.table),
+            np.where(known, own["phase"], NO_PHASE).astype(np.int32),
+            own["strays"].copy(),
+            out,
+        )
+        return replace(readings, phases=out)
 
     def _close(self, upto: int) -> list[Event]:
         """Do everything that is due up to slot `upto`, slot by slot."""
@@ -329,6 +373,8 @@ class Stream:
         events += self.episodes.end(row, slot)
         self.counters.retire(record["anomalies"])
         self.learner.drift.forget(row)
+        self.meters.forget(row)
+        self.episodes.forget(row)
         self.table.retire(row)
         return events
 
@@ -363,11 +409,17 @@ class Stream:
     ) -> list[Event]:
         """Place, score and decide on a chunk; its values may be changed, `finished` ones are counted already."""
         placed = self.arrivals.place(readings, self.schedule.greatest, lead)
-        self.counters.place(placed.verdicts if finished is None else placed.verdicts[~finished])
-        said, unscored = self.scoring.take(placed.entries, placed.filled, placed.windows)
+        if finished is None:
+            self.counters.place(placed.verdicts, readings.quality)
+        else:
+            counted = placed.verdicts[~finished]
+            self.counters.place(counted, np.zeros(len(counted), np.int8))
+        said, unscored = self.scoring.take(placed)
         self.counters.unscored += unscored
         merged = [(arrival, 0, event) for arrival, event in placed.silences]
         merged += [(arrival, 1, event) for arrival, event in said]
+        odd = self.meters.take(placed.notes, placed.noted, self.scoring.policies)
+        merged += [(arrival, 2, event) for arrival, event in odd]
         return [event for _, _, event in sorted(merged, key=lambda item: item[:2])]
 
     # -- aggregation ---------------------------------------------------------------------------------------------
@@ -387,9 +439,11 @@ class Stream:
             readings.slot,
             readings.shift,
             readings.value,
+            readings.quality,
             out,
         )
         self.counters.accepted += taken
+        self.counters.guess(readings.quality)
         return self._place_combined(out, count, lead)
 
     def _finish_slots(self, closed: int) -> list[Event]:
@@ -400,7 +454,9 @@ class Stream:
         return self._place_combined(out, finish(self.table.arrays, self.table.used, self.mode, closed, out, 0))
 
     def _place_combined(self, out: Combined, count: int, lead: int | None = None) -> list[Event]:
-        readings = Arrived(out.row, out.slot, np.zeros(len(out.slot), np.int64), out.value)
+        n = len(out.slot)
+        shift, phase, strays = np.zeros(n, np.int64), np.full(n, NO_PHASE, np.int32), np.zeros(n, np.int8)
+        readings = Arrived(out.row, out.slot, shift, out.value, phase, strays, out.quality)
         events: list[Event] = []
         for start in range(0, count, self.arrivals.size):
             cut = slice(start, min(start + self.arrivals.size, count))
@@ -420,6 +476,7 @@ class Stream:
             "held": held_meta,
             "silence": self.silence.state(),
             "episodes": self.episodes.state(),
+            "meters": self.meters.state(),
             "labels": self.labels.state(),
             "counters": vars(self.counters),
             "closed": self.schedule.closed,
@@ -446,6 +503,7 @@ class Stream:
         self.arrivals.clock[:] = arrays["clock"]
         self.silence.restore(meta["silence"])
         self.episodes.restore(meta["episodes"])
+        self.meters.restore(meta["meters"])
         self.labels.restore(meta["labels"])
         self.counters = Counters(**meta["counters"])
         self.schedule.closed, self.schedule.greatest = meta["closed"], meta["greatest"]

@@ -17,6 +17,8 @@ class Reason(IntEnum):
     FLATLINE = 3
     GAP = 4
     DRIFT = 5
+    COUNTER = 6
+    REPLACED = 7
 
     @property
     def word(self) -> str:
@@ -61,6 +63,7 @@ class Event:
         expected: Expected value there, None where there is none.
         lower: Lower bound of what is usual there.
         upper: Upper bound.
+        revised: What `value` was before the sender revised it, None where it did not.
         value_at: Slot of that reading, epoch seconds UTC; None for a gap, and where an older version recorded it.
         notified: Whether any revision so far was to wake somebody.
         contributions: Slots of the window that contributed most: `{"at": epoch s, "share": 0..1}`, greatest first.
@@ -92,6 +95,7 @@ class Event:
     networks: tuple[dict[str, Any], ...] = ()
     members: dict[str, Any] | None = None
     value_at: int | None = None
+    revised: tuple[float, ...] | None = None
     notified: bool = False
 
     @property
@@ -106,7 +110,7 @@ class Event:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Event:
         """The event that `to_json` wrote. Raises TypeError when a key is unknown or missing."""
-        tuples = ("reasons", "value", "expected", "lower", "upper", "contributions", "variables", "networks")
+        tuples = ("reasons", "value", "expected", "lower", "upper", "contributions", "variables", "networks", "revised")
         fields: dict[str, Any] = {k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()}
         fields.setdefault("notified", fields.get("notify"))
         return cls(**fields)

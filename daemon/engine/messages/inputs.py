@@ -36,6 +36,8 @@ class Batch:
         fold_s: Seconds to add when the slot is taken (repeated local hour), shape (N,), int32.
         values: Shape (N, F), float64, finite.
         rejected: Lines rejected before they became readings, by reason.
+        quality: What the sender says of each value, an index into `adapters.base.QUALITIES`, shape (N,), int8; None
+            where all are actual.
     """
 
     stream: str
@@ -46,6 +48,7 @@ class Batch:
     fold_s: npt.NDArray[np.int32]
     values: npt.NDArray[np.float64]
     rejected: Mapping[str, int] = field(default_factory=dict)
+    quality: npt.NDArray[np.int8] | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -60,6 +63,7 @@ class Batch:
             fold_s=self.fold_s[cut],
             values=self.values[cut],
             rejected=self.rejected if start == 0 else {},
+            quality=None if self.quality is None else self.quality[cut],
         )
 
     def only(self, kept: npt.NDArray[np.bool_]) -> Batch:
@@ -70,6 +74,7 @@ class Batch:
             at_ms=self.at_ms[kept],
             fold_s=self.fold_s[kept],
             values=self.values[kept],
+            quality=None if self.quality is None else self.quality[kept],
         )
 
 
@@ -180,7 +185,12 @@ def encode(item: Input) -> tuple[str, bytes, bytes]:
                 "rejected": dict(item.rejected),
                 "labels": item.series,
             }
-            columns = [item.at_ms, item.values, item.codes] + ([item.fold_s] if folded else [])
+            columns: list[npt.NDArray[Any]] = [item.at_ms, item.values, item.codes]
+            if folded:
+                columns.append(item.fold_s)
+            if item.quality is not None and item.quality.any():
+                head["qualified"] = True
+                columns.append(item.quality)
             return "batch", orjson.dumps(head), b"".join(np.ascontiguousarray(c).tobytes() for c in columns)
 
 
@@ -214,7 +224,8 @@ def decode(kind: str, header: bytes, blob: bytes) -> Input:
 
 def _decode_batch(head: dict[str, Any], blob: bytes) -> Batch:
     rows, width = head["rows"], head["width"]
-    expected = rows * (8 + 8 * width + 4 + (4 if head["folded"] else 0))
+    qualified = head.get("qualified", False)
+    expected = rows * (8 + 8 * width + 4 + (4 if head["folded"] else 0) + (1 if qualified else 0))
     if len(blob) != expected:
         raise ValueError(f"batch of {rows} rows and width {width} has {len(blob)} bytes, not {expected}")
     at_ms = np.frombuffer(blob, np.int64, rows)
@@ -223,4 +234,6 @@ def _decode_batch(head: dict[str, Any], blob: bytes) -> Batch:
     codes = np.frombuffer(blob, np.int32, rows, codes_at)
     folds_at = codes_at + 4 * rows
     fold_s = np.frombuffer(blob, np.int32, rows, folds_at) if head["folded"] else np.zeros(rows, np.int32)
-    return Batch(head["stream"], head["at"], head["labels"], codes, at_ms, fold_s, values, head["rejected"])
+    quality_at = folds_at + (4 * rows if head["folded"] else 0)
+    quality = np.frombuffer(blob, np.int8, rows, quality_at) if qualified else None
+    return Batch(head["stream"], head["at"], head["labels"], codes, at_ms, fold_s, values, head["rejected"], quality)

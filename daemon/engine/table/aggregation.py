@@ -21,12 +21,14 @@ class Combined(NamedTuple):
     row: npt.NDArray[np.int32]
     slot: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.int8]
     finished: npt.NDArray[np.bool_]  # True for a finished slot, whose readings were counted when they came
 
     @classmethod
     def room(cls, n: int, width: int) -> Combined:
         """Room for `n` readings of `width` variables; N readings make at most N and one for each row in use."""
-        return cls(np.empty(n, np.int32), np.empty(n, np.int64), np.empty((n, width)), np.empty(n, np.bool_))
+        kinds = np.empty(n, np.int8), np.empty(n, np.bool_)
+        return cls(np.empty(n, np.int32), np.empty(n, np.int64), np.empty((n, width)), *kinds)
 
 
 @compiled
@@ -36,6 +38,7 @@ def _finish(a: Arrays, row: int, mode: int, out: Combined, n: int) -> int:
     for f in range(out.value.shape[1]):
         total = a.pending[row, f]
         out.value[n, f] = total / a.pending_count[row] if mode == MEAN else total
+    out.quality[n] = a.pending_quality[row]
     a.passed[row] = max(a.passed[row], a.pending_slot[row])  # `last` follows when it is placed, a batch later
     a.pending_slot[row] = NEVER
     return n + 1
@@ -62,6 +65,7 @@ def combine(
     slots: Any,
     shifts: Any,
     values: Any,
+    quality: Any,
     out: Combined,
 ) -> tuple[int, int, int]:
     """Collect readings into slots, in order of arrival; one whose slot was passed on may belong `shifts` slots later.
@@ -81,15 +85,18 @@ def combine(
             n = _finish(a, row, mode, out, n)
         if a.pending_slot[row] == slot:
             a.pending_count[row] += 1
+            a.pending_quality[row] = max(a.pending_quality[row], quality[i])
             taken += 1
             for f in range(values.shape[1]):
                 a.pending[row, f] = values[i, f] if mode == LAST else a.pending[row, f] + values[i, f]
         elif a.pending_slot[row] == NEVER and slot > max(a.passed[row], a.rows[row].last):
             a.pending_slot[row], a.pending_count[row] = slot, 1
             a.pending[row] = values[i]
+            a.pending_quality[row] = quality[i]
             taken += 1
         else:
             out.row[n], out.slot[n], out.finished[n] = row, slot, False
             out.value[n] = values[i]
+            out.quality[n] = quality[i]
             n += 1
     return n, taken, greatest

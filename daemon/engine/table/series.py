@@ -19,6 +19,8 @@ from daemon.engine.kernel.slots import NEVER
 from daemon.engine.kernel.statistics import STATISTICS
 from daemon.engine.messages.events import Reason
 
+NO_PHASE = -(1 << 31)
+NUMBERS, SLOTS = 5, 4  # of a counter's registers, and their slots
 FREE, WARMING, QUEUED, READY = 0, 1, 2, 3
 STATUS = ("free", "warming", "queued", "ready")
 NO_SERIES, UNKNOWN = -1, -2  # rows of series the table has no room for, and of those it has not seen
@@ -31,6 +33,9 @@ SERIES = np.dtype(
         ("reasons", "u1"),  # bits of the open episode's reasons
         ("halved", "i2"),  # times that labels have halved the rate of its alarms by rarity; below 0 doubled it
         ("frozen_run", "i1"),  # 1 while the constant run began in the warm-up: a constant meter is no fault
+        ("doubts", "i1"),  # doubted register readings in a row that agree with each other, see `registers`
+        ("strays", "i1"),  # stamps in a row far from its phase
+        ("phase", "i4"),  # milliseconds from its slots' beginnings to its stamps, see `phases`
         ("policy", "i4"),  # 0 the stream's alert settings, n the n-th exception
         ("stagger", "i4"),  # CRC-32 of the name, for whatever must not happen to all series at once
         ("first", "i8"),  # first slot
@@ -70,9 +75,10 @@ class Arrays(NamedTuple):
     """The table's arrays as compiled code takes them. S rows, window W, width F, warm-up of p slots."""
 
     rows: npt.NDArray[Any]  # (S,) SERIES
-    ring: npt.NDArray[np.float32]  # (S, W, F) scaled values by slot modulo W; NaN is a gap
+    ring: npt.NDArray[np.float32]  # (S, W, F) scaled values by slot modulo W; NaN is a gap, infinite not for use
     value: npt.NDArray[np.float64]  # (S, F) last value
-    baseline: npt.NDArray[np.float64]  # (S, F) last counter reading
+    registers: npt.NDArray[np.float64]  # (S, 5, F) of counters, see `registers`; no rows where there are none
+    register_slots: npt.NDArray[np.int64]  # (S, 4) of counters
     origin: npt.NDArray[np.float64]  # (S, F) the warm-up's minimum
     scale: npt.NDArray[np.float64]  # (S, F) the warm-up's range
     median: npt.NDArray[np.float64]  # (S, F) the warm-up's median, scaled
@@ -85,8 +91,9 @@ class Arrays(NamedTuple):
     pending: npt.NDArray[np.float64]  # (S, F) sum of the readings of the slot being aggregated
     pending_slot: npt.NDArray[np.int64]  # (S,) that slot, NEVER when none
     pending_count: npt.NDArray[np.int64]  # (S,)
+    pending_quality: npt.NDArray[np.int8]  # (S,) the greatest of that slot's readings
     passed: npt.NDArray[np.int64]  # (S,) greatest slot passed on by aggregation
-    history: npt.NDArray[np.float64]  # (B, p, F) values of series in warm-up by slot modulo p; NaN is a gap
+    history: npt.NDArray[np.float64]  # (B, p, F) values of series in warm-up by slot modulo p; as in the ring
 
 
 class SeriesTable:
@@ -98,9 +105,12 @@ class SeriesTable:
         width: Variables of a reading.
         warm_up_slots: Slots of the warm-up.
         ranged: Whether values are scaled by the warm-up's range.
+        counter: Whether readings are registers.
     """
 
-    def __init__(self, max_series: int, window: int, width: int, warm_up_slots: int, ranged: bool = True) -> None:
+    def __init__(
+        self, max_series: int, window: int, width: int, warm_up_slots: int, ranged: bool = True, counter: bool = False
+    ) -> None:
         self.max_series, self.window, self.width, self.warm_up_slots = max_series, window, width, warm_up_slots
         self.ranged = ranged
         self.names: list[str | None] = []
@@ -113,10 +123,12 @@ class SeriesTable:
             ring=np.zeros((s, window, f), np.float32),
             pending_slot=np.zeros(s, np.int64),
             pending_count=np.zeros(s, np.int64),
+            pending_quality=np.zeros(s, np.int8),
             passed=np.zeros(s, np.int64),
             history=np.zeros((0, warm_up_slots, f), np.float64),
             value=np.zeros((s, f)),
-            baseline=np.zeros((s, f)),
+            registers=np.zeros((s if counter else 0, NUMBERS, f)),
+            register_slots=np.zeros((s if counter else 0, SLOTS), np.int64),
             origin=np.zeros((s, f)),
             scale=np.zeros((s, f)),
             median=np.zeros((s, f)),
@@ -223,13 +235,15 @@ class SeriesTable:
 
     def _clear(self, row: int) -> None:
         for name, array in self.arrays._asdict().items():
-            if name != "history":
+            if name != "history" and len(array):
                 array[row] = np.zeros((), array.dtype)
         record = self.arrays.rows[row]
         for name in ("first", "last", "notified", "silent_group", "fault_until"):
             record[name] = NEVER
         record["buffer"] = -1
         begin(record["due"])
+        record["phase"] = NO_PHASE
+        self.arrays.register_slots[row : row + 1] = NEVER
         self.arrays.pending_slot[row] = self.arrays.passed[row] = NEVER
 
     def _take_buffer(self) -> int:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,7 +131,7 @@ FAULTS: tuple[Fault, ...] = (
           holds={"2024-10-27T00:00": 1.0, "2024-10-27T00:30": 2.0, "2024-10-27T01:00": 3.0, "2024-10-27T01:30": 4.0,
                  "2024-10-27T02:00": 5.0}),
     Fault("a third reading in the repeated hour",
-          ["2024-10-27 02:00:00,a,1", "2024-10-27 02:00:00,a,2", "2024-10-27 02:00:00,a,3"], {"duplicate": 1},
+          ["2024-10-27 02:00:00,a,1", "2024-10-27 02:00:00,a,2", "2024-10-27 02:00:00,a,3"], {"revision": 1},
           following="2024-10-27 03:00:00,a,5", settings={"timezone": "Europe/Berlin"}),
     Fault("a leap day", ["2024-02-29T23:30:00Z,a,1"], {}, following="2024-03-01T00:00:00Z,a,2",
           holds={"2024-02-29T23:30": 1.0, "2024-03-01T00:00": 2.0}),
@@ -139,16 +140,25 @@ FAULTS: tuple[Fault, ...] = (
     Fault("stamps at the interval's end", [f"{T},a,1"], {}, after="counts for the slot that ends there",
           settings={"stamp": "end"}, holds={"2024-05-01T09:30": 1.0, "2024-05-01T10:00": 2.0}),
     Fault("a counter that resets",
-          ["2024-05-01T09:00:00Z,a,100", "2024-05-01T09:30:00Z,a,130", "2024-05-01T10:00:00Z,a,5"], {},
-          after="its increase counts from the value after the reset", following="2024-05-01T10:30:00Z,a,9",
+          ["2024-05-01T09:00:00Z,a,1000", "2024-05-01T09:30:00Z,a,1030", "2024-05-01T10:00:00Z,a,5",
+           "2024-05-01T10:30:00Z,a,9"], {},
+          after="the third that stays low shows it, and its increase goes on", following="2024-05-01T11:00:00Z,a,14",
           settings={"kind": "counter"},
-          holds={"2024-05-01T09:30": 30.0, "2024-05-01T10:00": 5.0, "2024-05-01T10:30": 4.0},
+          holds={"2024-05-01T09:30": 30.0, "2024-05-01T10:00": math.inf, "2024-05-01T10:30": math.inf,
+                 "2024-05-01T11:00": 5.0},
           counts={"counter_resets": 1}),
     Fault("a hundred thousand new labels a minute", [f"{T},new-{n},1" for n in range(100_000)],
           {"series_limit": 99_000}, shown="one row each of 100,000 labels", after="known series go on",
           following="2024-05-01T10:30:00Z,new-7,1", settings={"max_series": 1000}),
-    Fault("duplicated rows", [f"{T},a,1", f"{T},a,1", f"{T},a,5"], {"duplicate": 2},
-          holds={"2024-05-01T10:00": 1.0, "2024-05-01T10:30": 2.0}),
+    Fault("duplicated rows", [f"{T},a,1", f"{T},a,1", f"{T},a,5"], {"revision": 1},
+          holds={"2024-05-01T10:00": 1.0, "2024-05-01T10:30": 2.0}, counts={"repeated": 1}),
+    Fault("a counter that dips and is back",
+          ["2024-05-01T09:00:00Z,a,1000", "2024-05-01T09:30:00Z,a,1030", "2024-05-01T10:00:00Z,a,0"], {},
+          after="its increase goes on over the dip", following="2024-05-01T10:30:00Z,a,1050",
+          settings={"kind": "counter"},
+          holds={"2024-05-01T09:30": 30.0, "2024-05-01T10:00": math.inf, "2024-05-01T10:30": 10.0}),
+    Fault("stamps a little off the grid", ["2024-05-01T09:59:58.8Z,a,1"], {}, after="each has the nearest slot",
+          following="2024-05-01T10:30:01.2Z,a,2", holds={"2024-05-01T10:00": 1.0, "2024-05-01T10:30": 2.0}),
     Fault("several readings in a slot, aggregated", [f"{T},a,1", "2024-05-01T10:10:00Z,a,3"], {},
           after="closes the slot", settings={"aggregate": "mean"}, holds={"2024-05-01T10:00": 2.0}),
     Fault("rows out of order", [f"{T},a,1", "2024-05-01T09:00:00Z,a,4"], {},

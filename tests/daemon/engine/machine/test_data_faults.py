@@ -32,20 +32,21 @@ def send(made: Engine, lines: list[str], received_at_ms: int) -> int:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault(fault: Fault) -> None:
-    """Read = accepted + rejected, each rejection with the written reason, and the next row is accepted."""
+    """Read = accepted + repeated + rejected, each rejection with the written reason, and the next row is accepted."""
     made = engine(**({"format": CSV} | dict(fault.settings)))
     counters, now = the(made).counters, ms(fault.received_at)
     read = send(made, list(fault.lines), now)
     assert read == len(fault.lines)
     assert counters.rejected == fault.rejected
-    assert counters.accepted + sum(counters.rejected.values()) == read
+    assert counters.accepted + counters.repeated + sum(counters.rejected.values()) == read
     send(made, [fault.following], now)
     assert counters.rejected == fault.rejected
-    assert counters.accepted + sum(counters.rejected.values()) == read + 1
+    assert counters.accepted + counters.repeated + sum(counters.rejected.values()) == read + 1
     if fault.holds is not None:
         assert held(made) == {ms(slot) // 1000 // INTERVAL: value for slot, value in fault.holds.items()}
-    seen = {"late": counters.late, "counter_resets": int(the(made).arrivals.clock[COUNTER_RESETS])}
-    assert seen == {"late": 0, "counter_resets": 0, **fault.counts}
+    resets = int(the(made).arrivals.clock[COUNTER_RESETS])
+    seen = {"late": counters.late, "repeated": counters.repeated, "counter_resets": resets}
+    assert seen == {"late": 0, "repeated": 0, "counter_resets": 0, **fault.counts}
 
 
 def held(made: Engine) -> dict[int, float]:

@@ -10,12 +10,12 @@ from tests.daemon.engine.small_engines import FIRST, STREAM, Row, engine, feed, 
 
 @pytest.mark.parametrize("one_by_one", [False, True])
 def test_a_slot_that_was_passed_on_is_not_collected_again(one_by_one: bool) -> None:
-    """A reading for a slot that another series' reading has closed is a duplicate, in the same batch or a later one."""
+    """A reading for a slot that another series' reading has closed is too old, in the same batch or a later one."""
     made = engine(aggregate="mean")
     rows: list[Row] = [("a", 5, 1.0), ("b", 6, 1.0), ("a", 5, 3.0), ("a", 7, 1.0)]
     for part in [[row] for row in rows] if one_by_one else [rows]:
         feed(made, part)
-    assert the(made).counters.rejected == {"duplicate": 1}
+    assert the(made).counters.rejected == {"too_old": 1}
     assert the(made).counters.accepted == 3
 
 
@@ -45,7 +45,7 @@ def test_a_combined_slot_waits_for_late_readings() -> None:
     feed(made, [("a", 0, 3.0), ("b", 2, 1.0), ("a", 0, 4.0), ("b", 3, 1.0)])
     assert the(made).table.arrays.value[0, 0] == 7.0
     feed(made, [("a", 0, 5.0)])
-    assert the(made).counters.rejected == {"duplicate": 1}
+    assert the(made).counters.rejected == {"too_old": 1}
 
 
 def test_an_earlier_slot_is_filled_by_its_first_reading() -> None:
@@ -53,7 +53,7 @@ def test_an_earlier_slot_is_filled_by_its_first_reading() -> None:
     made = engine(aggregate="sum", lateness=5)
     feed(made, [("a", 0, 1.0), ("a", 3, 1.0), ("a", 2, 4.0), ("a", 2, 5.0)])
     assert the(made).counters.accepted == 3
-    assert the(made).counters.rejected == {"duplicate": 1}
+    assert the(made).counters.rejected == {"too_old": 1}
 
 
 @pytest.mark.parametrize("one_by_one", [False, True])

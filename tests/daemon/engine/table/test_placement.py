@@ -1,4 +1,4 @@
-"""Where a reading belongs: new, late, duplicate or too old; gaps, windows, counters."""
+"""Where a reading belongs: new, late, repeated, a revision or too old; gaps, windows, counters."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_a_late_reading_is_not_scored() -> None:
     assert the(made).table.arrays.ring[0, (FIRST + 38) % 8, 0] == 4.0
 
 
-def test_the_same_slot_again_is_a_duplicate() -> None:
+def test_another_value_for_a_slot_is_a_revision() -> None:
     """The first reading of a slot stands, be it the newest slot, an older one, or one that was filled late."""
     made = engine()
     feed(made, [("a", 0, 1.0), ("a", 2, 3.0), ("a", 1, 2.0)])
     feed(made, [("a", slot, 9.0) for slot in (0, 1, 2)])
-    assert the(made).counters.rejected == {"duplicate": 3}
+    assert the(made).counters.rejected == {"revision": 3}
     assert history(made, range(3)) == [1.0, 2.0, 3.0]
 
 
@@ -67,7 +67,7 @@ def test_older_than_what_is_kept_is_too_old(slots: range, reach: int) -> None:
     feed(made, [("a", last - reach, 1.0)])
     assert the(made).counters.rejected == {"too_old": 1}
     feed(made, [("a", last - reach + 1, 1.0)])
-    assert the(made).counters.rejected == {"too_old": 1, "duplicate": 1}
+    assert the(made).counters.rejected == {"too_old": 1, "revision": 1}
 
 
 def test_gaps_are_marked_where_the_ring_comes_round() -> None:
@@ -103,13 +103,13 @@ def test_a_window_with_more_than_half_missing_is_not_scored(missing: list[int], 
 
 
 def test_counter_counts_increases_per_slot() -> None:
-    """The first reading is the base; over a gap the increase is spread; after a reset it counts from zero."""
+    """The first reading is the base; over a gap the increase is spread; a reset shows when three stay low."""
     made = engine(kind="counter")
-    feed(made, [("a", 0, 100.0), ("a", 1, 110.0), ("a", 4, 140.0), ("a", 5, 3.0), ("a", 6, 8.0)])
-    wanted = [float("nan"), 10.0, float("nan"), float("nan"), 10.0, 3.0, 5.0]
-    assert history(made, range(7)) == pytest.approx(wanted, nan_ok=True)
+    feed(made, [("a", 0, 100.0), ("a", 1, 110.0), ("a", 4, 140.0), ("a", 5, 3.0), ("a", 6, 8.0), ("a", 7, 15.0)])
+    wanted = [float("nan"), 10.0, float("nan"), float("nan"), 10.0, float("inf"), float("inf"), 7.0]
+    assert history(made, range(8)) == pytest.approx(wanted, nan_ok=True)
     assert the(made).arrivals.clock[COUNTER_RESETS] == 1
-    assert the(made).counters.accepted == 5
+    assert the(made).counters.accepted == 6
 
 
 def test_a_late_counter_reading_fills_nothing() -> None:
@@ -120,12 +120,12 @@ def test_a_late_counter_reading_fills_nothing() -> None:
     assert the(made).counters.late == 1
 
 
-def test_a_vector_counter_resets_by_variable() -> None:
-    """One variable's reset leaves the others' increases as they are and is one reset."""
+def test_a_vector_counter_is_read_as_a_whole() -> None:
+    """One variable's dip puts the whole reading in doubt; when it is back, all increases go on over it."""
     made = engine(kind="counter", format={"value": ["x", "y"]})
-    feed(made, [("a", 0, [10.0, 10.0]), ("a", 1, [12.0, 15.0]), ("a", 2, [1.0, 20.0])], width=2)
-    assert the(made).table.arrays.history[0, (FIRST + 2) % 16].tolist() == [1.0, 5.0]
-    assert the(made).arrivals.clock[COUNTER_RESETS] == 1
+    feed(made, [("a", 0, [10.0, 10.0]), ("a", 1, [12.0, 15.0]), ("a", 2, [1.0, 20.0]), ("a", 3, [14.0, 25.0])], width=2)
+    assert the(made).table.arrays.history[0, (FIRST + 3) % 16].tolist() == [1.0, 5.0]
+    assert the(made).arrivals.clock[COUNTER_RESETS] == 0
 
 
 def test_more_series_than_the_limit_are_rejected() -> None:

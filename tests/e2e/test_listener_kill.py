@@ -80,7 +80,7 @@ def test_13_killed_between_receipt_and_scoring(tmp_path: Path, shared_data: Path
                 until("all accepted", lambda: accepted_by(last) == ROWS)
                 rejected = last.metric("tidegauge_readings_rejected_total")
                 assert last.end() == 0
-    repeated = {f'{{reason="{reason}",stream="taxi"}}' for reason in ("duplicate", "too_old")}
+    repeated = {f'{{reason="{reason}",stream="taxi"}}' for reason in ("revision", "too_old")}
     assert {labels for labels, count in rejected.items() if count} <= repeated
     _, events = recovered(tmp_path / "state")
     assert events == read_events(tmp_path / "expected.jsonl")

@@ -84,7 +84,7 @@ def test_rejections_are_counted(tmp_path: Path) -> None:
     found = json_of("replay", file, "--config", config, cwd=tmp_path)
     assert found["readings"] == 20
     assert sum(found["rejected"].values()) == 3
-    assert {"duplicate", "bad_time", "bad_value"} == found["rejected"].keys()
+    assert {"revision", "bad_time", "bad_value"} == found["rejected"].keys()
 
 
 def test_the_interval_is_inferred(tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ class Fault:
     @property
     def verdict(self) -> str:
         """What becomes of the lines."""
-        bad = sum(self.rejected.values())
+        bad, again = sum(self.rejected.values()), self.counts.get("repeated", 0)
+        if again:
+            return f"{len(self.lines) - bad - again:,} accepted, {again:,} repeated, {bad:,} rejected"
         if not bad:
             return "accepted"
         return "rejected" if bad == len(self.lines) else f"{len(self.lines) - bad:,} accepted, {bad:,} rejected"

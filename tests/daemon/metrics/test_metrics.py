@@ -189,7 +189,7 @@ def test_a_stream_without_series_or_model_exports_its_counters() -> None:
     """No readings yet: counters and rejections by reason are there at 0, times that do not exist are not."""
     empty = stream(series=columns([]), model=None, greatest_at=None, next_training_at=None)
     samples = exported(picture(empty))
-    assert samples[key("readings_rejected_total", stream="taxi", reason="duplicate")] == 0
+    assert samples[key("readings_rejected_total", stream="taxi", reason="revision")] == 0
     assert samples[key("fine_tunes_total", stream="taxi", outcome="failed")] == 0
     absent = {
         "stream_warm_up_ratio",

@@ -62,7 +62,7 @@ class Alertmanager:
         """See `Sink.deliver`; of several revisions of one event the last one counts."""
         revisions, now = [orjson.loads(line) for line in lines], self._clock()
         # one that goes on, and is not known here, was told by an earlier life
-        began = {each["id"]: now for each in revisions if each["revision"] == 0 or each["notify"]}
+        began = {e["id"]: now for e in revisions if e["revision"] == 0 or (e["notify"] and e["state"] == "open")}
         ongoing = {each["id"]: now - self._least_s for each in revisions if each["state"] == "open"}
         fired = ongoing | began | self._fired
         events = {each["id"]: each for each in revisions}

@@ -97,6 +97,10 @@ class Chunk:
             lie after the last line of `data`: only a chunk that is used up to `len(data)` has met them. A chunk may
             hold nothing else.
         order: Of two places whose rows have one event time, the one of lower order goes first, then by name.
+        path: The file the lines come from; "" where they come from none.
+        first_line: Number of the first line of `data` in that file, from 1 on; None where it is not known.
+        parsed: The readings, where whoever reads the place has parsed them, for it is a document; `data` is empty then,
+            and offsets count rows.
     """
 
     place: str
@@ -107,6 +111,17 @@ class Chunk:
     discarded: Mapping[str, int] = field(default_factory=dict)
     order: int = 0
     last: bool = False
+    path: str = ""
+    first_line: int | None = None
+    parsed: Readings | None = None
+
+    @property
+    def length(self) -> int:
+        """The offset at its end."""
+        if self.parsed is None:
+            return len(self.data)
+        ends = (self.parsed.ends, self.parsed.bad_ends)
+        return max((int(each[-1]) for each in ends if len(each)), default=0)
 
 
 class Source(Protocol):
@@ -223,8 +238,14 @@ class DocumentError(ValueError):
 class DocumentFormat(Protocol):
     """A format that needs a whole file, because what a part of it means stands elsewhere in it."""
 
+    @property
+    def width(self) -> int:
+        """Number of variables of a reading."""
+
     def read(self, path: Path, progress: Progress = lambda done, total: None) -> Iterator[Readings]:
         """The file's readings in its order, a bounded number at a time; rejected rows are in the piece they stand in.
+
+        Of one content the pieces are the same each time; `ends` and `bad_ends` count their rows from 1 on.
 
         Args:
             path: A file that nobody writes to any more; its stem names the series where the file names none.

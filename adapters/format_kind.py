@@ -40,6 +40,8 @@ class FormatChoices(Protocol):
     def unit(self) -> str | None: ...
     @property
     def comment(self) -> str: ...
+    @property
+    def encoding(self) -> str: ...
 
     def series_of(self, path: str, otherwise: str) -> str:
         """The name of the series of readings that carry none: as the configuration says, else `otherwise`."""
@@ -57,6 +59,7 @@ class FormatKind:
         carries_names: Whether each line names its values, so that `columns` would have no effect.
         joins_series: Whether `series` may be a list, whose parts are joined.
         document: Whether it needs the whole file, so that no source that gives lines can be read so.
+        single: Whether it has one value a reading, wherever that stands, so that `value` names no column.
     """
 
     maker: str
@@ -66,6 +69,7 @@ class FormatKind:
     carries_names: bool = False
     joins_series: bool = False
     document: bool = False
+    single: bool = False
 
     def make(self, choices: FormatChoices, timezone: str, series_bytes: int) -> Format | DocumentFormat:
         """The parser; `timezone` is the IANA zone of stamps that name none, `series_bytes` a series' longest name."""

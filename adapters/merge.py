@@ -184,7 +184,7 @@ def _advance(held: _Held, stop: int) -> _Part | None:
     start, readings = held.row, held.readings
     rejected: Counter[str] = Counter()
     if stop == len(readings):  # the rest of the chunk goes with its last row
-        end, bad = len(held.chunk.data), len(readings.bad_ends)
+        end, bad = held.chunk.length, len(readings.bad_ends)
         rejected.update(held.chunk.discarded)
     elif stop == start:
         return None
@@ -202,7 +202,7 @@ def _whole(held: _Held) -> Merged:
     readings, chunk = held.readings, held.chunk
     rejected = Counter(readings.rejected())
     rejected.update(chunk.discarded)
-    positions = {chunk.place: chunk.position_at(len(chunk.data), held.header)}
+    positions = {chunk.place: chunk.position_at(chunk.length, held.header)}
     r = readings
     return Merged(r.series, r.codes, r.at_ms, r.fold_s, r.values, r.quality, dict(rejected), positions)
 

@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 if TYPE_CHECKING:  # what only reads the configuration need not load numpy
-    from adapters.base import Notice, Source
+    from adapters.base import DocumentFormat, Notice, Source
 
 
 class Surroundings(NamedTuple):
@@ -22,6 +22,10 @@ class Surroundings(NamedTuple):
     """Where it says what it counted."""
     inboxes: Any
     """Where sources of posted bodies are found: an `Inboxes`, which the engine's data must not import."""
+    document: DocumentFormat | None = None
+    """How a whole file is read, where the stream's format is a document."""
+    encoding: str = "auto"
+    """How the text of files and of standard input is encoded."""
 
 
 OWN_LINES: Mapping[str, str] = {"type": "jsonl", "series": "s", "time": "t", "value": "v"}

@@ -10,8 +10,10 @@ from adapters.base import Chunk, Position
 from adapters.files.birth import born_ns
 from adapters.files.content import Compressed, Content, Plain
 from adapters.files.identity import Window
+from adapters.files.recoded import as_text
 from adapters.lines import Cut, LineCutter
 from adapters.text import series_of
+from adapters.text_file import AUTO
 
 GZIP = ".gz"
 _DROP_BLOCKS = 64
@@ -34,8 +36,8 @@ class Opened:
     """Place of the generation whose rotated copy this is; it is left alone while that one is followed."""
 
     @classmethod
-    def at(cls, name: str) -> Opened | None:
-        """Open a file; None when it is no regular file.
+    def at(cls, name: str, encoding: str = AUTO) -> Opened | None:
+        """Open a file whose text is in an encoding, see `Recoder`; None when it is no regular file.
 
         Raises:
             OSError: It cannot be opened.
@@ -45,8 +47,8 @@ class Opened:
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
             return None
-        content = Compressed(fd) if name.endswith(GZIP) else Plain(fd)
-        return cls(content, name, status.st_dev, status.st_ino, born_ns(fd))
+        content: Content = Compressed(fd) if name.endswith(GZIP) else Plain(fd)
+        return cls(as_text(content, encoding), name, status.st_dev, status.st_ino, born_ns(fd))
 
     def renewed(self, lost_of: str) -> Opened:
         """The same file with a descriptor of its own, because its content was replaced."""
@@ -211,7 +213,7 @@ class Generation:
         before, tail_drop = self.window, cut.consumed - len(cut.data)
         after = before.moved(cut.data)
         if tail_drop:
-            after = after.jumped(self.opened.content, tail_drop)
+            after = after.jumped(self.opened.content, tail_drop, sum(cut.discarded.values()))
         self.window = after
         self._edge = self._edge[-self._cutter.ahead :] if self._cutter.ahead else b""
 
@@ -219,7 +221,10 @@ class Generation:
             window = after if offset == len(cut.data) else before.moved(cut.data[:offset])
             return self.position(window, header)
 
-        return Chunk(self.place, cut.data, self.series, self.header, position_at, cut.discarded)
+        first = None if before.lines is None else before.lines + 1
+        return Chunk(
+            self.place, cut.data, self.series, self.header, position_at, cut.discarded, path=self.path, first_line=first
+        )
 
     def position(self, window: Window, header: str | None) -> Position:
         """The position after `window`; the keys are described in `FileTail`."""

@@ -27,12 +27,14 @@ class Window:
         head_at: Where the head begins: after the first line; 0 while `offset` is 0.
         head: Bytes from `head_at` on, at most 1024, none beyond `offset`.
         tail: Bytes just before `offset`, at most 256.
+        lines: Lines of the file that were consumed; None where a position of an earlier version did not say.
     """
 
     offset: int = 0
     head_at: int = 0
     head: bytes = b""
     tail: bytes = b""
+    lines: int | None = 0
 
     def moved(self, data: bytes) -> Window:
         """The window after `data`, whole lines that follow `offset`."""
@@ -44,16 +46,19 @@ class Window:
         else:
             head_at, head = self.head_at, self.head + data[: HEAD_BYTES - len(self.head)]
         tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self.tail + data)[-TAIL_BYTES:]
-        return Window(self.offset + len(data), head_at, head, tail)
+        return Window(self.offset + len(data), head_at, head, tail, self._further(data.count(b"\n")))
 
-    def jumped(self, content: Content, length: int) -> Window:
-        """The window after `length` bytes that were dropped, read back from the file."""
+    def _further(self, lines: int) -> int | None:
+        return None if self.lines is None else self.lines + lines
+
+    def jumped(self, content: Content, length: int, lines: int) -> Window:
+        """The window after `length` bytes, so many lines, that were dropped, read back from the file."""
         offset = self.offset + length
         head_at = self.head_at if self.offset else offset
         full = len(self.head) == HEAD_BYTES
         head = self.head if full else content.read(min(HEAD_BYTES, offset - head_at), head_at)
         tail_at = max(0, offset - TAIL_BYTES)
-        return Window(offset, head_at, head, content.read(offset - tail_at, tail_at))
+        return Window(offset, head_at, head, content.read(offset - tail_at, tail_at), self._further(lines))
 
     def holds(self, content: Content) -> bool | None:
         """Whether the file still has these bytes; None when it is too short to tell."""
@@ -68,6 +73,7 @@ class Window:
         """The part of a position that identifies the file and the offset."""
         return {
             "offset": self.offset,
+            "lines": self.lines,
             "head_at": self.head_at,
             "head_bytes": len(self.head),
             "head": _hash(self.head),
@@ -85,7 +91,13 @@ class Window:
         tail = content.read(tail_bytes, offset - tail_bytes)
         if len(tail) != tail_bytes or _hash(tail) != position["tail"]:
             return None
-        return cls(offset, int(position["head_at"]), head, tail)
+        return cls(offset, int(position["head_at"]), head, tail, lines_of(position))
+
+
+def lines_of(position: Position) -> int | None:
+    """The lines that a position says were consumed."""
+    lines = position.get("lines")
+    return lines if isinstance(lines, int) else None
 
 
 def head_of(content: Content, position: Position) -> bytes | None:

@@ -13,6 +13,7 @@ from adapters.files.identity import Window, valid
 from adapters.files.names import Likely, same_inode, same_path, window_of
 from adapters.files.position_index import PositionIndex
 from adapters.files.rotation import is_rotated
+from adapters.text_file import AUTO
 
 _WAITING = 10_000
 Ambiguous = Callable[[str], None]
@@ -34,10 +35,11 @@ class Known:
         name: Name of the source.
         is_own: Whether a file of a name is followed by its own right, as one of a glob.
         ambiguous: Told of a file, by its name, that begins like one which was read under another.
+        encoding: Of its files, see `Recoder`.
     """
 
-    def __init__(self, name: str, is_own: Callable[[str], bool], ambiguous: Ambiguous) -> None:
-        self._name, self._is_own, self._ambiguous = name, is_own, ambiguous
+    def __init__(self, name: str, is_own: Callable[[str], bool], ambiguous: Ambiguous, encoding: str = AUTO) -> None:
+        self._name, self._is_own, self._ambiguous, self.encoding = name, is_own, ambiguous, encoding
         self._waiting = PositionIndex()
         self._drained: dict[str, None] = {}
         self._since_ns: dict[str, int] = {}

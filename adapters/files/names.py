@@ -12,9 +12,10 @@ from adapters.base import Position
 from adapters.files.content import Compressed
 from adapters.files.directories import Directories
 from adapters.files.generation import GZIP, Opened, packed
-from adapters.files.identity import Window, head_of
+from adapters.files.identity import Window, head_of, lines_of
 from adapters.files.parked import Signature
 from adapters.files.rotation import is_rotated
+from adapters.text_file import AUTO
 
 _COMPRESSED = (".xz", ".bz2", ".zst")
 _SIBLINGS = 1000
@@ -31,11 +32,12 @@ class Names:
     Args:
         pattern: Absolute path or glob.
         pause_s: Pause after the first failure; it doubles up to a minute.
+        encoding: Of the files, see `Recoder`.
     """
 
-    def __init__(self, pattern: str, pause_s: float) -> None:
+    def __init__(self, pattern: str, pause_s: float, encoding: str = AUTO) -> None:
         self._pattern = pattern
-        self._pause_s = pause_s
+        self._pause_s, self._encoding = pause_s, encoding
         self._refused: dict[str, tuple[int, float]] = {}
         parent = Path(pattern).parent
         self._parents = set() if _magic(str(parent)) else {str(parent)}
@@ -75,7 +77,7 @@ class Names:
         if self._refused.get(name, (0, now))[1] > now:
             return None
         try:
-            opened = Opened.at(name)
+            opened = Opened.at(name, self._encoding)
         except FileNotFoundError:
             return None
         except OSError:
@@ -95,20 +97,26 @@ def _magic(pattern: str) -> bool:
     return any(character in pattern for character in "*?[")
 
 
-def siblings(path: str, directories: Directories) -> Iterator[Opened]:
+def siblings(path: str, directories: Directories, encoding: str = AUTO) -> Iterator[Opened]:
     """Files beside `path` whose name starts with its stem, newest first; the caller closes what it is given."""
     for _, name in sorted(((-changed, name) for changed, name in _beside(path, Path(path).stem, directories)))[
         :_SIBLINGS
     ]:
         try:
-            opened = Opened.at(name)
+            opened = Opened.at(name, encoding)
         except OSError:
             continue
         if opened is not None:
             yield opened
 
 
-def later(path: str, since_ns: int, directories: Directories, but: Collection[tuple[int, int]] = ()) -> list[Opened]:
+def later(
+    path: str,
+    since_ns: int,
+    directories: Directories,
+    but: Collection[tuple[int, int]] = (),
+    encoding: str = AUTO,
+) -> list[Opened]:
     """Rotated files of `path` that were changed after `since_ns`, oldest first, as if they still had that name.
 
     At most 128: what comes after them is asked for again when these were read.
@@ -118,12 +126,13 @@ def later(path: str, since_ns: int, directories: Directories, but: Collection[tu
         since_ns: Epoch nanoseconds.
         directories: Of its directory.
         but: Device and inode of files to leave out.
+        encoding: Of the files, see `Recoder`.
     """
     files: list[Opened] = []
     for changed, name in sorted(_beside(path, Path(path).name, directories)):
         if changed > since_ns and is_rotated(path, name) and len(files) < _LATER:
             try:
-                opened = Opened.at(name)
+                opened = Opened.at(name, encoding)
             except OSError:
                 continue
             if opened is None:
@@ -183,7 +192,7 @@ def window_of(opened: Opened, position: Position) -> Window | None:
         if isinstance(content, Compressed) and position.get("packed") == packed(content):
             head, end = head_of(content, position), int(position["offset"])
             content.skip_to_end(end)
-            return None if head is None else Window(end, int(position["head_at"]), head)
+            return None if head is None else Window(end, int(position["head_at"]), head, lines=lines_of(position))
         return Window.find(content, position)
     except OSError:  # it cannot be read now; whoever reads it next will say so
         return None

@@ -66,7 +66,7 @@ class Rotated:
             behind: What waits behind it; what was changed after the first of that is no part of it.
         """
         position = generation.position(generation.window, generation.header)
-        files = later(generation.path, generation.since_ns, self._directories)
+        files = later(generation.path, generation.since_ns, self._directories, encoding=self._known.encoding)
         keys = [key(one) for one in files]
         if key(generation) in keys:  # it was rotated itself, and what came after it is not it
             _keep(files[keys.index(key(generation)) :], lambda _: False)
@@ -94,7 +94,7 @@ class Rotated:
         """The generation of a waiting position, found under another name in its directory."""
         followed = self._lanes.keys_followed()
         position = self._known.position(place)
-        for opened in siblings(position["path"], self._directories):
+        for opened in siblings(position["path"], self._directories, self._known.encoding):
             if not self._known.may_be(opened, position):
                 opened.close()
                 continue
@@ -117,7 +117,7 @@ class Rotated:
         rotated_too = bool(waiting) and not _has_name(waiting[0], path)
         until_ns = changed_ns(waiting[0]) if rotated_too else None
         return _keep(
-            later(path, since_ns, self._directories, self._lanes.keys_followed()),
+            later(path, since_ns, self._directories, self._lanes.keys_followed(), self._known.encoding),
             lambda one: until_ns is None or changed_ns(one) <= until_ns,
         )
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from adapters.base import Chunk, Position
 from adapters.lines import Cut, LineCutter
 from adapters.source_kind import Surroundings
+from adapters.text_file import AUTO, Recoder
 
 _HEAD_BYTES = 1024
 
@@ -27,12 +28,13 @@ class StandardInput:
         name: Name of the source, unique within its stream.
         stream: The input; left open by `close`, for it was not opened here.
         line_bytes: Longest line; a longer one is dropped in constant memory.
+        encoding: See `Recoder`; offsets count bytes of UTF-8.
     """
 
-    def __init__(self, name: str, stream: BinaryIO, *, line_bytes: int = 1 << 20) -> None:
+    def __init__(self, name: str, stream: BinaryIO, *, line_bytes: int = 1 << 20, encoding: str = AUTO) -> None:
         self.name = name
         self._fd = stream.fileno()
-        self._cutter = LineCutter(line_bytes)
+        self._cutter, self._recoder = LineCutter(line_bytes), Recoder(encoding)
         self._head = b""
         self._saved: Position | None = None
         self._offset = 0
@@ -75,10 +77,11 @@ class StandardInput:
         """The next block, fed to the cutter; None when nothing is there yet."""
         if not select.select([self._fd], [], [], 0)[0]:
             return None
-        block = os.read(self._fd, size)
+        raw = os.read(self._fd, size)
+        self._ended = not raw
+        block = self._recoder.feed(raw, last=self._ended)
         self._head += block[: _HEAD_BYTES - len(self._head)]
         self._last = block[-1:] or self._last
-        self._ended = not block
         if self._saved is not None:
             self._unsure += block
             if block and len(self._unsure) < self._saved["head_bytes"]:
@@ -140,4 +143,4 @@ def _hash(data: bytes) -> str:
 
 def made(name: str, settings: Any, surroundings: Surroundings) -> StandardInput:
     """As an entry of `sources` has it."""
-    return StandardInput(name, surroundings.stdin, line_bytes=surroundings.line_bytes)
+    return StandardInput(name, surroundings.stdin, line_bytes=surroundings.line_bytes, encoding=surroundings.encoding)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.base import Chunk, Notice, Position, unnoticed
+from adapters.files.documents import DocumentFiles
 from adapters.files.generation import Generation
 from adapters.files.hints import Hints
 from adapters.files.known import Known
@@ -18,6 +19,7 @@ from adapters.files.names import Names
 from adapters.files.parked import Signature, descriptor_limit
 from adapters.files.succession import Succession
 from adapters.source_kind import Surroundings
+from adapters.text_file import AUTO
 
 _PAUSE = 10
 """Times that a look at very many names took pass before the next."""
@@ -33,6 +35,7 @@ class FileTail:
 
         path                  absolute path under which the generation was first met
         offset                bytes of it that were consumed, always just after a newline
+        lines                 lines of it that were consumed, or null where an earlier version did not count them
         head_at, head_bytes, head   where the head begins, its length and hash (`adapters.files.identity`)
         tail_bytes, tail      length and hash of the bytes just before the offset
         device, inode         hints for the order in which files are tried
@@ -60,6 +63,7 @@ class FileTail:
             quarter of what the process may have, unless it is given.
         notice: Takes what an operator should read.
         monotonic: Clock for grace and looks.
+        encoding: Of the files, see `Recoder`; offsets count bytes of UTF-8.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class FileTail:
         descriptors: int | None = None,
         notice: Notice = unnoticed,
         monotonic: Callable[[], float] = time.monotonic,
+        encoding: str = AUTO,
     ) -> None:
         self.name = name
         self._notice = notice
@@ -81,8 +86,8 @@ class FileTail:
         self._pending: dict[str, Key] = {}
         """Files of the last look that are still to be opened."""
         self._ambiguous: set[str] = set()
-        self._names = Names(str(Path(pattern).absolute()), max(1.0, scan_every_s))
-        self._known = Known(name, self._names.matches, self._tell_ambiguous)
+        self._names = Names(str(Path(pattern).absolute()), max(1.0, scan_every_s), encoding)
+        self._known = Known(name, self._names.matches, self._tell_ambiguous, encoding)
         self._files = Succession(self._known, line_bytes, grace_s, self._names.refuse)
         self._scan_every_s = scan_every_s
         self._hints = hints
@@ -211,7 +216,9 @@ class FileTail:
             self._notice(f"{self.name} ambiguous", said, source=self.name, file=name)
 
 
-def made(name: str, settings: Any, surroundings: Surroundings) -> FileTail:
-    """As an entry of `sources` has it."""
-    line_bytes, notice = surroundings.line_bytes, surroundings.notice
-    return FileTail(name, settings.path, line_bytes=line_bytes, hints=Hints(), notice=notice)
+def made(name: str, settings: Any, surroundings: Surroundings) -> FileTail | DocumentFiles:
+    """As an entry of `sources` has it: followed line by line, or read whole where the format is a document."""
+    line_bytes, notice, encoding = surroundings.line_bytes, surroundings.notice, surroundings.encoding
+    if surroundings.document is not None:
+        return DocumentFiles(name, settings.path, surroundings.document, notice=notice)
+    return FileTail(name, settings.path, line_bytes=line_bytes, hints=Hints(), notice=notice, encoding=encoding)

@@ -29,17 +29,44 @@ FORMATS: Mapping[str, FormatKind] = {
     ),
     "parquet": FormatKind(
         maker="adapters.formats.parquet:made",
-        summary="`parquet`",
+        summary="`parquet` files",
         sample="{type: parquet, time: timestamp, value: kwh, series: meter}",
         suffixes=(".parquet", ".pq"),
         carries_names=True,
         joins_series=True,
         document=True,
     ),
+    "nem12": FormatKind(
+        maker="adapters.formats.nem12:made",
+        summary="`nem12` for the meter data files of Australia's market",
+        sample="{type: nem12}",
+        carries_names=True,
+        joins_series=True,
+        document=True,
+        single=True,
+    ),
+    "espi": FormatKind(
+        maker="adapters.formats.espi:made",
+        summary="`espi` for Green Button files",
+        sample="{type: espi}",
+        suffixes=(".xml",),
+        carries_names=True,
+        joins_series=True,
+        document=True,
+        single=True,
+    ),
+    "wide": FormatKind(
+        maker="adapters.formats.wide:made",
+        summary="`wide` for a row a day with a column for each period",
+        sample="{type: wide, time: date, series: meter}",
+        carries_names=True,
+        document=True,
+        single=True,
+    ),
 }
 
 LINES: tuple[str, ...] = tuple(name for name, kind in FORMATS.items() if not kind.document)
-"""Those that a source of lines can be read by; `format.type` has one of them."""
+"""Those that a source of lines can be read by; the others are documents, which files alone are."""
 
 
 def of_suffix(suffix: str) -> str | None:

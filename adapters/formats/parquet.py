@@ -1,4 +1,4 @@
-"""Recorded readings in a Parquet file, by the same rules as lines of text; a daemon has no such source.
+"""Recorded readings in a Parquet file, by the same rules as lines of text.
 
 A stamp is an instant, a local time without a zone, text or a number as in `adapters.formats.stamps`. A value is a
 number or text. A series is text or a whole number. A row that breaks a rule is rejected for the reason a line would be.
@@ -56,6 +56,11 @@ class ParquetFormat:
     quality: str | None = None
     qualities: QualityReader = field(default_factory=QualityReader)
     series_of: Callable[[str, str], str] = lambda path, otherwise: otherwise
+
+    @property
+    def width(self) -> int:
+        """Number of variables of a reading."""
+        return len(self.values)
 
     def read(self, path: Path, progress: Progress = lambda done, total: None) -> Iterator[Readings]:
         """See `DocumentFormat.read`; some ten thousand rows at a time.

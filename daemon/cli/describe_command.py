@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -16,6 +17,7 @@ from daemon.presentation.console import progress, say, say_json, table_console
 from daemon.presentation.words import instant, plural, tally
 
 if TYPE_CHECKING:
+    from daemon.config.settings import StreamSettings
     from daemon.describe.description import Description
 
 MOST_SERIES = 10  # printed
@@ -36,11 +38,9 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Describe a file: statistics, gaps, interval, seasons, and a configuration to begin with."""
-    from daemon.describe.description import DescribingError
-    from daemon.describe.description import describe as look
     from daemon.describe.description_page import page
+    from daemon.describe.file_layout import layout_of
     from daemon.describe.suggestion import suggested
-    from daemon.intake.construction import make_file_format
 
     with errors():
         options = given(
@@ -51,16 +51,9 @@ def describe(
             format_decimal=decimal,
             timezone=timezone,
         )
-        if (kind := of_suffix(file.suffix)) in LINES:
-            options["format.type"] = kind
-        settings, name = settings_of(None, None, file.stem, options)
-        stream = settings.streams[name]
-        try:
-            with progress(f"reading {file.name}", as_json) as step:
-                found = look(file, make_file_format(file, stream, settings.limits), step)
-        except DescribingError as error:
-            fail(str(error))
-        yaml = suggested(found, stream.format, timezone)
+        named = any(key.startswith("format.") for key in options)
+        found, stream = _best(file, [options] if named else [layout_of(file, timezone) | options, options], as_json)
+        yaml = suggested(found, stream.format, timezone, stream.stamp)
         if html is not None:
             html.write_text(page(found, yaml), "utf-8")
         if config is not None:
@@ -71,15 +64,57 @@ def describe(
             _print(found, yaml)
 
 
+def _best(file: Path, candidates: Sequence[Mapping[str, Any]], as_json: bool) -> tuple[Description, StreamSettings]:
+    """What a file is like under the first of some options that read it, or else under those that read most of it."""
+    from daemon.describe.description import DescribingError
+    from daemon.intake.refusals import SERIOUS, share_refused
+
+    best: tuple[Description, StreamSettings] | None = None
+    failed: DescribingError | None = None
+    for options in candidates:
+        try:
+            found, stream = _look(file, dict(options), as_json)
+            if found.sentinels and "format.missing" not in options:
+                found, stream = _look(file, {**options, "format.missing": found.sentinels}, as_json)
+        except DescribingError as error:
+            failed = failed or error
+            continue
+        if best is None or found.rows > best[0].rows:
+            best = found, stream
+        if share_refused(found.rejected, found.rows) <= SERIOUS:
+            break
+    if best is None:
+        fail(str(failed))
+    return best
+
+
+def _look(file: Path, options: dict[str, Any], as_json: bool) -> tuple[Description, StreamSettings]:
+    """What a file is like under some options, and the stream's settings that these are."""
+    from daemon.describe.description import describe as look
+    from daemon.intake.construction import make_file_format
+
+    if "format.type" not in options and (kind := of_suffix(file.suffix)) in LINES:
+        options["format.type"] = kind
+    settings, name = settings_of(None, None, file.stem, options)
+    stream = settings.streams[name]
+    with progress(f"reading {file.name}", as_json) as step:
+        return look(file, make_file_format(file, stream, settings.limits), stream.format, step), stream
+
+
 def _print(d: Description, yaml: str) -> None:
     """The description in words and tables."""
     from daemon.describe.suggestion import interval_words
+    from daemon.intake.refusals import SERIOUS, share_refused
 
     missing = f"{plural(d.missing, 'slot')} in {plural(d.gaps, 'gap')}" if d.gaps else "none"
     seasons = ", ".join(f"{format_duration(s.period_s)} (autocorrelation {s.strength:.2f})" for s in d.seasons)
+    first, later = (d.refused, "") if share_refused(d.rejected, d.rows) > SERIOUS else ("", d.refused)
+    if first:
+        say(f"{first}\n")
     say(f"{d.file}\n")
     for name, text in (
         ("readings", f"{d.rows:,}; rejected: {tally(d.rejected)}; repeated: {d.repeated:,}"),
+        *([("refused", later)] if later else []),
         ("series", _series(d)),
         ("from, to", f"{instant(d.first_at)}, {instant(d.last_at)}"),
         ("interval", interval_words(d)),

@@ -211,3 +211,7 @@ def _print_status(found: dict[str, Any]) -> None:
     for name, gauges in found["sources"].items():
         up = "up" if gauges.get("up") else "down"
         say(f"\nsource {name}: {up}, {gauges.get('lag_bytes', 0):,.0f} bytes behind")
+        if gauges.get("rejected_lines"):
+            first = found.get("refusals", {}).get(name)
+            why = f"; {first}" if first else ""
+            say(f"  refused     {plural(int(gauges['rejected_lines']), 'line')} since the start{why}")

@@ -6,6 +6,7 @@ import glob
 from collections.abc import Iterator
 from pathlib import Path
 
+from adapters.formats.format_registry import FORMATS, LINES
 from adapters.sinks.sink_registry import SINKS
 from adapters.source_kind import STREAM
 from adapters.source_registry import SOURCES
@@ -38,6 +39,7 @@ def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]
         for index, source in enumerate(stream.sources):
             yield from readers.clashes((*root, "sources", index), source)
             yield from _missing((*root, "sources", index, "tls"), source.tls)
+            yield from _unreadable((*root, "sources", index, "type"), source, stream.format)
         for index, source in enumerate(stream.sources):
             if SOURCES[source.type].own_lines and stream.format.width > 1:
                 where = (*root, "sources", index)
@@ -99,6 +101,26 @@ def _sinks(settings: Settings) -> Iterator[tuple[Where, str]]:
                 at = (*where, "url")
                 yield at, f"{dotted(at)} is that of {other} already; keep one of the two"
             named[kind.name(sink)] = dotted(where)
+
+
+def _unreadable(where: Where, source: SourceSettings, form: FormatSettings) -> Iterator[tuple[Where, str]]:
+    """A format or an encoding that sources of this type cannot give."""
+    if source.type != "file" and FORMATS[form.type].document:
+        yield (
+            where,
+            (
+                f"{dotted(where)} is {source.type}, which gives lines, but {form.type} is read a whole file at a time; "
+                f"set type: file, or a format of {', '.join(LINES)}"
+            ),
+        )
+    elif source.type not in ("file", "stdin") and form.encoding not in ("auto", "utf-8"):
+        yield (
+            where,
+            (
+                f"{dotted(where)} is {source.type}, whose lines are UTF-8, but format.encoding is {form.encoding}; set "
+                "encoding: auto, or type: file"
+            ),
+        )
 
 
 def _headed(form: FormatSettings) -> bool:

@@ -140,6 +140,8 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         for key in ("ca", "secret_file"):
             if sink.get(key):
                 sink[key] = str(base / sink[key])
+    if config["rejects"]["file"]:
+        config["rejects"]["file"] = base / config["rejects"]["file"]
     if config["http"]["web_config"]:
         config["http"]["web_config"] = base / config["http"]["web_config"]
     for stream in config["streams"].values():

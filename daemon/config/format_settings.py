@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError, field_validator, model_validator
 
-from adapters.formats.format_registry import FORMATS, LINES
+from adapters.formats.format_registry import FORMATS
 from adapters.text import printable
 from daemon.config.sections import ConflictError, Section, live
 
 if TYPE_CHECKING:
     FormatType = str
 else:
-    FormatType = Literal[LINES]
+    FormatType = Literal[tuple(FORMATS)]
 
 
 class SeriesSettings(Section):
@@ -64,7 +64,7 @@ class QualitySettings(Section):
 
 
 class FormatSettings(Section):
-    type: FormatType = live("csv", f"{', '.join(FORMATS[name].summary for name in LINES)}.")
+    type: FormatType = live("csv", f"{', '.join(kind.summary for kind in FORMATS.values())}.")
     time: str | list[str] = live(
         "timestamp",
         "Column or key of the time stamp, or `[date, time]` where two have it; `influx` has its own place for it.",
@@ -75,7 +75,11 @@ class FormatSettings(Section):
         "`excel` for numbers of days. None: ISO 8601, digits alone such as 202405011030, or seconds to nanoseconds "
         "since 1970.",
     )
-    value: str | list[str] = live("value", "Column, key or field of the value; a list of them for a vector.")
+    value: str | list[str] = live(
+        "value",
+        "Column, key or field of the value; a list of them for a vector. For `wide` what its columns of "
+        "periods begin with.",
+    )
     series: str | list[str] | SeriesSettings | None = live(
         None,
         r"Column or key of the series' name; for `influx` a tag or a list of tags. `{name: main}` is one name for all "
@@ -100,6 +104,9 @@ class FormatSettings(Section):
     )
     unit: str | None = live(None, "What stands behind numbers, such as kWh; none: nothing.", min_length=1)
     comment: str = live("#", 'CSV lines that begin so are left out; `""`: none are.', max_length=8)
+    encoding: Literal["auto", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252"] = live(
+        "auto", "How the text of files is encoded; `auto`: UTF-16 where a byte order mark says so, else UTF-8."
+    )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,7 +116,7 @@ class FormatSettings(Section):
     @property
     def width(self) -> int:
         """Number of variables of a reading."""
-        return len(self.names)
+        return 1 if FORMATS[self.type].single else len(self.names)
 
     @property
     def series_columns(self) -> str | list[str] | None:
@@ -185,6 +192,8 @@ class FormatSettings(Section):
             )
         if self.thousands == self.decimal:
             raise ConflictError("thousands", f"and decimal are both {self.decimal!r}; set decimal: ',' or remove one")
+        if FORMATS[self.type].single and not isinstance(self.value, str):
+            raise ConflictError("value", f"is a list, but a reading of {self.type} has one value; remove it")
         used = self._used()
         for name in used:
             if used.count(name) > 1:

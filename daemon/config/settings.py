@@ -157,6 +157,12 @@ class CheckpointSettings(Section):
     every: Duration = live(300, "Time between two checkpoints.", ge=1)
 
 
+class RejectsSettings(Section):
+    file: Path | None = live(None, "JSON-lines file that refused lines are kept in; none: no file.")
+    max_bytes: Size = live(10 << 20, "Size at which the file is renamed and a new one begun.", ge=4096)
+    keep: int = live(3, "Renamed files that are kept, `FILE.1` the newest.", ge=0, le=100)
+
+
 class HttpSettings(Section):
     listen: str = live("127.0.0.1:9898", "Address and port of metrics, health, API and page; port 0 picks a free one.")
     web_config: Path | None = live(
@@ -214,6 +220,7 @@ class Settings(Section):
     history: HistorySettings = live(HistorySettings(), "How much of the journal is kept.")
     checkpoint: CheckpointSettings = live(CheckpointSettings(), "When state is written to disk.")
     events: EventSettings = live(EventSettings(), "Where events go besides the store's table.")
+    rejects: RejectsSettings = live(RejectsSettings(), "Where refused lines are kept.")
     http: HttpSettings = live(HttpSettings(), "The HTTP server.")
     metrics: MetricsSettings = live(MetricsSettings(), "What is exported to Prometheus.")
     log: LogSettings = live(LogSettings(), "Logging to standard error.")

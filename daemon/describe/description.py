@@ -12,7 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from adapters.base import Progress
-from daemon.replay.replay import LINE_BYTES, Reader, chunks
+from daemon.config.format_settings import FormatSettings
+from daemon.intake.refusals import Refusals, refused_words
+from daemon.replay.replay import LINE_BYTES, Reader, chunks, likely_interval
 from daemon.replay.unread import unread
 
 BINS = 40
@@ -21,7 +23,26 @@ WHISKER = 1.5  # interquartile ranges (Tukey 1977)
 SEASON_SLOTS = 200_000  # newest slots that seasons are looked for in
 LEAST_STRENGTH = 0.3  # autocorrelation of a season
 LEAST_RISE = 0.2  # of the autocorrelation, from its lowest point before a season's peak
+FEWEST_PAIRS = 0.5  # of the pairs that a lag would have without gaps in common
 NEARLY = 0.8  # of the strongest season: the shortest one that is as strong as this is named too
+
+SENTINELS = np.array(
+    [
+        *(sign * nines for sign in (1, -1) for nines in (99, 999, 9999, 99999, 999999, 9999999)),
+        -1,
+        -99.9,
+        -999.9,
+        32767,
+        -32768,
+        65535,
+        2147483647,
+        -2147483648,
+        4294967295,
+        1e20,
+        -1e20,
+    ]
+)
+"""What stands for a missing value in files of loggers and head-ends."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -82,7 +103,10 @@ class Description:
         rejected: Lines that are no readings, by reason.
         first_at, last_at: Epoch seconds.
         interval_s: Most frequent step between readings of one series, seconds.
-        regular: Share of steps that are the interval, 0 to 1.
+        regular: Share of steps that are the interval, or near it where stamps jitter, 0 to 1.
+        jitter_s: How far stamps lie beside the grid of the interval, seconds; 0 where they do not.
+        estimated: Readings that are said to be estimated or substituted.
+        sentinels: Values that stand for what is missing, by all that can be seen.
         repeated: Readings of a slot that already had one.
         missing: Slots without a reading, from each series' first to its last.
         gaps: How many runs of such slots there are.
@@ -91,6 +115,7 @@ class Description:
         long_gaps: Gaps of three slots and more.
         long_gaps_per_month: The same per series and 30 days.
         rising: Whether the values only ever rise, but for a few resets, like a counter's.
+        refused: What share of the file was refused, and one of its lines; "" where nothing was.
         seasons: Of the series with the most readings, the strongest first; of its increases where it is rising.
     """
 
@@ -102,6 +127,9 @@ class Description:
     last_at: int
     interval_s: int
     regular: float
+    jitter_s: int
+    estimated: int
+    sentinels: list[float]
     repeated: int
     missing: int
     gaps: int
@@ -111,6 +139,7 @@ class Description:
     long_gaps_per_month: float
     rising: bool
     values: Values
+    refused: str
     seasons: list[Season]
 
     def to_json(self) -> dict[str, Any]:
@@ -118,17 +147,21 @@ class Description:
         return asdict(self)
 
 
-def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: None) -> Description:
-    """Describe a file of single values.
+def describe(
+    path: Path, fmt: Reader, choices: FormatSettings, progress: Progress = lambda done, total: None
+) -> Description:
+    """Describe a file of single values, read by `fmt` as `choices` have it.
 
     Raises:
         DescribingError: It holds no readings, or no two of one series.
         DocumentError: It should be a document of some kind, and is not.
         OSError: It cannot be read.
     """
-    frame, rejected = _read(path, fmt, progress)
+    refusals = Refusals(choices)
+    frame, rejected, estimated = _read(path, fmt, choices, refusals, progress)
+    shown = next(iter(refusals.first.values()), None)
     if frame.empty:
-        raise DescribingError(unread(path, fmt, rejected))
+        raise DescribingError(unread(path, fmt, rejected, shown))
     by_series = frame.groupby("series", observed=True)
     steps = by_series["at_s"].diff()  # NaN for the first reading of a series
     positive = steps[steps > 0]
@@ -137,8 +170,10 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
             f"{path}: no series has two readings at different times, so there is no interval; give a longer history, "
             "or name the columns with --time, --value and --series"
         )
-    interval = int(positive.value_counts(sort=False).idxmax())  # of equally frequent ones the first seen
-    frame["slot"] = frame["at_s"] // interval
+    interval = likely_interval(positive.to_numpy(np.int64))
+    near = np.abs(positive - interval) <= interval // 20
+    jitter = int(np.ceil(np.abs(positive[near] - interval).quantile(0.99) / 2)) if near.mean() >= 0.8 else 0
+    frame["slot"] = (frame["at_s"] + (interval // 2 if jitter else 0)) // interval
     jumps = by_series["slot"].diff()
     gaps = _gaps(frame, jumps)
     long_gaps = int((gaps["slots"] >= 3).sum())
@@ -153,7 +188,10 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
         first_at=int(frame["at_s"].min()),
         last_at=int(frame["at_s"].max()),
         interval_s=interval,
-        regular=float((positive == interval).mean()),
+        regular=float((near if jitter else positive == interval).mean()),
+        jitter_s=jitter,
+        estimated=estimated,
+        sentinels=sentinels(frame["value"].to_numpy()),
         repeated=int((jumps == 0).sum()),
         missing=int(gaps["slots"].sum()),
         gaps=len(gaps),
@@ -163,32 +201,37 @@ def describe(path: Path, fmt: Reader, progress: Progress = lambda done, total: N
         long_gaps_per_month=float(long_gaps / max(steps.sum() / (30 * 86400), 1e-9)),
         rising=rising,
         values=statistics(frame["value"]),
+        refused=refused_words(rejected, len(frame), shown),
         seasons=_seasons(frame[frame["series"] == counts.idxmax()], interval, rising),
     )
 
 
-def _read(path: Path, fmt: Reader, progress: Progress) -> tuple[pd.DataFrame, dict[str, int]]:
-    """All readings, by series and then by time, and the lines that are none, by reason.
+def _read(
+    path: Path, fmt: Reader, choices: FormatSettings, refusals: Refusals, progress: Progress
+) -> tuple[pd.DataFrame, dict[str, int], int]:
+    """All readings, by series and then by time, the lines that are none, by reason, and how many are not actual.
 
     The columns are `series` (categories, in order of appearance), `at_s` (epoch seconds) and `value`.
     """
     codes, at, folds, values, rejected = [], [], [], [], Counter[str]()
     index: dict[str, int] = {}
-    for readings, bad in chunks(path, fmt, LINE_BYTES, progress):
+    estimated = 0
+    for readings, bad in chunks(path, fmt, LINE_BYTES, progress, choices, refusals):
         own = np.array([index.setdefault(name, len(index)) for name in readings.series], np.int64)
         if len(readings):
             codes.append(own[readings.codes])
             at.append(readings.at_ms // 1000)
             folds.append(readings.fold_s)
             values.append(readings.values[:, 0])
+            estimated += int(np.count_nonzero(readings.quality))
         rejected.update(bad)
     if not codes:
-        return pd.DataFrame(), dict(rejected)
+        return pd.DataFrame(), dict(rejected), 0
     code, at_s = np.concatenate(codes), np.concatenate(at)
     _settle(code, at_s, np.concatenate(folds))
     series = pd.Categorical.from_codes(code, pd.Index(list(index), dtype=object))
     frame = pd.DataFrame({"series": series, "at_s": at_s, "value": np.concatenate(values)})
-    return frame.sort_values(["series", "at_s"], kind="stable", ignore_index=True), dict(rejected)
+    return frame.sort_values(["series", "at_s"], kind="stable", ignore_index=True), dict(rejected), estimated
 
 
 def _gaps(frame: pd.DataFrame, jumps: pd.Series) -> pd.DataFrame:
@@ -226,6 +269,22 @@ def _settle(code: Ints, at_s: Ints, fold_s: npt.NDArray[np.int32]) -> None:
             if at_s[row] <= max(before, moved):
                 at_s[row] += fold_s[row]
                 moved = int(at_s[row])
+
+
+def sentinels(values: Floats) -> list[float]:
+    """Numbers that stand for missing values: such as people take for that, and far outside of all others.
+
+    >>> sentinels(np.array([0.1, 0.5, -999.0, 0.4, 2.0, -999.0]))
+    [-999.0]
+    """
+    usual = np.isin(values, SENTINELS)
+    rest = values[~usual]
+    if not usual.any() or 2 * len(rest) < len(values):
+        return []
+    low, high = float(rest.min()), float(rest.max())
+    reach = max(high - low, abs(high), 1e-9)
+    found = sorted(set(values[usual].tolist()))
+    return [each for each in found if each < low - reach or each > high + 3 * reach or (each < 0 <= low)]
 
 
 def statistics(values: pd.Series) -> Values:
@@ -305,6 +364,9 @@ def _autocorrelation(grid: Floats) -> Floats:
     spectrum, mask = np.fft.rfft(x, size), np.fft.rfft(seen.astype(np.float64), size)
     products = np.fft.irfft(spectrum * spectrum.conj(), size)[: len(grid)]
     pairs = np.fft.irfft(mask * mask.conj(), size)[: len(grid)]
+    # where gaps come again, as at night, few and special pairs are left at some lags: they say nothing of a season
+    expected = pairs[0] * (1 - np.arange(len(grid)) / len(grid))
+    pairs = np.where(pairs >= FEWEST_PAIRS * expected, pairs, 0.0)
     variance = products[0] / max(pairs[0], 1.0)
     if variance <= 0:
         return np.zeros(len(grid))

@@ -32,6 +32,7 @@ def page(d: Description, yaml: str) -> str:
     facts = [
         ("readings", f"{d.rows:,}"),
         ("rejected lines", ", ".join(f"{n:,} {reason}" for reason, n in sorted(d.rejected.items())) or "none"),
+        *([("refused", d.refused)] if d.refused else []),
         ("repeated slots", f"{d.repeated:,}"),
         ("series", f"{len(d.series):,}"),
         ("from", instant(d.first_at)),

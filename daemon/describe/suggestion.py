@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from adapters.formats.format_registry import LINES, of_suffix
+from adapters.formats.format_registry import FORMATS, of_suffix
 from daemon.config.alert_settings import AlertSettings
 from daemon.config.format_settings import FormatSettings
 from daemon.config.model_settings import ModelSettings
@@ -24,33 +24,36 @@ REGULAR = 0.5  # share of the steps that one interval has, below which the readi
 def interval_words(d: Description) -> str:
     """The interval, and how much of one it is."""
     share = f"{format_duration(d.interval_s)}, {100 * d.regular:.1f} % of the steps between readings"
+    if d.jitter_s:
+        share += f", up to {format_duration(d.jitter_s)} beside the grid"
     return share if d.regular >= REGULAR else f"{share}: they come at irregular times"
 
 
-def suggested(d: Description, fmt: FormatSettings, timezone: str) -> str:
+def suggested(d: Description, fmt: FormatSettings, timezone: str, stamp: str = "start") -> str:
     """A configuration file for a described file.
 
     Args:
         d: The description.
         fmt: How the file was read.
         timezone: Zone of its stamps without one.
+        stamp: Whether they mark the start or the end of their intervals.
 
     Returns:
         YAML, each choice with its reason in a comment above all.
     """
-    document = of_suffix(Path(d.file).suffix) not in (None, *LINES)
-    source = {"type": "stdin"} if document else {"type": "file", "path": str(Path(d.file).absolute())}
-    stream: dict[str, Any] = {"sources": [source]}
+    kind = of_suffix(Path(d.file).suffix)
+    if kind is not None and FORMATS[kind].document:
+        fmt = fmt.model_copy(update={"type": kind})
+    stream: dict[str, Any] = {"sources": [{"type": "file", "path": str(Path(d.file).absolute())}]}
     defaults = FormatSettings()
-    if own := {k: v for k, v in fmt.model_dump().items() if v != getattr(defaults, k)}:
+    if own := {k: v for k, v in fmt.model_dump(exclude_defaults=True).items() if v != getattr(defaults, k)}:
         stream["format"] = own
     if timezone != _DEFAULTS.timezone:
         stream["timezone"] = timezone
     reasons = [f"interval: {interval_words(d)}"]
     if d.regular < REGULAR:
         reasons.append("set interval to how often a series should report, and aggregate: mean")
-    if document:
-        reasons.append("sources: a daemon reads lines of text, which this file is not; say where they come from")
+    _written(d, fmt, stamp, stream, reasons)
     stream["interval"] = format_duration(d.interval_s)
     _kind(d, stream, reasons)
     _warm_up(d, stream, reasons)
@@ -59,6 +62,18 @@ def suggested(d: Description, fmt: FormatSettings, timezone: str) -> str:
     config = {"version": 1, "state_dir": "state", "streams": {name: stream}}
     comments = ["suggested by tidegauge describe; next: tidegauge check --config FILE", *reasons]
     return "".join(f"# {line}\n" for line in comments) + yaml.safe_dump(config, sort_keys=False, width=1000)
+
+
+def _written(d: Description, fmt: FormatSettings, stamp: str, stream: dict[str, Any], reasons: list[str]) -> None:
+    """What is to be said of how the file is written."""
+    if fmt.missing:
+        said = ", ".join(f"{each:g}" if isinstance(each, float) else each for each in fmt.missing)
+        reasons.append(f"format.missing: {said} stands for values that are not there")
+    if fmt.quality is not None:
+        reasons.append(f"format.quality: {d.estimated:,} readings are estimated or substituted")
+    if stamp == "end":
+        stream["stamp"] = "end"
+        reasons.append("stamp: the stamps mark the end of their intervals, by all that can be seen")
 
 
 def _kind(d: Description, stream: dict[str, Any], reasons: list[str]) -> None:

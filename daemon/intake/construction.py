@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapters.base import DocumentFormat, Format, Readings, Source
+from adapters.base import DocumentError, DocumentFormat, Format, Readings, Source
 from adapters.formats.format_registry import FORMATS, of_suffix
 from adapters.merge import Merged
 from adapters.source_kind import OWN_LINES, Surroundings
@@ -22,10 +22,20 @@ from daemon.runtime.logs import RateLimited
 log = logging.getLogger(__name__)
 
 
+def make_reader(stream: StreamSettings, limits: Limits) -> Format | DocumentFormat:
+    """How a stream's lines are parsed, or its documents read."""
+    return FORMATS[stream.format.type].make(stream.format, stream.timezone, limits.label_bytes)
+
+
 def make_format(stream: StreamSettings, limits: Limits) -> Format:
-    """The parser of a stream's lines."""
-    made = FORMATS[stream.format.type].make(stream.format, stream.timezone, limits.label_bytes)
-    assert not isinstance(made, DocumentFormat), "the configuration refuses it"
+    """The parser of a stream's lines.
+
+    Raises:
+        DocumentError: Its format is a document's.
+    """
+    made = make_reader(stream, limits)
+    if isinstance(made, DocumentFormat):
+        raise DocumentError(f"the format {stream.format.type} is read a file at a time, it has no lines")
     return made
 
 
@@ -42,15 +52,34 @@ def make_own_format(source: SourceSettings, limits: Limits) -> Format | None:
 def make_file_format(path: Path, stream: StreamSettings, limits: Limits) -> Format | DocumentFormat:
     """How a file of recorded readings is read: as its name says, or else as the stream's lines are."""
     f = stream.format
-    kind = of_suffix(path.suffix) or f.type
+    kind = f.type if FORMATS[f.type].document else of_suffix(path.suffix) or f.type
     if kind != f.type:
         f = f.model_copy(update={"columns": None})
     return FORMATS[kind].make(f, stream.timezone, limits.label_bytes)
 
 
-def make_source(name: str, source: SourceSettings, limits: Limits, inboxes: Inboxes) -> Source:
-    """A source, not yet open; one of posted bodies is found in `inboxes` while it is."""
-    surroundings = Surroundings(limits.line_bytes, sys.stdin.buffer, RateLimited(log).warning, inboxes)
+def make_source(
+    name: str,
+    source: SourceSettings,
+    limits: Limits,
+    inboxes: Inboxes,
+    reader: Format | DocumentFormat | None = None,
+    encoding: str = "auto",
+) -> Source:
+    """A source, not yet open; one of posted bodies is found in `inboxes` while it is.
+
+    Args:
+        name: Its name.
+        source: What the configuration says of it.
+        limits: Bounds of what it reads.
+        inboxes: Where those of posted bodies are found.
+        reader: How its stream is read; a document is read by the source.
+        encoding: How its text is encoded.
+    """
+    document = reader if isinstance(reader, DocumentFormat) else None
+    surroundings = Surroundings(
+        limits.line_bytes, sys.stdin.buffer, RateLimited(log).warning, inboxes, document, encoding
+    )
     return SOURCES[source.type].make(name, source, surroundings)
 
 

@@ -9,19 +9,22 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from adapters.base import Format, Live, Position, Source
+from adapters.base import Chunk, DocumentFormat, Format, Live, Position, Readings, Source
 from adapters.merge import EventTimeMerge
 from adapters.uploads.inbox import Inboxes
+from daemon.config.format_settings import FormatSettings
 from daemon.config.settings import Limits, StreamSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.engine.messages.inputs import Batch, Delivered, Input
 from daemon.intake.arrival_pattern import ArrivalPattern
-from daemon.intake.construction import make_format, make_own_format, make_source, to_batch
+from daemon.intake.construction import make_own_format, make_reader, make_source, to_batch
 from daemon.intake.deliveries import Deliveries
 from daemon.intake.health import Health
+from daemon.intake.refusals import Refusals, log_refusal
 
 log = logging.getLogger(__name__)
 
+Reader = Format | DocumentFormat
 POLL_BYTES = 1 << 20  # read from one source at a time
 Remake = Callable[[str], Source]
 Resume = Callable[[str], Mapping[str, Position]]
@@ -60,7 +63,8 @@ class Intake:
     Args:
         stream: Name of the stream.
         sources: Not yet open; the name of each begins every place it gives, before a colon.
-        fmt: Parser of their lines.
+        fmt: Parser of their lines, or reader of their documents.
+        choices: What the configuration says of the format.
         own: Parsers of those that make lines of their own, by name.
         monotonic: Clock for quiet, and of the pauses before a source that failed is tried again.
     """
@@ -69,12 +73,14 @@ class Intake:
         self,
         stream: str,
         sources: list[Source],
-        fmt: Format,
+        fmt: Reader,
+        choices: FormatSettings,
         own: Mapping[str, Format | None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream, self.sources = stream, sources
-        self._format, self._own = fmt, dict(own or {})
+        self._format, self._choices, self._own = fmt, choices, dict(own or {})
+        self.refusals = Refusals(choices, log_refusal)
         self._merge = EventTimeMerge()
         self._monotonic = monotonic
         self._deliveries: Deliveries | None = None
@@ -88,10 +94,10 @@ class Intake:
     @classmethod
     def of(cls, stream: str, settings: StreamSettings, limits: Limits, inboxes: Inboxes) -> Intake:
         """The intake of a configured stream."""
-        entries = named(stream, settings.sources)
-        sources = [make_source(name, each, limits, inboxes) for name, each in entries]
+        entries, reader = named(stream, settings.sources), make_reader(settings, limits)
+        sources = [make_source(name, each, limits, inboxes, reader, settings.format.encoding) for name, each in entries]
         own = {name: make_own_format(each, limits) for name, each in entries}
-        made = cls(stream, sources, make_format(settings, limits), own)
+        made = cls(stream, sources, reader, settings.format, own)
         made.configure(settings)
         return made
 
@@ -211,8 +217,10 @@ class Intake:
         fmt = self._own.get(source.name) or self._format
         for chunk in source.poll(POLL_BYTES, self._merge.held()):
             header = self._headers.get(chunk.place, chunk.header)
-            readings, header = fmt.parse(chunk.data, chunk.series, header)
+            name = self._choices.series_of(chunk.path, chunk.series)
+            readings, header = _parsed(fmt, chunk, name, header)
             self._headers[chunk.place] = header
+            self.refusals.take(source.name, chunk, readings, header)
             if isinstance(source, Live):
                 source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))
             self._merge.add(chunk, readings, header)
@@ -271,7 +279,9 @@ class Intake:
             if not self._of(source).error:
                 with self._bounded(source):
                     gauges = source.status()
-            found[source.name] = self._of(source).status(gauges)
+            counts = self.refusals.counts.get(source.name)
+            refused = {"rejected_lines": float(counts.total() if counts else 0)}
+            found[source.name] = {**self._of(source).status(gauges), **refused}
         return found
 
     def down(self) -> dict[str, str]:
@@ -353,3 +363,11 @@ def _open(source: Source, positions: Mapping[str, Position]) -> None:
     source.open(positions)
     if isinstance(source, Live):
         log.info("source listens", extra={"source": source.name, "address": source.address})
+
+
+def _parsed(fmt: Reader, chunk: Chunk, name: str, header: str | None) -> tuple[Readings, str | None]:
+    """What a chunk holds, and the header in force after it."""
+    if chunk.parsed is not None:
+        return chunk.parsed, None
+    assert not isinstance(fmt, DocumentFormat), "the configuration refuses it"
+    return fmt.parse(chunk.data, name, header)

@@ -108,6 +108,12 @@ STREAM_METRICS: tuple[Spec, ...] = (
 
 SOURCE_METRICS: tuple[Spec, ...] = (
     Spec("source_up", "gauge", _SOURCE, "1 while the source is open and can be read."),
+    Spec(
+        "source_rejected_lines_total",
+        "counter",
+        _SOURCE,
+        "Lines of the source that were refused since the start; the log says why.",
+    ),
     Spec("source_lag_bytes", "gauge", _SOURCE, "Bytes known to be there and not yet read."),
     Spec(
         "source_position_bytes",

@@ -35,6 +35,7 @@ _SOURCE_COUNTERS = {
     "accepted": "source_connections_accepted_total",
     "kernel_drops": "source_kernel_drops_total",
     "uploads": "source_uploads_total",
+    "rejected_lines": "source_rejected_lines_total",
 }
 _SOURCE_BY_KIND = (
     ("connections_", "source_connections", "state"),
@@ -106,7 +107,7 @@ class Picture(Frozen):
         streams: Snapshots by stream name.
         sources: Source name (`taxi/0`) -> gauges of `Source.status()`: `up`, `lag_bytes`, `files`, `position_bytes`,
             `connections_<state>`, `refused_<reason>`, `closed_<reason>`, `accepted`, `lines`, `uploads`,
-            `kernel_drops`; every other key counts incidents (`rotations`, `truncations`).
+            `kernel_drops`, `rejected_lines`; every other key counts incidents (`rotations`, `truncations`).
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
         process: `ready`, `full`, `down` (source -> why it is),
@@ -116,6 +117,7 @@ class Picture(Frozen):
         max_series: Series exported one by one, over all streams; the top by score are chosen.
         durations: `Durations.taken`.
         sinks: Name of the sink -> `up`, `waiting`, `delivered`, `failures`, `left_out_<reason>`.
+        refusals: Source name -> the newest refused line that was said, in words.
     """
 
     streams: Mapping[str, StreamSnapshot]
@@ -126,6 +128,7 @@ class Picture(Frozen):
     max_series: int = 1000
     durations: DurationHistograms = field(default_factory=dict)
     sinks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
 
 def version() -> str:

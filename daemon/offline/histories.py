@@ -45,7 +45,7 @@ def of_file(
     """
     own = settings.streams[stream]
     fmt = make_file_format(path, own, settings.limits)
-    read = list(batches(stream, path, fmt, settings.limits.line_bytes, None, 0, progress))
+    read = list(batches(stream, path, fmt, settings.limits.line_bytes, None, 0, progress, own.format))
     found = interval_s or infer_interval(path, fmt)
     rejected = dict(sum((Counter(batch.rejected) for batch in read), Counter[str]()))
     if not any(len(batch) for batch in read):

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from adapters.base import DocumentFormat, Format, Progress, Readings
-from adapters.lines import LineCutter
+from adapters.base import Chunk, DocumentFormat, Format, Position, Progress, Readings
 from adapters.text import series_of
+from adapters.text_file import AUTO, cuts
 from daemon.config.file import effective
+from daemon.config.format_settings import FormatSettings
 from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
@@ -24,12 +25,14 @@ from daemon.engine.messages.inputs import Batch, Configured, Delivered, Input
 from daemon.engine.messages.training_port import Trainer
 from daemon.intake.arrival_pattern import ArrivalPattern
 from daemon.intake.construction import make_file_format, to_batch
+from daemon.intake.refusals import Refusal, Refusals, refused_words
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.versions import promotion
 
-CHUNK_BYTES = 1 << 20
 INFER_FROM = 10_000  # readings an interval is inferred from
 LINE_BYTES = 1 << 20
+_ROUND = (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+_NEAR = 0.05  # of an interval: what a step may be off it
 
 Reader = Format | DocumentFormat
 
@@ -51,6 +54,8 @@ class ReplayReport:
         bytes_per_series: State of one series.
         warnings: Lines for the user.
         by_series: Whether the rows came series by series.
+        refused: Lines of the file that were refused, by reason.
+        refusal: One of them.
     """
 
     readings: int = 0
@@ -66,14 +71,29 @@ class ReplayReport:
     bytes_per_series: int = 0
     warnings: list[str] = field(default_factory=list)
     by_series: bool = False
+    refused: Counter[str] = field(default_factory=Counter)
+    refusal: Refusal | None = None
 
 
 def chunks(
-    path: Path, fmt: Reader, line_bytes: int, progress: Progress = lambda done, total: None
+    path: Path,
+    fmt: Reader,
+    line_bytes: int,
+    progress: Progress = lambda done, total: None,
+    choices: FormatSettings | None = None,
+    refusals: Refusals | None = None,
 ) -> Iterator[tuple[Readings, dict[str, int]]]:
     """The readings of a file, a chunk of whole lines or rows at a time, and those rejected with them, by reason.
 
     A last line without a newline is complete. Memory is bounded by the chunk and `line_bytes`.
+
+    Args:
+        path: The file.
+        fmt: How it is read.
+        line_bytes: Longest line.
+        progress: See `Progress`.
+        choices: Say which series readings are of that carry none; None: that of the file's stem.
+        refusals: Told of what was refused.
 
     Raises:
         OSError: The file cannot be read.
@@ -81,22 +101,27 @@ def chunks(
     """
     if isinstance(fmt, DocumentFormat):
         for readings in fmt.read(path, progress):
+            if refusals is not None:
+                piece = Chunk(str(path), b"", "", None, _nowhere, path=str(path), parsed=readings)
+                refusals.take(str(path), piece, readings, None)
             yield readings, readings.rejected()
         return
-    cutter, header, total = LineCutter(line_bytes), None, path.stat().st_size
-    ended, last = False, b""
-    with path.open("rb") as file:
-        while not ended:
-            block = file.read(CHUNK_BYTES)
-            ended = not block
-            cutter.feed(block if block or last in (b"", b"\n") else b"\n")
-            last = block[-1:] or last
-            while (cut := cutter.take()) is not None:
-                readings, header = fmt.parse(cut.data, series_of(path), header)
-                rejected = Counter(readings.rejected())
-                rejected.update(cut.discarded)
-                yield readings, dict(rejected)
-            progress(file.tell(), total)
+    where = str(path.absolute())
+    own = series_of(path)
+    name = own if choices is None else choices.series_of(where, own)
+    header: str | None = None
+    for cut, line in cuts(path, line_bytes, AUTO if choices is None else choices.encoding, progress):
+        readings, header = fmt.parse(cut.data, name, header)
+        if refusals is not None:
+            chunk = Chunk(where, cut.data, name, header, _nowhere, cut.discarded, path=where, first_line=line)
+            refusals.take(where, chunk, readings, header)
+        rejected = Counter(readings.rejected())
+        rejected.update(cut.discarded)
+        yield readings, dict(rejected)
+
+
+def _nowhere(offset: int, header: str | None) -> Position:
+    return {}
 
 
 def infer_interval(path: Path, fmt: Reader) -> int | None:
@@ -109,17 +134,42 @@ def infer_interval(path: Path, fmt: Reader) -> int | None:
     order = np.lexsort((at_ms, codes))
     same = np.diff(codes[order]) == 0
     steps: npt.NDArray[np.int64] = np.diff(at_ms[order])[same]
-    steps = steps[steps >= 1000] // 1000
-    if not len(steps):
-        return None
-    return int(Counter(steps.tolist()).most_common(1)[0][0])
+    steps = steps[steps >= 1000]
+    return likely_interval(np.round(steps / 1000).astype(np.int64)) if len(steps) else None
+
+
+def likely_interval(steps: npt.NDArray[np.int64]) -> int:
+    """The interval that steps between readings suggest, seconds: the most frequent one.
+
+    Where none is frequent but nearly all are near a round one, as of a sender that is off by seconds, that one.
+
+    Args:
+        steps: Seconds between readings of a series, each above 0, at least one, shape (N,).
+
+    >>> likely_interval(np.array([1799, 1802, 1800, 1798, 1801]))
+    1800
+    """
+    most, count = Counter(steps.tolist()).most_common(1)[0]
+    if count * 2 >= len(steps):
+        return int(most)
+    middle = int(np.median(steps))
+    nearest = min(_ROUND, key=lambda each: abs(each - middle))
+    return nearest if np.mean(np.abs(steps - nearest) <= _NEAR * nearest) >= 0.8 else int(most)
 
 
 def batches(
-    stream: str, path: Path, fmt: Reader, line_bytes: int, rows: int | None, now_ms: int, progress: Progress
+    stream: str,
+    path: Path,
+    fmt: Reader,
+    line_bytes: int,
+    rows: int | None,
+    now_ms: int,
+    progress: Progress,
+    choices: FormatSettings | None = None,
+    refusals: Refusals | None = None,
 ) -> Iterator[Batch]:
-    """The file as batches of `rows` readings, or of one chunk each."""
-    for readings, rejected in chunks(path, fmt, line_bytes, progress):
+    """The file as batches of `rows` readings, or of one chunk each; see `chunks`."""
+    for readings, rejected in chunks(path, fmt, line_bytes, progress, choices, refusals):
         whole = to_batch(stream, readings, rejected, now_ms)
         size = rows or max(len(whole), 1)
         for start in range(0, max(len(whole), 1), size):
@@ -165,13 +215,18 @@ def replay(
     on_engine(engine)
     before = engine.streams[stream].counters.accepted
     pattern = ArrivalPattern(settings.streams[stream].interval, settings.streams[stream].gap_after)
-    for item in _inputs(batches(stream, path, fmt, settings.limits.line_bytes, rows, now_ms, progress), stream, now_ms):
+    choices = settings.streams[stream].format
+    refusals = Refusals(choices)
+    found = batches(stream, path, fmt, settings.limits.line_bytes, rows, now_ms, progress, choices, refusals)
+    for item in _inputs(found, stream, now_ms):
         if isinstance(item, Batch):
             _take_in(report, item)
             pattern.add(item.at_ms)
         for event in apply(item):
             report.events.append(event)
             on_event(event)
+    report.refused = sum(refusals.counts.values(), Counter())
+    report.refusal = next(iter(refusals.first.values()), None)
     state = engine.streams[stream]
     report.readings = state.counters.accepted - before
     report.rejected, report.repeated = dict(state.counters.rejected), state.counters.repeated
@@ -215,6 +270,8 @@ def _take_in(report: ReplayReport, batch: Batch) -> None:
 
 def _warnings(report: ReplayReport, stream: StreamSettings) -> list[str]:
     found = []
+    if refused := refused_words(report.refused, report.offered, report.refusal):
+        found.append(refused)
     taken = report.repeated + report.rejected.get("revision", 0)
     if taken > report.readings:
         found.append(

@@ -7,14 +7,21 @@ from pathlib import Path
 
 from adapters.base import DocumentFormat
 from adapters.text import printable
+from daemon.intake.refusals import Refusal
 from daemon.presentation.words import tally
 from daemon.replay.replay import Reader
 
 _SHOWN = 80  # characters of a line
 
 
-def unread(path: Path, fmt: Reader, rejected: Mapping[str, int]) -> str:
+def unread(path: Path, fmt: Reader, rejected: Mapping[str, int], shown: Refusal | None = None) -> str:
     """One line on a file of which no line or row was accepted: what was rejected, how it begins, what to do.
+
+    Args:
+        path: The file.
+        fmt: How it was read.
+        rejected: Its lines by reason.
+        shown: One of them, with its likely cause.
 
     Raises:
         OSError: It cannot be read.
@@ -22,6 +29,8 @@ def unread(path: Path, fmt: Reader, rejected: Mapping[str, int]) -> str:
     if not rejected:
         return f"{path}: holds no reading, at most a header"
     named = "name its columns with --time, --value and --series"
+    if shown is not None:
+        return f"{path}: no line is a reading, rejected: {tally(dict(rejected))}; {shown.words()}, or {named}"
     if isinstance(fmt, DocumentFormat):
         return f"{path}: no row is a reading, rejected: {tally(dict(rejected))}; {named}"
     with path.open("rb") as file:

@@ -41,6 +41,7 @@ def picture_of(
         max_series=settings.metrics.max_series,
         durations=durations.taken(),
         sinks=sinks or {},
+        refusals=sourcing.refusals(),
     )
 
 

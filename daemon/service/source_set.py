@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterator
 from adapters.base import Source
 from adapters.uploads.inbox import Inboxes
 from daemon.clock import EARLIEST_MS
-from daemon.config.settings import Settings
-from daemon.intake.construction import make_format, make_own_format, make_source
+from daemon.config.settings import Settings, StreamSettings
+from daemon.config.source_settings import SourceSettings
+from daemon.intake.construction import make_own_format, make_reader, make_source
 from daemon.intake.intake import Intake, Taken, named
+from daemon.service.rejects_file import RejectsFile
 from daemon.store import Store
 
 
@@ -26,6 +28,8 @@ class SourceSet:
         self._intakes = {
             name: Intake.of(name, stream, settings.limits, inboxes) for name, stream in settings.streams.items()
         }
+        self._rejects: RejectsFile | None = None
+        self._keep_rejects()
 
     def open(self, store: Store) -> None:
         """Open every source at its durable positions; one that cannot be opened is down, and tried again."""
@@ -107,15 +111,16 @@ class SourceSet:
             intake.leave([source.name for source in intake.sources if source.name not in staying])
         kept = {name: intake for name, intake in self._intakes.items() if intake.sources}
         self._intakes = {
-            name: kept.get(name) or Intake(name, [], make_format(stream, settings.limits))
+            name: kept.get(name) or Intake(name, [], make_reader(stream, settings.limits), stream.format)
             for name, stream in settings.streams.items()
         }
+        self._keep_rejects()
         for stream, intake in self._intakes.items():
             intake.configure(settings.streams[stream])
             intake.supervise(self._make, store.positions)
             for name, source in named(stream, settings.streams[stream].sources):
                 if name not in staying:
-                    made = make_source(name, source, settings.limits, self._inboxes)
+                    made = self._source(name, source, settings.streams[stream])
                     own = make_own_format(source, settings.limits)
                     intake.add(made, store.positions(name), own, again=again)
         self._inboxes.tidy()
@@ -123,13 +128,36 @@ class SourceSet:
     def _make(self, name: str) -> Source:
         """A source of the settings in force, not yet open."""
         stream, number = name.rsplit("/", 1)
-        entry = self._settings.streams[stream].sources[int(number)]
-        return make_source(name, entry, self._settings.limits, self._inboxes)
+        settings = self._settings.streams[stream]
+        return self._source(name, settings.sources[int(number)], settings)
+
+    def _source(self, name: str, source: SourceSettings, stream: StreamSettings) -> Source:
+        limits = self._settings.limits
+        return make_source(name, source, limits, self._inboxes, make_reader(stream, limits), stream.format.encoding)
 
     def close(self) -> None:
-        """Close every source."""
+        """Close every source, and the file of refused lines."""
         for intake in self._intakes.values():
             intake.close()
+        if self._rejects is not None:
+            self._rejects.close()
+
+    def refusals(self) -> dict[str, str]:
+        """By source, the newest refusal that was said, in words."""
+        return {
+            name: f"{refusal.file}, {refusal.words()}"
+            for intake in self._intakes.values()
+            for name, refusal in intake.refusals.first.items()
+        }
+
+    def _keep_rejects(self) -> None:
+        """Have refused lines kept where the settings say."""
+        if self._rejects is not None:
+            self._rejects.close()
+        rejects = self._settings.rejects
+        self._rejects = None if rejects.file is None else RejectsFile(rejects)
+        for intake in self._intakes.values():
+            intake.refusals.keep = None if self._rejects is None else self._rejects.write
 
 
 def _reads(settings: Settings) -> dict[str, object]:

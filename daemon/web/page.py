@@ -52,7 +52,10 @@ def render(
         several=any(row["value"] is not None and len(row["value"]) > 1 for row in series),
         more=f"{len(series):,} of {plural(total, 'series')}" if total > len(series) else "",
         sources=[
-            *(_source(name, gauges, down.get(name, "")) for name, gauges in picture.sources.items()),
+            *(
+                _source(name, gauges, down.get(name, ""), picture.refusals.get(name))
+                for name, gauges in picture.sources.items()
+            ),
             _state(picture.store),
         ],
     )
@@ -168,12 +171,14 @@ def _when(event: Mapping[str, Any]) -> str:
     return started if started == ended else f"{started} to {ended}"
 
 
-def _source(name: str, gauges: Mapping[str, float], error: str) -> dict[str, str]:
+def _source(name: str, gauges: Mapping[str, float], error: str, refusal: str | None) -> dict[str, str]:
     shown = {key: value for key, value in gauges.items() if value or not key.startswith(("refused_", "closed_"))}
     pill, state = ("good", "up") if gauges.get("up") else ("warm", "not there")
     details = [f"{key.replace('_', ' ')} {value:,.0f}" for key, value in shown.items() if key != "up"]
     if error:
         pill, state, details = "bad", "down", [error, *details]
+    if refusal is not None:
+        details.append(f"refused: {refusal}")
     detail = ", ".join(details)
     return {"name": name, "pill": pill, "state": state, "detail": detail}
 

@@ -23,6 +23,7 @@ def status(picture: Picture, not_ready: str | None) -> dict[str, Any]:
         "started_at": picture.process.get("started_at"),
         "streams": {name: stream_status(stream) for name, stream in picture.streams.items()},
         "sources": {name: dict(gauges) for name, gauges in picture.sources.items()},
+        "refusals": dict(picture.refusals),
         "store": dict(picture.store),
         "process": dict(picture.process),
     }

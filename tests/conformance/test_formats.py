@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import pandas as pd
@@ -64,12 +65,62 @@ def parquet(path: Path, readings: Sequence[Reading]) -> None:
     pd.DataFrame(columns).astype({"kwh": "float64", "meter": "str"}).to_parquet(path)
 
 
-EXAMPLES: dict[str, Callable[[Path, Sequence[Reading]], None]] = {
+def nem12(path: Path, readings: Sequence[Reading]) -> list[Reading]:
+    """A record 200 and one of a day with a single interval for each: of the market's midnight, called `NMI/SUFFIX`."""
+    lines, written = ["100,NEM12,202404010000,A,B"], []
+    for r in readings:
+        day = datetime.fromtimestamp(r.at + 36_000, UTC)
+        nmi = r.series.strip('"')
+        lines += [f"200,{nmi},E1,1,E1,N1,SERIAL,kWh,1440,", f"300,{day:%Y%m%d},{r.value!r},A,,,20240401120000,"]
+        midnight = day.replace(hour=0, minute=0, second=0)
+        written.append(Reading(f"{nmi}/E1", round(midnight.timestamp()) - 36_000, r.value))
+    path.write_text("".join(f"{line}\n" for line in [*lines, "900"]))
+    return written
+
+
+def espi(path: Path, readings: Sequence[Reading]) -> list[Reading]:
+    """An entry for each reading's block, and one for each meter."""
+    base = "https://utility.example/UsagePoint"
+
+    def entry(own: str, up: str, content: str, related: str = "") -> str:
+        links = f"<link rel='self' href={quoteattr(own)}/><link rel='up' href={quoteattr(up)}/>{related}"
+        return f"<entry>{links}<content>{content}</content></entry>"
+
+    meters = [f"{base}/{name}/MeterReading/1" for name in NAMES]
+    blocks = [f"<link rel='related' href={quoteattr(f'{own}/IntervalBlock')}/>" for own in meters]
+    entries = [entry(own, base, "<MeterReading/>", more) for own, more in zip(meters, blocks, strict=True)]
+    entries.append(entry(f"{base}/x/IntervalBlock/0", f"{base}/x", "<IntervalBlock/>"))
+    for number, r in enumerate(readings):
+        up = f"{base}/{r.series}/MeterReading/1/IntervalBlock"
+        inner = f"<timePeriod><duration>60</duration><start>{r.at}</start></timePeriod><value>{r.value!r}</value>"
+        block = f"<IntervalBlock><IntervalReading>{inner}</IntervalReading></IntervalBlock>"
+        entries.append(entry(f"{up}/{number}", up, block))
+    path.write_text(f"<feed xmlns='http://www.w3.org/2005/Atom'>{''.join(entries)}</feed>")
+    return [Reading(f"{r.series}/1", r.at, r.value) for r in readings]
+
+
+def wide(path: Path, readings: Sequence[Reading]) -> list[Reading]:
+    """A day for each reading, of 24 hours that all have its value."""
+    rows, written = [], []
+    for r in readings:
+        midnight = r.at - r.at % 86_400
+        name = r.series.replace('"', '""')
+        rows.append(f'"{name}",{datetime.fromtimestamp(midnight, UTC):%Y-%m-%d},{",".join([repr(r.value)] * 24)}\n')
+        written += [Reading(r.series, midnight + 3600 * hour, r.value) for hour in range(24)]
+    path.write_text(f"meter,date,{','.join(map(str, range(1, 25)))}\n{''.join(rows)}")
+    return written
+
+
+EXAMPLES: dict[str, Callable[[Path, Sequence[Reading]], Sequence[Reading] | None]] = {
     "csv": csv,
     "jsonl": jsonl,
     "influx": influx,
     "parquet": parquet,
+    "nem12": nem12,
+    "espi": espi,
+    "wide": wide,
 }
+"""Each writes a file of readings, and gives back what is in it where that is not the same."""
 
 every_format = pytest.mark.parametrize("name", FORMATS)
 every_format_of_lines = pytest.mark.parametrize("name", LINES)
@@ -113,9 +164,9 @@ readings = st.lists(
 def test_what_was_written_is_read(name: str, data: list[Reading], tmp_path_factory: TempPathFactory) -> None:
     """Every reading of a file comes back with its series, its instant and its value to the bit, in its order."""
     path = tmp_path_factory.mktemp("f") / f"input{(FORMATS[name].suffixes or ('.txt',))[0]}"
-    EXAMPLES[name](path, data)
+    written = EXAMPLES[name](path, data) or data
     found = pieces(made(name), path)
-    assert rows(found) == [tuple(reading) for reading in data]
+    assert rows(found) == [tuple(reading) for reading in written]
     assert not any(len(each.bad_reasons) for each in found)
 
 
@@ -183,15 +234,16 @@ def test_a_document_that_is_none_is_one_error(name: str, tmp_path: Path) -> None
 
 @every_format
 def test_it_is_configured_by_its_sample(name: str, tmp_path: Path) -> None:
-    """A format of lines has a sample that can be run; a document's is refused for a stream, with the names that go."""
+    """A format has a sample that can be run; a document's is refused for a source that gives lines, with what goes."""
     config = tmp_path / "tidegauge.yaml"
-    stream = f"{{sources: [{{type: stdin}}], interval: 1h, format: {FORMATS[name].sample}}}"
-    config.write_text(f"version: 1\nstreams: {{a: {stream}}}\n")
-    if name in LINES:
-        assert load(config, serving=True).streams["a"].format.type == name
-    else:
-        with pytest.raises(ConfigError, match=f"not one of the choices; set {', '.join(LINES[:-1])}"):
-            load(config, serving=True)
+    for source in ("{type: file, path: in}", "{type: stdin}"):
+        stream = f"{{sources: [{source}], interval: 1h, format: {FORMATS[name].sample}}}"
+        config.write_text(f"version: 1\nstreams: {{a: {stream}}}\n")
+        if name in LINES or "file" in source:
+            assert load(config, serving=True).streams["a"].format.type == name
+        else:
+            with pytest.raises(ConfigError, match=f"set type: file, or a format of {', '.join(LINES)}"):
+                load(config, serving=True)
     for suffix in FORMATS[name].suffixes:
         assert of_suffix(suffix) == name
 

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from adapters.base import Position
 from adapters.files.tail import FileTail
 from adapters.formats.csv import CsvFormat
+from daemon.config.format_settings import FormatSettings
 from daemon.intake.intake import Intake
 
 SOURCE = "tide/0"
@@ -65,7 +66,7 @@ class Files(RuleBasedStateMachine):
         self.tail = FileTail(
             SOURCE, self.path, scan_every_s=0, descriptors=self.descriptors, monotonic=lambda: self.now
         )
-        self.intake = Intake("tide", [self.tail], CsvFormat(time="timestamp", value=["value"]))
+        self.intake = Intake("tide", [self.tail], CsvFormat(time="timestamp", value=["value"]), FormatSettings())
         self.intake.open({SOURCE: json.loads(json.dumps(self.positions))})
 
     @precondition(lambda self: self.intake is not None)

@@ -116,16 +116,17 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
 
 
 def test_parquet_is_described_and_replayed_as_its_csv(tmp_path: Path) -> None:
-    """The same rows give the same description and the same state; the suggestion asks where lines come from."""
+    """The same rows give the same description and the same state; the suggestion reads it whole."""
     file = hourly(tmp_path / "flow.csv", days=8)
     rows = [line.split(",") for line in file.read_text().splitlines()[3:]]
     columns = {"timestamp": [int(at) for at, _ in rows], "value": [float(value) for _, value in rows]}
     pq.write_table(pa.table(columns), tmp_path / "flow.parquet")
     config = tmp_path / "c.yaml"
     found, other = described(tmp_path / "flow.parquet", "--config", config), described(file)
-    for key in set(found) - {"file", "rejected", "config"}:
+    for key in set(found) - {"file", "rejected", "refused", "config"}:
         assert found[key] == other[key], key
-    assert [source.type for source in load(config, serving=True).streams["flow"].sources] == ["stdin"]
+    stream = load(config, serving=True).streams["flow"]
+    assert ([source.type for source in stream.sources], stream.format.type) == (["file"], "parquet")
     states = set()
     for name in ("flow.csv", "flow.parquet"):
         code, out, _ = tidegauge("replay", tmp_path / name, "--warm-up", "30d", "--json")
@@ -154,7 +155,10 @@ def test_a_file_without_readings_is_one_clear_line(tmp_path: Path) -> None:
     code, _, error = tidegauge("describe", file)
     assert code == 1
     assert "no line is a reading" in error
-    assert "it begins with 'when,level'; name its columns with --time" in error
+    assert (
+        "the likeliest header is 'when,level'; set format.time and format.value, or name its columns with --time"
+        in error
+    )
     for empty in ("", "timestamp,value\n"):
         file.write_text(empty)
         assert tidegauge("describe", file)[::2] == (1, f"tidegauge: {file}: holds no reading, at most a header\n")

@@ -16,6 +16,7 @@ from adapters.files.tail import FileTail
 from adapters.formats.csv import CsvFormat
 from adapters.sockets.tcp import TcpEndpoint
 from adapters.sockets.udp import UdpListener
+from daemon.config.format_settings import FormatSettings
 from daemon.intake.intake import Intake
 
 ROWS = [f"{1_714_557_600 + 60 * k},{k}\n" for k in range(400)]
@@ -30,7 +31,9 @@ class Supervised:
         self.values: dict[str, list[float]] = {}
         self.make = make or self._tail
         sources = [self.make(name) for name in ("s/0", "s/1")]
-        self.intake = Intake("s", sources, CsvFormat(time="timestamp", value=["value"]), None, lambda: self.now)
+        self.intake = Intake(
+            "s", sources, CsvFormat(time="timestamp", value=["value"]), FormatSettings(), None, lambda: self.now
+        )
         self.intake.supervise(self.make, lambda name: self.positions.get(name, {}))
         self.intake.open({})
 
@@ -183,6 +186,8 @@ def test_without_supervision_an_error_is_raised(tmp_path: Path) -> None:
     """Who reads a source for once hears of its error."""
     endpoint = TcpEndpoint("127.0.0.1", 0)
     assert endpoint.kind == "tcp"
-    intake = Intake("s", [UdpListener("s/0", "192.0.2.1", 9)], CsvFormat(time="timestamp", value=["value"]))
+    intake = Intake(
+        "s", [UdpListener("s/0", "192.0.2.1", 9)], CsvFormat(time="timestamp", value=["value"]), FormatSettings()
+    )
     with pytest.raises(OSError, match="cannot listen"):
         intake.open({})

@@ -10,6 +10,7 @@ import pytest
 from adapters.files.tail import FileTail
 from adapters.formats.csv import CsvFormat
 from adapters.uploads.inbox import Inbox, Inboxes
+from daemon.config.format_settings import FormatSettings
 from daemon.config.settings import StreamSettings
 from daemon.engine.messages.inputs import Batch
 from daemon.intake.intake import Intake
@@ -45,7 +46,7 @@ class Driven:
     """An intake of files under `arrival: batch`, and what it gave."""
 
     def __init__(self, pattern: Path, clock: Clock, settle_s: float = 60) -> None:
-        self.intake = Intake("s", [tail(pattern)], FORMAT, monotonic=clock)
+        self.intake = Intake("s", [tail(pattern)], FORMAT, FormatSettings(), monotonic=clock)
         self.intake.configure(StreamSettings(arrival="batch", settle=int(settle_s)))
         self.intake.open({})
 
@@ -104,7 +105,7 @@ def test_a_body_that_was_posted_is_a_delivery() -> None:
     """Each of two that wait is one of its own; both are told of when durable."""
     inboxes = Inboxes()
     inbox = Inbox("s/0", "http", inboxes)
-    intake = Intake("s", [inbox], FORMAT)
+    intake = Intake("s", [inbox], FORMAT, FormatSettings())
     intake.configure(StreamSettings(arrival="batch"))
     intake.open({})
     told = [inbox.offer(night(day).encode(), "x") for day in (2, 1)]
@@ -128,7 +129,7 @@ def test_a_restart_goes_on_with_the_file_that_was_being_read(tmp_path: Path) -> 
     with (tmp_path / "b.csv").open("a") as writer:
         writer.write(text[900:])
     (tmp_path / "a.csv").write_text(night(1))
-    again = Intake("s", [tail(tmp_path / "*.csv")], FORMAT, monotonic=Clock())
+    again = Intake("s", [tail(tmp_path / "*.csv")], FORMAT, FormatSettings(), monotonic=Clock())
     again.configure(StreamSettings(arrival="batch"))
     again.open(taken.positions)
     again.resume(taken.positions)

@@ -24,6 +24,7 @@ from adapters.sockets.listener import Listener
 from adapters.sockets.tcp import TcpEndpoint
 from adapters.sockets.udp import UdpListener
 from adapters.uploads.inbox import Inbox, Inboxes
+from daemon.engine.messages.events import REASONS
 from daemon.metrics import catalogue
 from daemon.metrics.catalogue import METRICS, SERIES_METRICS
 from daemon.metrics.collector import BUCKETS, Durations, Picture, make_registry
@@ -83,7 +84,7 @@ def test_reasons_are_counted_from_the_start() -> None:
 
 def test_anomalies_are_counted_under_their_reason() -> None:
     """The columns of the snapshot's counts go to the reasons in their order."""
-    series = replace(columns(["nyc"]), anomalies=np.array([[1, 2, 3, 4, 5, 6]]))
+    series = replace(columns(["nyc"]), anomalies=np.arange(1, len(REASONS) + 1)[None, :])
     samples = exported(picture(stream(series=series)))
     counts = {r: samples[key("anomalies_total", stream="taxi", series="nyc", reason=r)] for r in ("model", "gap")}
     assert counts == {"model": 1, "gap": 5}
@@ -282,7 +283,11 @@ def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
         stream(series=replace(columns(["a"]), open=np.ones(1, np.bool_), severity=np.full(1, 2.5))),
         stream("new", columns(["x"], status="warming")),
         sources={
-            "taxi/0": {"up": 1, "lag_bytes": 0, "position_bytes": 9, "files": 1, "compressed": 0, "rotations": 0},
+            "taxi/0": {
+                **dict.fromkeys(("lag_bytes", "files", "compressed", "rotations", "rejected_lines"), 0),
+                "up": 1,
+                "position_bytes": 9,
+            },
             "taxi/1": Listener("taxi/1", TcpEndpoint("127.0.0.1", 0)).status(),
             "taxi/2": UdpListener("taxi/2", "127.0.0.1", 0).status(),
             "taxi/3": Inbox("taxi/3", "http", Inboxes()).status(),

@@ -59,7 +59,7 @@ def stream(name: str = "taxi", series: SeriesColumns | None = None, **changes: A
         late=2,
         repeated=0,
         revised=0,
-        guessed={},
+        guessed={"estimated": 0, "substituted": 0},
         unscored=1,
         retired=0,
         rejected=dict.fromkeys((*REJECTIONS, *ENGINE_REJECTIONS), 0) | {"malformed": 3},

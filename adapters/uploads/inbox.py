@@ -101,7 +101,6 @@ class Inbox(PeerSource):
         self._queue: deque[_Upload] = deque()
         self._pending: dict[str, _Upload] = {}  # by place: queued, or given out and not yet durable
         self._known: OrderedDict[str, Position] = OrderedDict()  # by place: how far it is durable, the newest last
-        self._forgotten: list[str] = []
         self._held = self._given = 0
         self._counts.update(dict.fromkeys(("uploads", "repeated", "refused_full", "lines"), 0))
 

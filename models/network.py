@@ -166,11 +166,12 @@ class Network(nn.Module):
         if bool(observed.all()):
             return x_hat
         older = x[:, : self.window - x_hat.shape[-2]].unsqueeze(0).expand(self.copies, -1, -1, -1)  # (K, B, W - S, F)
-        seen = observed[None, :, :, None]  # (1, B, W, 1)
+        seen = observed.expand(self.copies, -1, -1)  # (K, B, W)
+        known = calendar.expand(self.copies, -1, -1)  # (K, B, 4)
         for _ in range(self.gap_rounds):
             rebuilt = torch.cat([older, x_hat[..., : self.width]], -2)  # (K, B, W, F)
-            filled = torch.where(seen, x.unsqueeze(0), rebuilt)  # (K, B, W, F)
-            x_hat = self.reconstruct(filled, observed.unsqueeze(0), calendar.unsqueeze(0))
+            filled = torch.where(seen.unsqueeze(-1), x.unsqueeze(0), rebuilt)  # (K, B, W, F)
+            x_hat = self.reconstruct(filled, seen, known)
         return x_hat
 
     def loss(self, x: Tensor, observed: Tensor, calendar: Tensor) -> Tensor:

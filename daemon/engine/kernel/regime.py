@@ -22,7 +22,7 @@ Record = Any
 QUANTILE = 0.9  # of the errors: the usual one
 RATE = 0.02  # of the level a quantile moves in one reading
 NEARBY = 0.4  # weight of the newest error in the nearby one: three readings or so
-PLAIN = 2.0  # times the usual error, and the greatest nearby one of quiet days, from which a nearby error is a fault
+PLAIN = 2.0  # times the usual error from which a nearby one is a fault
 AGAIN = 0.6  # share of a remembered fault's height at which it is back
 GOES_ON = 0.5  # the same while the series is in an episode
 MOSTLY = 0.5  # share of the last day in episodes from which a series has departed from its regime
@@ -158,7 +158,7 @@ def _quantile(q: float, error: float) -> float:
 def _remember(r: Record, slot: int, fault: int, adoption: Adoption) -> None:
     """Remember a rare reading as a fault when it is plain, and forget a fault that has not come back."""
     height = r.nearby / r.usual
-    plain = r.nearby >= PLAIN * max(r.usual, r.most[0])
+    plain = r.nearby >= PLAIN * _quiet_level(r)
     if (fault == RARE and plain) or fault == BACK:
         if r.fault == 0.0:
             r.first = slot
@@ -166,6 +166,12 @@ def _remember(r: Record, slot: int, fault: int, adoption: Adoption) -> None:
         r.seen = slot
     elif r.fault > 0.0 and slot - r.seen > FORGOTTEN * adoption.after:
         r.fault = 0.0
+
+
+@compiled
+def _quiet_level(r: Record) -> float:
+    """The error that a plain one is measured by: the usual one, or, where quiet days exceed it plainly, their greatest."""
+    return float(r.most[0] if r.most[0] >= PLAIN * r.usual else r.usual)
 
 
 @compiled

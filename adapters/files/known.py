@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from adapters.base import Position
 from adapters.files.generation import Opened
 from adapters.files.identity import Window, valid
-from adapters.files.names import Likely, same_inode, same_path, window_of
+from adapters.files.names import Likely, Names, same_inode, same_path, window_of
 from adapters.files.position_index import PositionIndex
 from adapters.files.rotation import is_rotated
 from adapters.text_file import AUTO
@@ -33,13 +33,13 @@ class Known:
 
     Args:
         name: Name of the source.
-        is_own: Whether a file of a name is followed by its own right, as one of a glob.
+        names: The names that the source follows by their own right.
         ambiguous: Told of a file, by its name, that begins like one which was read under another.
         encoding: Of its files, see `Recoder`.
     """
 
-    def __init__(self, name: str, is_own: Callable[[str], bool], ambiguous: Ambiguous, encoding: str = AUTO) -> None:
-        self._name, self._is_own, self._ambiguous, self.encoding = name, is_own, ambiguous, encoding
+    def __init__(self, name: str, names: Names, ambiguous: Ambiguous, encoding: str = AUTO) -> None:
+        self._name, self._names, self._ambiguous, self.encoding = name, names, ambiguous, encoding
         self._waiting = PositionIndex()
         self._drained: dict[str, None] = {}
         self._since_ns: dict[str, int] = {}
@@ -101,10 +101,13 @@ class Known:
     def may_be(self, opened: Opened, position: Position) -> bool:
         """Whether nothing but its content speaks for or against a file being the one of a position.
 
-        A name of its own speaks against it, unless the file was renamed: then inode and birth are the same.
+        A name of its own speaks against it, unless the file was renamed: then inode and birth are the same; or its
+        directory has another name, and its own in it is the same.
         """
-        path = position["path"]
-        if same_path(opened, position) or not self._is_own(opened.name) or is_rotated(path, opened.name):
+        path, name = position["path"], opened.name
+        if same_path(opened, position) or not self._names.matches(name) or is_rotated(path, name):
+            return True
+        if self._names.came_along(path, name):
             return True
         same_birth = opened.born_ns is not None and opened.born_ns == position.get("born_ns")
         return same_birth and same_inode(opened, position)

@@ -37,6 +37,7 @@ class Names:
 
     def __init__(self, pattern: str, pause_s: float, encoding: str = AUTO) -> None:
         self._pattern = pattern
+        self._root = _root(pattern)
         self._pause_s, self._encoding = pause_s, encoding
         self._refused: dict[str, tuple[int, float]] = {}
         parent = Path(pattern).parent
@@ -72,6 +73,16 @@ class Names:
         """Whether a file of this name would be one of them, as far as the last part of the pattern tells."""
         return fnmatch(Path(name).name, Path(self._pattern).name)
 
+    def came_along(self, path: str, name: str) -> bool:
+        """Whether `path` had the name that `name` has below the pattern's directory, in a directory of another name.
+
+        So it is where a state directory and its files went to another place or machine together.
+        """
+        if not Path(name).is_relative_to(self._root) or Path(path).is_relative_to(self._root):
+            return False
+        below = Path(name).relative_to(self._root).parts
+        return Path(path).parts[-len(below) :] == below
+
     def open(self, name: str, now: float) -> Opened | None:
         """Open a file; None when that fails, is not to be tried yet, or it is no regular file."""
         if self._refused.get(name, (0, now))[1] > now:
@@ -95,6 +106,12 @@ class Names:
 
 def _magic(pattern: str) -> bool:
     return any(character in pattern for character in "*?[")
+
+
+def _root(pattern: str) -> Path:
+    """The directory above everything that a pattern finds."""
+    path = Path(pattern)
+    return next((each for each in path.parents if not _magic(str(each))), path.parent)
 
 
 def siblings(path: str, directories: Directories, encoding: str = AUTO) -> Iterator[Opened]:

@@ -87,7 +87,7 @@ class FileTail:
         """Files of the last look that are still to be opened."""
         self._ambiguous: set[str] = set()
         self._names = Names(str(Path(pattern).absolute()), max(1.0, scan_every_s), encoding)
-        self._known = Known(name, self._names.matches, self._tell_ambiguous, encoding)
+        self._known = Known(name, self._names, self._tell_ambiguous, encoding)
         self._files = Succession(self._known, line_bytes, grace_s, self._names.refuse)
         self._scan_every_s = scan_every_s
         self._hints = hints

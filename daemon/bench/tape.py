@@ -63,7 +63,7 @@ class Recording(NamedTuple):
     @classmethod
     def read(cls, path: Path) -> Recording:
         """What `write` kept."""
-        with np.load(path) as file:
+        with np.load(path, allow_pickle=False) as file:
             parts: dict[str, Columns] = {"entries": {}, "joined": {}, "joins": {}}
             for key in file.files:
                 part, _, name = key.partition("/")

@@ -10,8 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from daemon.config.settings import StreamSettings
+from daemon.engine.detection.policies import policies, policy_of
 from daemon.engine.kernel.slots import SlotClock
 from daemon.engine.messages.inputs import Batch
+from daemon.engine.table.registers import Meter, increases, meter_of
 from models.offline.history import History, HistoryError
 
 MOST_SLOTS = 20_000_000  # of one series' grid: 38 years of minutes
@@ -28,12 +30,14 @@ class _Arrivals(NamedTuple):
     slots: Ints  # (N,)
     shifts: Ints  # (N,) slots to add where the slot is taken: the second pass of a repeated local hour
     values: Floats  # (N, F)
+    actual: npt.NDArray[np.bool_]  # (N,) False where the sender did not measure it
 
 
 def on_grid(read: Sequence[Batch], settings: StreamSettings, interval_s: int, where: str) -> list[History]:
     """The series of batches, by name: aggregated, and increases where the stream is of counters.
 
-    A reading that came late is in its slot, also where the engine would not have waited for it.
+    A reading that came late is in its slot, also where the engine would not have waited for it. What is not to be
+    learned from (estimated, beyond the physical limits, misread by a register) is a gap.
 
     Args:
         read: Batches of one stream and one width, in order of arrival.
@@ -45,21 +49,25 @@ def on_grid(read: Sequence[Batch], settings: StreamSettings, interval_s: int, wh
         HistoryError: A series spans too many slots.
     """
     clock = SlotClock(interval_s, settings.timezone, settings.stamp, settings.holidays)
+    rules = policies(settings)
     found = []
     for series in _by_series(read, clock):
-        values = aggregated(pd.DataFrame(series.values, _settled(series, settings.aggregate)), settings.aggregate)
+        slots = _settled(series, settings.aggregate)
+        values = aggregated(pd.DataFrame(series.values, slots), settings.aggregate)
         if (span := int(values.index[-1] - values.index[0])) >= MOST_SLOTS:
             raise HistoryError(
                 f"{where}: {series.series} spans {span:,} slots of {interval_s} s, more than "
                 f"{MOST_SLOTS:,}; look for a wrong stamp, or give a longer --interval"
             )
-        if settings.kind == "counter":
-            values = increases(values)
-        if values.empty:
+        known = values.where(_measured(series.actual, slots, settings.aggregate), axis=0)
+        made = _risen(known.dropna(), meter_of(settings)) if settings.kind == "counter" else known
+        rule = rules[policy_of(settings.alerts, series.series)]
+        possible = made[((made >= rule["lowest"]) & (made <= rule["greatest"])).all(axis=1)]
+        if possible.empty:
             continue
-        slots = pd.RangeIndex(values.index[0], values.index[-1] + 1)
-        grid = np.ascontiguousarray(values.reindex(slots).to_numpy())
-        found.append(History(series.series, interval_s, slots[0], grid, clock.local_s(slots.to_numpy())))
+        grid_slots = pd.RangeIndex(possible.index[0], values.index[-1] + 1)
+        grid = np.ascontiguousarray(possible.reindex(grid_slots).to_numpy())
+        found.append(History(series.series, interval_s, grid_slots[0], grid, clock.local_s(grid_slots.to_numpy())))
     return found
 
 
@@ -71,10 +79,12 @@ def _by_series(read: Sequence[Batch], clock: SlotClock) -> Iterator[_Arrivals]:
     slots = np.concatenate([clock.slots(batch.at_ms) for batch in read])
     shifts = np.concatenate([batch.fold_s.astype(np.int64) // clock.interval_s for batch in read])
     values = np.concatenate([batch.values for batch in read])
+    actual = np.concatenate([np.full(len(b), True) if b.quality is None else b.quality == 0 for b in read])
     own = pd.Series(codes).groupby(codes).indices  # code -> its readings, in order of arrival
     for series, code in sorted(index.items()):
         if code in own:
-            yield _Arrivals(series, slots[own[code]], shifts[own[code]], values[own[code]])
+            mine = own[code]
+            yield _Arrivals(series, slots[mine], shifts[mine], values[mine], actual[mine])
 
 
 def _settled(series: _Arrivals, aggregate: Aggregate) -> Ints:
@@ -109,11 +119,14 @@ def aggregated(values: pd.DataFrame, aggregate: Aggregate) -> pd.DataFrame:
     return pd.DataFrame(total / count[:, None] if aggregate == "mean" else total, slots)
 
 
-def increases(values: pd.DataFrame) -> pd.DataFrame:
-    """A counter's increase per slot since the reading before; after a reset, since zero. The first reading has none.
+def _measured(actual: npt.NDArray[np.bool_], slots: Ints, aggregate: Aggregate) -> pd.Series[bool]:
+    """Of each slot, rising: whether the readings that count in it were measured."""
+    by_slot = pd.Series(actual, slots).groupby(level=0)
+    return by_slot.first() if aggregate == "none" else by_slot.all()
 
-    >>> increases(pd.DataFrame([5.0, 9.0, 6.0], [0, 1, 3]))[0].to_dict()
-    {1: 4.0, 3: 3.0}
-    """
-    rise = values.diff()
-    return rise.where(rise >= 0, values).iloc[1:].div(np.diff(values.index), axis=0)
+
+def _risen(values: pd.DataFrame, meter: Meter) -> pd.DataFrame:
+    """A register's increase per slot, as the engine reads it; NaN where there is none."""
+    if values.empty:
+        return values
+    return pd.DataFrame(increases(values.index.to_numpy(), values.to_numpy(), meter), values.index)

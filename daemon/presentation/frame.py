@@ -11,16 +11,16 @@ import pandas as pd
 from daemon.engine.messages.events import Event
 
 _TEXTS = ("id", "stream", "series", "state", "variable", "network", "reasons")
-_NUMBERS = ("value", "expected", "lower", "upper")  # each with one number for each variable
+_NUMBERS = ("value", "revised", "expected", "lower", "upper")  # each with one number for each variable
 
 
 def to_frame(events: Sequence[Event]) -> pd.DataFrame:
     """A row for each event or revision given, in their order, with a column for each key of an event.
 
     Instants are of UTC and know it. Where a reading has several variables, `value` is that of the first, `value_2` of
-    the second and so on; `expected`, `lower` and `upper` likewise. What an event nests is cut to what a cell can hold:
-    `reasons` joined by commas, `variable` and `network` the ones that contributed most, `members` their number. Where
-    an event has none of it, the cell is missing. The columns are there without events, too.
+    the second and so on; `revised`, `expected`, `lower` and `upper` likewise. What an event nests is cut to what a cell
+    can hold: `reasons` joined by commas, `variable` and `network` the ones that contributed most, `members` their
+    number. Where an event has none of it, the cell is missing. The columns are there without events, too.
     """
     width = max((len(getattr(event, name) or ()) for event in events for name in _NUMBERS), default=1) or 1
     columns = {
@@ -39,7 +39,7 @@ def to_frame(events: Sequence[Event]) -> pd.DataFrame:
         "rarity": np.array([event.rarity for event in events], np.float64),
         "threshold": np.array([event.threshold for event in events], np.float64),
         "reconstruction_error": np.array([event.reconstruction_error for event in events], np.float64),
-        "value_at": pd.to_datetime([event.value_at for event in events], unit="s", utc=True),
+        "value_at": _utc_or_none([event.value_at for event in events]),
     }
     for name in _NUMBERS:
         numbers = np.full((len(events), width), np.nan)
@@ -53,6 +53,12 @@ def to_frame(events: Sequence[Event]) -> pd.DataFrame:
         "members": pd.array([event.members["count"] if event.members else None for event in events], "Int64"),
     }
     return pd.DataFrame(columns).astype(dict.fromkeys(_TEXTS, "string"))
+
+
+def _utc_or_none(epoch_s: Sequence[int | None]) -> pd.DatetimeIndex:
+    """As `utc`; NaT where there is no instant."""
+    none = np.iinfo(np.int64).min  # numpy's NaT
+    return utc([none if each is None else each for each in epoch_s])
 
 
 def utc(epoch_s: Sequence[int] | npt.NDArray[np.int64]) -> pd.DatetimeIndex:

@@ -170,7 +170,7 @@ def _remember(r: Record, slot: int, fault: int, adoption: Adoption) -> None:
 
 @compiled
 def _quiet_level(r: Record) -> float:
-    """The error that a plain one is measured by: the usual one, or, where quiet days exceed it plainly, their greatest."""
+    """The error that a plain one is measured by: the usual one, or quiet days' greatest where that is plain itself."""
     return float(r.most[0] if r.most[0] >= PLAIN * r.usual else r.usual)
 
 

@@ -19,7 +19,7 @@ from daemon.engine.messages.events import Event
 from daemon.engine.table import placement
 from daemon.engine.table.phases import Phases
 from daemon.engine.table.placement import Beside, Entries, Notes, Rules, Silences
-from daemon.engine.table.registers import Meter
+from daemon.engine.table.registers import meter_of
 from daemon.engine.table.series import SeriesTable
 
 CHUNK = 8192  # readings placed and scored at once
@@ -129,7 +129,7 @@ class Arrivals:
             settings.kind == "counter",
             settings.aggregate != "none",
             settings.revisions == "take",
-            Meter(-1.0 if settings.fall_tolerance is None else settings.fall_tolerance, settings.modulus or 0.0),
+            meter_of(settings),
             settings.arrival == "batch",
             lead_of(settings.gap_after),
         )

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from daemon.config.settings import StreamSettings
 from daemon.engine.kernel.compiled import compiled
 from daemon.engine.kernel.slots import NEVER
-from daemon.engine.table.series import READY, Arrays
+from daemon.engine.table.series import READY, Arrays, SeriesTable
 
 VALUE, PREVIOUS, DOUBTED, FIRST, GREATEST = 0, 1, 2, 3, 4
 """Rows of a series' registers: the last good reading, the one before, the last and the first doubted one (after an
@@ -36,6 +40,11 @@ class Meter(NamedTuple):
 
     tolerance: float  # a fall up to this is noise; below 0: `NOISE` of the register
     modulus: float  # 0: it does not come round
+
+
+def meter_of(settings: StreamSettings) -> Meter:
+    """What a stream's settings say of its registers."""
+    return Meter(-1.0 if settings.fall_tolerance is None else settings.fall_tolerance, settings.modulus or 0.0)
 
 
 @compiled
@@ -170,3 +179,35 @@ def revise(a: Arrays, row: int, value: Any, meter: Meter) -> bool:
         return False
     slot = at[VALUE]
     return bool(_rises(a, row, PREVIOUS, slot, value, meter, False))
+
+
+def increases(slots: npt.NDArray[np.int64], values: npt.NDArray[np.float64], meter: Meter) -> npt.NDArray[np.float64]:
+    """The increases per slot of one series' registers, known as a whole.
+
+    Args:
+        slots: Rising, at least one, shape (N,).
+        values: The register, shape (N, F).
+        meter: The stream's.
+
+    Returns:
+        Shape (N, F); NaN for the first reading and for one that no register shows.
+    """
+    table = SeriesTable(1, 1, values.shape[1], 1, counter=True)
+    table.admit("")
+    made = values.copy()
+    _read_all(table.arrays, slots, made, meter)
+    return made
+
+
+@compiled
+def _read_all(a: Arrays, slots: Any, values: Any, meter: Meter) -> None:
+    begin(a, 0, slots[0], values[0])
+    values[0] = np.nan
+    for i in range(1, len(slots)):
+        outcome = read(a, 0, slots[i], values[i], meter)
+        if outcome == DOUBT:
+            values[i] = np.nan
+        elif outcome == OVERSHOT:  # what the reading before was made into is none
+            for before in range(i):
+                if slots[before] == a.register_slots[0, FIRST]:
+                    values[before] = np.nan

@@ -274,3 +274,25 @@ def test_a_file_that_was_renamed_within_the_glob_goes_on(tmp_path: Path) -> None
     reader.settle()
     assert reader.all == lines(0, 102)
     assert reader.tail.status()["ambiguous"] == 0
+
+
+@pytest.mark.parametrize("names", [["meter.csv"], ["meter-1.csv", "meter-2.csv"], ["a/readings.csv", "b/readings.csv"]])
+def test_a_directory_that_was_copied_goes_on(names: list[str], tmp_path: Path) -> None:
+    """Positions that come along to another directory: each file goes on by its name there, though all begin alike."""
+    old, new = tmp_path / "old", tmp_path / "elsewhere" / "new"
+    for number, name in enumerate(names):
+        (old / name).parent.mkdir(parents=True, exist_ok=True)
+        (old / name).write_bytes(lines(0, 100) + LINES[100 + number])
+    pattern = names[0] if len(names) == 1 else "*/*.csv" if "/" in names[0] else "*.csv"
+    reader = FewDescriptors(old / pattern)
+    reader.settle()
+    shutil.copytree(old, new)
+    moved = FewDescriptors(new / pattern)
+    moved.tail.close()
+    moved.positions = reader.positions
+    moved.start()
+    for number, name in enumerate(names):
+        append(new / name, LINES[200 + number])
+    moved.settle()
+    assert [moved.of(old / name) for name in names] == [LINES[200 + k] for k in range(len(names))]
+    assert moved.tail.status()["ambiguous"] == 0

@@ -55,7 +55,7 @@ def test_a_file_gives_the_table_back(tmp_path: Path) -> None:
     """CSV loses neither a digit of a number nor the series that is called like one."""
     frame = to_frame([event("1e10", series="007"), event("b", revision=1, series='"a", b')])
     frame.to_csv(tmp_path / "events.csv", index=False)
-    instants = ["started_at", "ended_at", "at"]
+    instants = ["started_at", "ended_at", "at", "value_at"]
     again = pd.read_csv(tmp_path / "events.csv", dtype=READ, parse_dates=instants)
     pd.testing.assert_frame_equal(again, frame, check_dtype=False, check_exact=True)
 

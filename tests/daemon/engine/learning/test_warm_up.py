@@ -58,11 +58,15 @@ def test_the_largest_numbers_there_may_be_overflow_nothing(shape: str, stream: d
     made = engine(**stream)
     for slot in range(40):
         readings: list[Row] = [("a", slot, EXTREMES[shape](slot))] * (3 if "aggregate" in stream else 1)
-        for event in feed(made, [*readings, *noise([slot], "other")]):
+        other: list[Row] = [("other", slot, 10.0 * slot)] if "kind" in stream else noise([slot], "other")
+        for event in feed(made, [*readings, *other]):
             orjson.dumps(event.to_json())
     arrays = the(made).table.arrays._asdict()
     assert the(made).learner.champion is not None
-    assert [name for name, array in arrays.items() if infinite(array[: the(made).table.used])] == []
+    numbers = {
+        name: array for name, array in arrays.items() if name not in ("ring", "history")
+    }  # there it is no number
+    assert [name for name, array in numbers.items() if infinite(array[: the(made).table.used])] == []
     assert np.isfinite(row_of(made, "other")["error"])
 
 

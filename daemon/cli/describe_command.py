@@ -51,6 +51,7 @@ def describe(
             format_decimal=decimal,
             timezone=timezone,
         )
+        settings_of(None, None, file.stem, dict(options))  # options that cannot be are told before the file is read
         named = any(key.startswith("format.") for key in options)
         found, stream = _best(file, [options] if named else [layout_of(file, timezone) | options, options], as_json)
         yaml = suggested(found, stream.format, timezone, stream.stamp)

@@ -35,7 +35,7 @@ streams:
     clock: event
     warm_up: 4d
     model: {window: 8, copies: 1, retrain_every: 40}
-    alerts: {refractory: 1h, limits: {max: 100}}
+    alerts: {refractory: 1h, limits: {max: 150}}
 events: {file: events.jsonl}
 history: {keep: 0s}
 """

@@ -63,13 +63,15 @@ def test_wrong_options(command: str, line: str) -> None:
         ("describe .", "tidegauge: .: Is a directory"),
         (
             "replay tide.csv --time when",
-            "tidegauge: tide.csv: no line is a reading, rejected: 31 malformed; name its columns with --time, "
-            "--value and --series",
+            "tidegauge: tide.csv: no line is a reading, rejected: 31 preamble; line 1 'timestamp,gauge,value': "
+            "preamble, no line has the columns when, value; the likeliest header is 'timestamp,gauge,value'; set "
+            "format.time and format.value, or name its columns with --time, --value and --series",
         ),
         (
             "describe tide.csv --value level",
-            "tidegauge: tide.csv: no line is a reading, rejected: 31 malformed; it begins with "
-            "'timestamp,gauge,value'; name its columns with --time, --value and --series",
+            "tidegauge: tide.csv: no line is a reading, rejected: 31 preamble; line 1 'timestamp,gauge,value': "
+            "preamble, no line has the columns timestamp, level; the likeliest header is 'timestamp,gauge,value'; "
+            "set format.time and format.value, or name its columns with --time, --value and --series",
         ),
         (
             "replay tide.csv --record nowhere/events.jsonl",

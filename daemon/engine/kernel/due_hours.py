@@ -5,7 +5,8 @@ hour did so on three of four of the days on which it reports at all. Readings ar
 neighbours are such hours, too. So dawn and dusk may move and jitter, and what is due moves with them.
 
 In its warm-up a series is known by what it has shown: an hour that was not seen yet is due only where the series has
-reported around the clock for a day. After the warm-up an hour that was never seen is due.
+reported around the clock for a day; and of one that did, a first outage is not taken for its week. After the warm-up
+an hour that was never seen is due.
 """
 
 from __future__ import annotations
@@ -93,10 +94,10 @@ def _set(bits: Any, at: int, value: bool) -> None:
 
 
 @compiled
-def _tell(r: Any, hour: int, value: bool) -> None:
-    """Note whether the series reported in an hour."""
+def _tell(r: Any, hour: int, value: bool, first: bool) -> None:
+    """Note whether the series reported in an hour; `first`: what it did the time before, where it is seen first."""
     at = _of_week(hour)
-    _set(r.before, at, _bit(r.now, at) if _bit(r.seen, at) else value)
+    _set(r.before, at, _bit(r.now, at) if _bit(r.seen, at) else first)
     _set(r.now, at, value)
     _set(r.seen, at, True)
 
@@ -113,20 +114,21 @@ def learn(r: Any, due: Due, last: int, slot: int, silent: bool, skipped: Skipped
         return
     an_hour = max(1, 3600 // due.interval_s)
     if r.hour != _NO_HOUR:
-        _tell(r, r.hour, r.count >= FULL * an_hour)
+        full = r.count >= FULL * an_hour
+        _tell(r, r.hour, full, full)
         if not (silent and (slot - last) * due.interval_s > FROZEN_S):
-            before = r.hour
+            before, doubted = r.hour, _is_round_the_clock(r, due)
             for at in range(max(last + 1, slot - IN_ANY_CASE_S // due.interval_s), slot, an_hour):
                 between = _local_s(due, at) // 3600
                 if between not in (before, hour) and not skipped.since <= at <= skipped.until:
-                    _tell(r, between, False)
+                    _tell(r, between, False, doubted)
                     before = between
     r.hour, r.count = hour, 1
 
 
 @compiled
-def _due_hours(r: Any, due: Due, over: bool, out: Any) -> None:
-    """Write which hours of the week are due, shape (168,); `over`: the series' warm-up is."""
+def _usual(r: Any, usual: Any) -> Any:
+    """Write at which hours of day the series mostly reports, on days when it does; how often each has come, (24,)."""
     reports = np.zeros(7, np.bool_)
     for at in range(WEEK_HOURS):
         reports[at // DAY_HOURS] |= _bit(r.now, at) or _bit(r.before, at)
@@ -135,10 +137,25 @@ def _due_hours(r: Any, due: Due, over: bool, out: Any) -> None:
         if _bit(r.seen, at) and reports[at // DAY_HOURS]:
             came[at % DAY_HOURS] += 2
             reported[at % DAY_HOURS] += int(_bit(r.now, at)) + int(_bit(r.before, at))
-    usual = reported >= USUAL * came
+    usual[:] = reported >= USUAL * came
+    return came
+
+
+@compiled
+def _is_round_the_clock(r: Any, due: Due) -> bool:
+    """Whether the series reports at all hours of day, some of which may lack a reading by chance."""
+    usual = np.zeros(DAY_HOURS, np.bool_)
+    came = _usual(r, usual)
     hours = max(1, min(DAY_HOURS, 86400 // due.interval_s))
-    round_the_clock = np.count_nonzero(usual & (came > 0)) >= ROUND_THE_CLOCK * hours
-    trusted = over or round_the_clock
+    return bool(np.count_nonzero(usual & (came > 0)) >= ROUND_THE_CLOCK * hours)
+
+
+@compiled
+def _due_hours(r: Any, due: Due, over: bool, out: Any) -> None:
+    """Write which hours of the week are due, shape (168,); `over`: the series' warm-up is."""
+    usual = np.zeros(DAY_HOURS, np.bool_)
+    came = _usual(r, usual)
+    trusted = over or _is_round_the_clock(r, due)
     here = np.zeros(WEEK_HOURS, np.bool_)
     for at in range(WEEK_HOURS):
         own = _bit(r.now, at) or _bit(r.before, at) if _bit(r.seen, at) else trusted

@@ -151,6 +151,14 @@ def test_who_reports_around_the_clock_is_missed_after_gap_after_slots() -> None:
         assert len([each for each in found if each[2] - each[1] == timedelta(hours=1)]) == len(found)
 
 
+def test_the_same_day_of_two_weeks_is_missed_twice() -> None:
+    """A meter that reports around the clock is missed on a Thursday, and again on the next, in its warm-up too."""
+    off = [START.date() + timedelta(days=3), START.date() + timedelta(days=10)]
+    stamps = [at for at in slots(20) if at.date() not in off]
+    found = fed(driven(), {"clock": slots(20), "meter": stamps})
+    assert [each[1].date() for each in found] == off
+
+
 def test_a_new_pattern_is_learned() -> None:
     """A meter that begins to pause at night is said a few times, and then no more."""
     change = START + timedelta(days=40)

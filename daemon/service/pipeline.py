@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 0.1  # wait after a turn without work
 FULL_S = 1.0  # wait after a turn that found no room on the disk
+LOOK_ENTRIES = 64  # journal entries between two looks at the room that is taken
 PUBLISH_S = 0.5  # least time between two pictures while there is work
 
 
@@ -82,6 +83,7 @@ class Pipeline:
         self.process: Mapping[str, object] = {}
         self.down: Mapping[str, str] = {}
         self._started_at, self._turns, self._published = wall_s(), 0, 0.0
+        self._looked_at = 0
         self._delivery: Delivery | None = None
         self.picture = self._picture()
 
@@ -184,6 +186,7 @@ class Pipeline:
             positions = {source: places for each in taken for source, places in each.positions.items()}
             self.durable.apply(items, positions, wall_ms())
             self._sourcing.committed(taken)
+            self._keep_within()
         if gone := list(self._sourcing.forgotten()):
             self._store.drop_positions(gone)
         if self._delivery is not None:
@@ -205,6 +208,9 @@ class Pipeline:
         self._full, self.ready, self.why_not = True, False, f"no room in {self.settings.state_dir}"
         self.beat = time.monotonic()
         self.picture = replace(self.picture, process=self._process(), taken_at=wall_s())  # the engine is in mid-step
+        history = self.settings.history
+        if self._durable is not None and self._store.make_room(history.keep, history.max_bytes, wall_ms()):
+            return
         self._wake.wait(FULL_S)
         self._wake.clear()
 
@@ -252,6 +258,18 @@ class Pipeline:
             self._store.prune(history.keep, history.max_bytes, wall_ms())
         except StoreError as error:
             log.error("pruning failed", extra={"error": str(error)})
+
+    def _keep_within(self) -> None:
+        """Drop what is too much as soon as it is written; where recovery needs it, a new checkpoint comes first."""
+        if self._store.last_seq < self._looked_at + LOOK_ENTRIES:
+            return
+        self._looked_at = self._store.last_seq
+        most = self.settings.history.max_bytes
+        if self._store.exceeds(most):
+            self.tidy()
+            if self._store.exceeds(most) and self._store.is_worth_a_checkpoint:
+                self.checkpoint()
+                self.tidy()
 
     def take_over(self, settings: Settings) -> None:
         """Go on under new settings, of which `daemon.service.reload.refusals` has none.

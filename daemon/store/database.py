@@ -57,6 +57,7 @@ class Database:
                 if not read_only:
                     self._connection.execute("PRAGMA synchronous=FULL")
                     self._connection.execute("PRAGMA journal_size_limit=67108864")
+                    self._connection.execute("PRAGMA secure_delete=OFF")  # else what is dropped is written once more
         except BaseException:
             self._connection.close()
             raise

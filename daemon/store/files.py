@@ -79,3 +79,17 @@ def remove_temporaries(directory: Path) -> None:
     """Remove what a crash left half written."""
     for leftover in directory.glob(f"*{TEMPORARY}"):
         leftover.unlink(missing_ok=True)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 of one that is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def room_on(directory: Path) -> int:
+    """Bytes that this user may still write to a directory's file system."""
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize

@@ -146,6 +146,12 @@ def drop_positions(database: Database, places: Sequence[tuple[str, str]]) -> Non
         database.many("DELETE FROM positions WHERE source = ? AND place = ?", rows)
 
 
+def size(database: Database) -> int:
+    """Bytes of all entries."""
+    floor, _, last = bounds(database)
+    return _through(database, floor, last) - _through(database, floor, floor)
+
+
 def droppable(database: Database, before_ms: int, max_bytes: int) -> int:
     """Greatest number up to which entries are older than `before_ms`, or beyond the newest `max_bytes`."""
     floor, _, last = bounds(database)
@@ -179,11 +185,15 @@ def _through(database: Database, floor: int, seq: int) -> int:
 
 
 def drop(database: Database, through: int, rows: int = 100) -> None:
-    """Drop entries up to `through`, `rows` of them in a transaction, and give free pages back to the file system."""
+    """Drop entries up to `through`, `rows` of them in a transaction; later entries take the room that is free then."""
     floor, _, last = bounds(database)
     while floor < min(through, last):
         floor = min(floor + rows, through, last)
         with database.transaction("prune"):
             database.rows("DELETE FROM journal WHERE seq <= ?", [floor])
             set_meta(database, "floor", floor)
-    database.script("PRAGMA incremental_vacuum(16384)")
+
+
+def shrink(database: Database, pages: int = 16384) -> None:
+    """Give free pages back to the file system, at most so many, which takes some room itself."""
+    database.script(f"PRAGMA incremental_vacuum({pages})")

@@ -13,11 +13,11 @@ from adapters.base import Position
 from daemon.clock import wall_s
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Input, Labelled
-from daemon.store import checkpoints, event_table, host, journal, label_table, model_store, startup
+from daemon.store import checkpoints, event_table, host, journal, label_table, model_store, reserve, startup
 from daemon.store.checkpoints import Checkpoint, Checkpoints
-from daemon.store.errors import StoreError
+from daemon.store.errors import StoreError, StoreFull
 from daemon.store.faults import Reached, nowhere
-from daemon.store.files import disk_error
+from daemon.store.files import disk_error, room_on, size_of
 from daemon.store.ledger import Ledger
 from daemon.store.lock import Lock
 from daemon.store.model_store import ModelRecord
@@ -26,6 +26,11 @@ from daemon.store.startup import OpenDatabase
 from daemon.store.view import StoreView
 
 log = logging.getLogger(__name__)
+
+ENOUGH = 4 << 20
+"""Bytes left free for SQLite's log where the disk is full; it empties the log when it has come to about so much."""
+SHRUNK_AT_ONCE = 1024
+"""Pages given back to the file system at a time, which are written to the log first."""
 
 
 class Store(StoreView):
@@ -57,6 +62,7 @@ class Store(StoreView):
         self._lock, self._files, self._reached, self._clock = lock, files, reached, clock
         self._last = journal.bounds(opened.database)[2]
         self._mark, self._ledger = opened.mark, Ledger(directory)
+        self._room_made_at = -1
         self._quarantined, self.lost = opened.quarantined, opened.lost
         self.when_full: WhenFull = give_up
         self.checkpoint_at_ms: int | None = None
@@ -82,13 +88,18 @@ class Store(StoreView):
         lock = startup.enter(directory)
         try:
             files = Checkpoints(directory / checkpoints.DIRECTORY, reached)
-            opened = startup.database(directory, files, reached)
+            try:
+                opened = startup.database(directory, files, reached)
+            except StoreFull:
+                reserve.give_back(directory)
+                opened = startup.database(directory, files, reached)
         except OSError as error:
             lock.release()
             raise disk_error(error, directory) from error
         except BaseException:
             lock.release()
             raise
+        reserve.hold(directory)
         try:
             return cls(directory, opened, lock, files, reached=reached, clock=clock)
         except BaseException:
@@ -158,12 +169,23 @@ class Store(StoreView):
             raise ValueError(f"checkpoint of entry {seq}, but the journal ends with {self._last}")
         carried, at_ms = startup.carry(self._database, seq), int(self._clock() * 1000)
         try:
-            size = self._files.write(seq, at_ms, host.versions(), carried, data)
+            size = self._write(seq, at_ms, carried, data)
         except StoreError:
             self.checkpoint_failures += 1
             raise
         self.checkpoint_at_ms, self.checkpoint_bytes = at_ms, size
         self._ledger.turn()
+
+    def _write(self, seq: int, at_ms: int, carried: dict[str, Any], data: bytes) -> int:
+        """Write a checkpoint, into the reserve if need be: without a newer one, no older entry can go."""
+        try:
+            return self._files.write(seq, at_ms, host.versions(), carried, data)
+        except StoreFull:
+            reserve.give_back(self.directory)
+            try:
+                return self._files.write(seq, at_ms, host.versions(), carried, data)
+            finally:
+                reserve.hold(self.directory)
 
     def load_checkpoint(self, before: int | None = None) -> tuple[int, bytes] | None:
         """`(seq, data)` of the newest sound checkpoint that the journal continues; None: begin with the empty state.
@@ -293,17 +315,78 @@ class Store(StoreView):
         model_store.retain(self._database, self._models, stream, keep, spare, min(kept, default=0))
 
     def prune(self, keep_s: float, max_bytes: int, now_ms: int) -> None:
-        """Drop entries older than `keep_s` or beyond `max_bytes`, and checkpoints that old; see docs/state.md.
+        """Drop entries older than `keep_s` or beyond what checkpoints and models leave of `max_bytes`.
 
-        The newest two checkpoints stay, and with them every entry after the older of the two.
+        Checkpoints that old go too, but for the newest two; every entry after the older of these stays.
         """
         since_ms = now_ms - int(keep_s * 1000)
-        through = journal.droppable(self._database, since_ms, max_bytes)
-        self._files.retain(since_ms, through)
+        self._drop(journal.droppable(self._database, since_ms, self._left_of(max_bytes)), since_ms)
+        journal.shrink(self._database)
+
+    def exceeds(self, max_bytes: int) -> bool:
+        """Whether journal, checkpoints and models are more than `max_bytes` together."""
+        return journal.size(self._database) > self._left_of(max_bytes)
+
+    @property
+    def is_worth_a_checkpoint(self) -> bool:
+        """Whether the journal has outgrown the last checkpoint, so that writing one to shorten it costs no more."""
+        return journal.size(self._database) >= self.checkpoint_bytes
+
+    def make_room(self, keep_s: float, max_bytes: int, now_ms: int) -> bool:
+        """On a full disk: drop what `prune` would, else half of what recovery does not need, as far as it takes.
+
+        The room that is held in reserve is used for it, and taken again. Room for SQLite's log is left: without it the
+        database could not even use its own free pages.
+
+        Returns:
+            Whether it is worth to try again what found no room.
+        """
+        floor, _, last = journal.bounds(self._database)
+        reserve.give_back(self.directory)
+        try:
+            self._empty_log()
+            if room_on(self.directory) < reserve.LEAST + ENOUGH:
+                self._drop_some(keep_s, max_bytes, now_ms)
+                journal.shrink(self._database, SHRUNK_AT_ONCE)
+                self._empty_log()
+        except StoreFull as error:
+            log.error("no room to drop what is old", extra={"error": str(error)})
+        reserve.hold(self.directory)
+        dropped = journal.bounds(self._database)[0]
+        if dropped > floor:
+            log.warning("disk full, the oldest entries of the journal were dropped", extra={"up_to": dropped})
+        went_on, self._room_made_at = last != self._room_made_at, last
+        return dropped > floor or (went_on and room_on(self.directory) > 0)
+
+    def _drop_some(self, keep_s: float, max_bytes: int, now_ms: int) -> None:
+        """Drop what is beyond the limits, else half of what could go, where the database has no free pages to use."""
+        since_ms = now_ms - int(keep_s * 1000)
+        floor = journal.bounds(self._database)[0]
+        self._drop(journal.droppable(self._database, since_ms, self._left_of(max_bytes)), since_ms)
+        free = self._database.value("PRAGMA freelist_count") * self._database.value("PRAGMA page_size")
+        if journal.bounds(self._database)[0] == floor and free < ENOUGH:
+            self._drop((floor + min(self._needed(), default=floor) + 1) // 2, 0)
+
+    def _needed(self) -> list[int]:
+        """Entries of the checkpoints kept that the journal continues."""
         floor, base, last = journal.bounds(self._database)
-        kept = [seq for seq in self._files.sequences() if max(floor, base) <= seq <= last]
+        return [seq for seq in self._files.sequences() if max(floor, base) <= seq <= last]
+
+    def _empty_log(self) -> None:
+        """Have the database take over its log, whose room is then free."""
+        self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _drop(self, through: int, since_ms: int) -> None:
+        """Drop entries up to one, as far as no checkpoint kept needs them, and checkpoints of before."""
+        self._files.retain(since_ms, through)
+        kept = self._needed()
         journal.drop(self._database, min([through, *kept]) if kept else 0)
         self._mark.note(floor=journal.bounds(self._database)[0])
+
+    def _left_of(self, max_bytes: int) -> int:
+        """Bytes that the journal may have where checkpoints and models count too."""
+        files = [path for folder in (self._files.directory, self._models) for path in folder.iterdir()]
+        return max(0, max_bytes - sum(size_of(path) for path in files))
 
     def close(self) -> None:
         """Close the database and let the directory go; a second call does nothing."""

@@ -9,22 +9,23 @@ from pathlib import Path
 NAME = "tidegauge.reserve"
 LEAST = 8 << 20
 """Bytes held back: SQLite's log of some 4 MiB must fit into the database, and that of dropping entries beside it."""
+_STEP = 256 << 10
 
 
 def hold(directory: Path) -> bool:
-    """Take the room, where it is there to be had; whether it is held now."""
-    path = directory / NAME
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, LEAST)
-        except OSError:
-            path.unlink(missing_ok=True)
-        else:
-            return True
-        finally:
-            os.close(descriptor)
-    return False
+    """Take the room, or as much of it as there is; whether all of it is held now."""
+    try:
+        descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return False
+    try:
+        for start in range(0, LEAST, _STEP):
+            os.posix_fallocate(descriptor, start, _STEP)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def give_back(directory: Path) -> None:

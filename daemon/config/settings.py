@@ -150,7 +150,9 @@ class Limits(Section):
 
 class HistorySettings(Section):
     keep: Duration = live(30 * 86400, "How long the journal is kept.", ge=0)
-    max_bytes: Size = live(10 << 30, "Size the journal may reach before its oldest part is dropped.", ge=1 << 20)
+    max_bytes: Size = live(
+        10 << 30, "Size that journal, checkpoints and models may have together before the oldest go.", ge=1 << 20
+    )
 
 
 class CheckpointSettings(Section):

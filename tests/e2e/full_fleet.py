@@ -10,7 +10,7 @@ from typing import Any
 from adapters.formats.csv import CsvFormat
 from daemon.config.settings import Settings
 from daemon.engine.machine.engine import Engine
-from daemon.engine.messages.inputs import Configured, Delivered
+from daemon.engine.messages.inputs import Configured, Delivered, Input
 from daemon.intake.construction import to_batch
 from daemon.trainer.trainer import InlineTrainer
 from tests.e2e.fleet import ORDERS, Fleet, raised
@@ -27,7 +27,8 @@ def run(fleet: Fleet, order: str) -> tuple[Engine, list[dict[str, Any]]]:
     engine.step(Configured(settings.model_dump(mode="json")))
     fmt = CsvFormat(time="timestamp", value=["value"], series="series")
     for _, text in fleet.files(order):
-        lines, header, items = text.encode().splitlines(keepends=True), None, []
+        lines, header = text.encode().splitlines(keepends=True), None
+        items: list[Input] = []
         for start in range(0, len(lines), LINES):
             readings, header = fmt.parse(b"".join(lines[start : start + LINES]), "", header)
             items.append(to_batch("meters", readings, {}, 0))

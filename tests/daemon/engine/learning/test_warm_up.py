@@ -58,8 +58,8 @@ def test_the_largest_numbers_there_may_be_overflow_nothing(shape: str, stream: d
     made = engine(**stream)
     for slot in range(40):
         readings: list[Row] = [("a", slot, EXTREMES[shape](slot))] * (3 if "aggregate" in stream else 1)
-        other: list[Row] = [("other", slot, 10.0 * slot)] if "kind" in stream else noise([slot], "other")
-        for event in feed(made, [*readings, *other]):
+        readings += [("other", slot, 10.0 * slot)] if "kind" in stream else noise([slot], "other")
+        for event in feed(made, readings):
             orjson.dumps(event.to_json())
     arrays = the(made).table.arrays._asdict()
     assert the(made).learner.champion is not None

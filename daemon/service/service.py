@@ -34,7 +34,7 @@ TICK_S = 10.0
 TIDY_S = 3600.0
 LOOK_S = 2.0  # between two looks at the web-config file
 STUCK_S = 60.0  # without a turn of the pipeline, the daemon is not healthy
-STEP_S = 90  # what one step of a start may take, seconds
+STEP_S = 300  # what one step of a start may take, seconds: a slow machine compiles for minutes
 CONFIGURATION = 78  # exit status, sysexits.h EX_CONFIG
 
 

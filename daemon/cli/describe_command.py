@@ -104,7 +104,7 @@ def _look(file: Path, options: dict[str, Any], as_json: bool) -> tuple[Descripti
 
 def _print(d: Description, yaml: str) -> None:
     """The description in words and tables."""
-    from daemon.describe.suggestion import interval_words
+    from daemon.describe.suggestion import arrival_words, interval_words
     from daemon.intake.refusals import SERIOUS, share_refused
 
     missing = f"{plural(d.missing, 'slot')} in {plural(d.gaps, 'gap')}" if d.gaps else "none"
@@ -119,6 +119,7 @@ def _print(d: Description, yaml: str) -> None:
         ("series", _series(d)),
         ("from, to", f"{instant(d.first_at)}, {instant(d.last_at)}"),
         ("interval", interval_words(d)),
+        ("arrival", arrival_words(d)),
         ("missing", missing),
         ("seasons", seasons or "none found"),
     ):

@@ -13,6 +13,8 @@ import pandas as pd
 
 from adapters.base import Progress
 from daemon.config.format_settings import FormatSettings
+from daemon.config.settings import StreamSettings
+from daemon.intake.arrival_pattern import ArrivalPattern
 from daemon.intake.refusals import Refusals, refused_words
 from daemon.replay.replay import LINE_BYTES, Reader, chunks, likely_interval
 from daemon.replay.unread import unread
@@ -108,6 +110,7 @@ class Description:
         estimated: Readings that are said to be estimated or substituted.
         sentinels: Values that stand for what is missing, by all that can be seen.
         repeated: Readings of a slot that already had one.
+        by_series: Whether the rows come series by series, as in files of many meters for a day.
         missing: Slots without a reading, from each series' first to its last.
         gaps: How many runs of such slots there are.
         longest_gaps: The longest of them.
@@ -131,6 +134,7 @@ class Description:
     estimated: int
     sentinels: list[float]
     repeated: int
+    by_series: bool
     missing: int
     gaps: int
     longest_gaps: list[Gap]
@@ -158,7 +162,7 @@ def describe(
         OSError: It cannot be read.
     """
     refusals = Refusals(choices)
-    frame, rejected, estimated = _read(path, fmt, choices, refusals, progress)
+    frame, at_s, rejected, estimated = _read(path, fmt, choices, refusals, progress)
     shown = next(iter(refusals.first.values()), None)
     if frame.empty:
         raise DescribingError(unread(path, fmt, rejected, shown))
@@ -193,6 +197,7 @@ def describe(
         estimated=estimated,
         sentinels=sentinels(frame["value"].to_numpy()),
         repeated=int((jumps == 0).sum()),
+        by_series=len(counts) > 1 and _come_by_series(at_s, interval),
         missing=int(gaps["slots"].sum()),
         gaps=len(gaps),
         longest_gaps=[Gap(**row) for row in gaps.nlargest(MOST_GAPS, "slots").to_dict("records")],
@@ -208,10 +213,13 @@ def describe(
 
 def _read(
     path: Path, fmt: Reader, choices: FormatSettings, refusals: Refusals, progress: Progress
-) -> tuple[pd.DataFrame, dict[str, int], int]:
-    """All readings, by series and then by time, the lines that are none, by reason, and how many are not actual.
+) -> tuple[pd.DataFrame, Ints, dict[str, int], int]:
+    """All readings, by series and then by time, and what else there is to say of them.
 
     The columns are `series` (categories, in order of appearance), `at_s` (epoch seconds) and `value`.
+
+    Returns:
+        The readings; their instants in the order of rows; the lines that are none, by reason; how many are not actual.
     """
     codes, at, folds, values, rejected = [], [], [], [], Counter[str]()
     index: dict[str, int] = {}
@@ -226,12 +234,21 @@ def _read(
             estimated += int(np.count_nonzero(readings.quality))
         rejected.update(bad)
     if not codes:
-        return pd.DataFrame(), dict(rejected), 0
+        return pd.DataFrame(), np.empty(0, np.int64), dict(rejected), 0
     code, at_s = np.concatenate(codes), np.concatenate(at)
     _settle(code, at_s, np.concatenate(folds))
     series = pd.Categorical.from_codes(code, pd.Index(list(index), dtype=object))
     frame = pd.DataFrame({"series": series, "at_s": at_s, "value": np.concatenate(values)})
-    return frame.sort_values(["series", "at_s"], kind="stable", ignore_index=True), dict(rejected), estimated
+    ordered = frame.sort_values(["series", "at_s"], kind="stable", ignore_index=True)
+    return ordered, at_s, dict(rejected), estimated
+
+
+def _come_by_series(at_s: Ints, interval_s: int) -> bool:
+    """Whether instants in the order of rows go back again and again, further than a live stream would bear."""
+    defaults = StreamSettings.model_fields
+    pattern = ArrivalPattern(interval_s, defaults["lateness"].default + defaults["gap_after"].default)
+    pattern.add(at_s * 1000)
+    return pattern.by_series
 
 
 def _gaps(frame: pd.DataFrame, jumps: pd.Series) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from daemon.config.units import format_duration
 from daemon.describe.description import Description, Values
-from daemon.describe.suggestion import interval_words
+from daemon.describe.suggestion import arrival_words, interval_words
 from daemon.presentation.words import instant
 from daemon.web.page_assets import STYLE
 from models.markup import render as fill
@@ -38,6 +38,7 @@ def page(d: Description, yaml: str) -> str:
         ("from", instant(d.first_at)),
         ("to", instant(d.last_at)),
         ("interval", interval_words(d)),
+        ("arrival", arrival_words(d)),
         ("missing slots", f"{d.missing:,} in {d.gaps:,} gaps"),
         ("seasons", ", ".join(f"{format_duration(s.period_s)} ({s.strength:.2f})" for s in d.seasons) or "none found"),
     ]

@@ -29,6 +29,11 @@ def interval_words(d: Description) -> str:
     return share if d.regular >= REGULAR else f"{share}: they come at irregular times"
 
 
+def arrival_words(d: Description) -> str:
+    """In which order the rows come, and what that is called in a configuration."""
+    return "series by series (arrival: batch)" if d.by_series else "by time (arrival: live)"
+
+
 def suggested(d: Description, fmt: FormatSettings, timezone: str, stamp: str = "start") -> str:
     """A configuration file for a described file.
 
@@ -58,6 +63,9 @@ def suggested(d: Description, fmt: FormatSettings, timezone: str, stamp: str = "
     _kind(d, stream, reasons)
     _warm_up(d, stream, reasons)
     _gaps(d, stream, reasons)
+    if d.by_series:
+        stream["arrival"] = "batch"
+        reasons.append("arrival: the rows come series by series, so a slot is complete only when the file has ended")
     name = re.sub(r"[^A-Za-z0-9_-]", "_", Path(d.file).stem)[:64]
     config = {"version": 1, "state_dir": "state", "streams": {name: stream}}
     comments = ["suggested by tidegauge describe; next: tidegauge check --config FILE", *reasons]

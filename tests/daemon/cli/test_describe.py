@@ -103,6 +103,21 @@ def test_the_suggested_configuration_is_accepted(tmp_path: Path, gone: range, co
     assert stream.sources[0].path == str(file)
 
 
+@pytest.mark.parametrize("by_series", [True, False])
+def test_the_arrival_is_told(by_series: bool, tmp_path: Path) -> None:
+    """Two days of twenty meters, meter after meter or slot after slot: said, and suggested as it is."""
+    file, config = tmp_path / "meters.csv", tmp_path / "suggested.yaml"
+    pairs = [(meter, slot) for meter in range(20) for slot in range(96)]
+    rows = pairs if by_series else sorted(pairs, key=lambda pair: pair[1])
+    begin = datetime(2026, 3, 1, tzinfo=UTC)
+    lines = [f"{begin + slot * timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ},m{meter},{slot % 7}" for meter, slot in rows]
+    file.write_text("\n".join(["timestamp,series,value", *lines]) + "\n")
+    assert described(file)["by_series"] is by_series
+    assert tidegauge("describe", file, "--config", config)[0] == 0
+    (stream,) = load(config, serving=True).streams.values()
+    assert stream.arrival == ("batch" if by_series else "live")
+
+
 def test_columns_can_be_named(tmp_path: Path) -> None:
     """JSON lines, a series column and several series: each keeps its count; the suggestion names the columns."""
     file, config = tmp_path / "a.jsonl", tmp_path / "c.yaml"

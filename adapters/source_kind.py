@@ -42,6 +42,7 @@ class SourceKind:
     Attributes:
         maker: Module and function `made(name, settings, surroundings)`, as `pkgutil.resolve_name` takes them.
         sample: An entry of `sources` that uses it, as YAML.
+        beside: Other keys of a stream that go with the sample, each as a line of YAML.
         keys: Which keys of the entry it takes beside `type`.
         needs: Those it cannot do without, each with an example for messages.
         own_lines: Whether it makes lines of its own, which `OWN_LINES` reads, whatever the stream's format is.
@@ -51,6 +52,7 @@ class SourceKind:
 
     maker: str
     sample: str
+    beside: tuple[str, ...] = ("interval: 30m",)
     keys: frozenset[str] = frozenset()
     needs: Mapping[str, str] | None = None
     claims: str = ""

@@ -11,13 +11,16 @@ from typing import Any
 
 import yaml
 
+from daemon.kit.kit import contents
 from daemon.metrics.catalogue import METRICS
-from tests.conftest import ROOT, need
+from tests.conftest import need
 from tests.deploy.test_prometheus import RECORDED, metric_names
 
-DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/tidegauge.json").read_text(encoding="utf-8"))
+DASHBOARD: dict[str, Any] = json.loads(contents()["grafana/tidegauge.json"])
+ANNOTATIONS: list[dict[str, Any]] = DASHBOARD["annotations"]["list"]
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 QUERIES = [(panel["title"], target["expr"]) for panel in PANELS for target in panel.get("targets", ())]
+QUERIES += [(each["name"], each["expr"]) for each in ANNOTATIONS]
 VARIABLES = {each["name"]: each for each in DASHBOARD["templating"]["list"]}
 
 
@@ -64,5 +67,17 @@ def test_the_dashboard_can_be_imported_anywhere() -> None:
     """It has a fixed uid, no id of one Grafana, and its data source is chosen by a variable."""
     assert DASHBOARD["uid"] == "tidegauge"
     assert DASHBOARD.get("id") is None
-    sources = {json.dumps(panel["datasource"]) for panel in PANELS if "datasource" in panel}
+    sources = {json.dumps(each["datasource"]) for each in [*PANELS, *ANNOTATIONS] if "datasource" in each}
     assert sources == {json.dumps({"type": "prometheus", "uid": "${datasource}"})}
+
+
+def test_what_is_open_is_marked_on_every_panel() -> None:
+    """Episodes and silences are annotations that are on by default, with the series' name, told by its labels."""
+    on = {each["name"]: each for each in ANNOTATIONS if each["enable"]}
+    assert set(on) == {"Episodes", "Silences"}
+    specs = {spec.full_name: spec for spec in METRICS}
+    for each in ANNOTATIONS:
+        shown = set(re.findall(r"\{\{(\w+)\}\}", each["titleFormat"] + each["textFormat"])) | {each["tagKeys"]}
+        (name, *_) = sorted(metric_names(each["expr"]))
+        assert shown <= set(specs[name].labels) | {"instance"}, each["name"]
+    assert all("{{series}}" in each["titleFormat"] for each in on.values())

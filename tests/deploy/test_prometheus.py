@@ -12,7 +12,7 @@ import yaml
 from daemon.metrics.catalogue import METRICS
 from tests.conftest import ROOT, need
 
-DIRECTORY = ROOT / "deploy/prometheus"
+DIRECTORY = ROOT / "daemon/kit/files/prometheus"
 RULES = yaml.safe_load((DIRECTORY / "tidegauge.rules.yml").read_text(encoding="utf-8"))
 TESTS = sorted(path.name for path in DIRECTORY.glob("*.test.yml"))
 

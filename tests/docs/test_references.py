@@ -11,12 +11,13 @@ import pytest
 from daemon.cli.ownership import NAMES
 from tests.conftest import ROOT
 
-PAGES = (*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md")
-NAMED = re.compile(r"(?<![\w/.])((?:daemon|models|adapters|tests|docs|deploy)/[\w/.-]*[\w/])")
+PAGES = (*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("*.md")), ROOT / "README.md")
+PAGES += (ROOT / "CONTRIBUTING.md",)
+NAMED = re.compile(r"(?<![\w/.])((?:daemon|models|adapters|tests|docs|deploy|examples)/[\w/.-]*[\w/])")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.name}")
 def test_files_and_links_are_there(page: Path) -> None:
     """Every path of the tree that a page names exists, and every link between pages leads somewhere."""
     text = page.read_text(encoding="utf-8")

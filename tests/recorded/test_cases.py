@@ -65,4 +65,6 @@ def test_exact_sees_the_last_bit(tmp_path: Path) -> None:
     arguments = ("replay", input_of(case), "--config", case / "config.yaml", "--expect", expected)
     tidegauge(*arguments, cwd=tmp_path)
     done = tidegauge(*arguments, "--exact", cwd=tmp_path, status=1)
-    assert "threshold is" in done.stderr
+    revisions = len(others) + 1
+    assert f"only digits differ, in 1 of {revisions} revisions, by at most " in done.stderr
+    assert done.stderr.splitlines()[-2].endswith(": threshold")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from adapters.sinks.contract import Opening
+from adapters.sinks.gist import figures, instant, kind_of, summary
 from adapters.sinks.http_post import HttpPost, headers_of
 
 Alert = dict[str, Any]
@@ -19,8 +19,7 @@ LEAST = 2
 RESOLVED_S = 900.0
 """How long a resolved alert is told again, for an Alertmanager that was restarted before it had told anybody."""
 _AT_ONCE = 500
-_SAID = {"TidegaugeSilent": "stopped reporting", "TidegaugeNewRegime": "has a new normal"}
-_NAMES = {"gap": "TidegaugeSilent", "drift": "TidegaugeNewRegime"}
+_NAMES = {"anomaly": "TidegaugeAnomaly", "silence": "TidegaugeSilent", "regime": "TidegaugeNewRegime"}
 
 
 class Alertmanager:
@@ -93,10 +92,10 @@ class Alertmanager:
             ends = now if fired is None else max(now, fired + self._least_s)
         whose = {"stream": event["stream"]} | ({} if event["series"] is None else {"series": event["series"]})
         alert: Alert = {
-            "labels": self._labels | {"alertname": _name(event)} | whose,
+            "labels": self._labels | {"alertname": _NAMES[kind_of(event)]} | whose,
             "annotations": _annotations(event),
-            "startsAt": _instant(min(event["started_at"], now)),
-            "endsAt": _instant(ends),
+            "startsAt": instant(min(event["started_at"], now)),
+            "endsAt": instant(ends),
         }
         return alert | ({"generatorURL": self._link} if self._link else {})
 
@@ -125,31 +124,14 @@ def _key(alert: Alert) -> str:
     return orjson.dumps(alert["labels"], option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _name(event: Mapping[str, Any]) -> str:
-    reasons = event["reasons"]
-    return _NAMES.get(reasons[0], "TidegaugeAnomaly") if len(reasons) == 1 else "TidegaugeAnomaly"
-
-
 def _annotations(event: Mapping[str, Any]) -> dict[str, str]:
-    whose = event["stream"] if event["series"] is None else f"{event['series']} of {event['stream']}"
-    said = {
-        "summary": f"{whose} {_SAID.get(_name(event), 'is odd')}",
+    return {
+        "summary": summary(event, "open"),
         "event": event["id"],
         "reasons": ", ".join(event["reasons"]),
+        "since": instant(event["started_at"]),
+        **figures(event),
     }
-    said["since"] = _instant(event["started_at"])
-    if event["score"]:
-        said["score"] = f"{event['score']:.3g}"
-    for key in ("value", "expected", "lower", "upper"):
-        if event[key] is not None:
-            said[key] = ", ".join(f"{number:.6g}" for number in event[key])
-    if event["members"]:
-        said["members"] = str(event["members"]["count"])
-    return said
-
-
-def _instant(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def made(settings: Any, opening: Opening) -> Alertmanager:

@@ -81,4 +81,11 @@ SINKS: Mapping[str, SinkKind] = {
         several=True,
         from_now=True,
     ),
+    "syslog": SinkKind(
+        maker="adapters.sinks.syslog:made",
+        name=_address("syslog"),
+        sample='syslog: [{url: "tcp://127.0.0.1:514", facility: local0}]',
+        several=True,
+        from_now=True,
+    ),
 }

@@ -14,6 +14,7 @@ from daemon.config.document import Where, dotted
 from daemon.config.format_settings import FormatSettings
 from daemon.config.model_settings import ModelSettings
 from daemon.config.settings import WEEKLY_S, Settings
+from daemon.config.sink_settings import FILE_KEYS
 from daemon.config.source_settings import SourceSettings, TlsSettings
 from daemon.config.units import format_duration
 
@@ -90,7 +91,7 @@ def _sinks(settings: Settings) -> Iterator[tuple[Where, str]]:
         named: dict[str, str] = {}
         for index, sink in enumerate(getattr(settings.events, key)):
             where: Where = ("events", key, index)
-            for file in ("ca", "secret_file"):
+            for file in sorted(FILE_KEYS):
                 path = getattr(sink, file, None)
                 if path is not None and not _is_file(Path(path)):
                     at = (*where, file)

@@ -20,6 +20,7 @@ from daemon.config.document import ConfigError, Document, Problem, Where
 from daemon.config.explanation import explain, shown
 from daemon.config.schema import keys
 from daemon.config.settings import Settings
+from daemon.config.sink_settings import FILE_KEYS
 from models.own_files import allow
 
 __all__ = ["ConfigError", "Problem", "effective", "from_effective", "load", "of_options"]
@@ -136,10 +137,10 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     config["state_dir"] = base / config["state_dir"]
     if config["events"]["file"]:
         config["events"]["file"] = base / config["events"]["file"]
-    for sink in (*config["events"]["webhook"], *config["events"]["alertmanager"]):
-        for key in ("ca", "secret_file"):
-            if sink.get(key):
-                sink[key] = str(base / sink[key])
+    for sinks in config["events"].values():
+        for sink in sinks if isinstance(sinks, list) else ():
+            for key in FILE_KEYS & sink.keys():
+                sink[key] = sink[key] and str(base / sink[key])
     if config["rejects"]["file"]:
         config["rejects"]["file"] = base / config["rejects"]["file"]
     if config["http"]["web_config"]:

@@ -25,10 +25,11 @@ _SHOWN = {
     f"streams.{NAME}.alerts.series[].match": '"example-*"',
     "events.webhook[].url": "null",
     "events.alertmanager[].url": "null",
+    "events.syslog[].url": "null",
 }
 """Keys that stand uncommented in the sample, and their values."""
 
-_ITEMS = ("sources[].type", "series[].match", "webhook[].url", "alertmanager[].url")
+_ITEMS = ("sources[].type", "series[].match", "webhook[].url", "alertmanager[].url", "syslog[].url")
 """First keys of list items."""
 
 _HEAD = """\

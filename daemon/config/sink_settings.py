@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
-from daemon.config.sections import Section, live
+from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration
+
+Facility = Literal[
+    "user", "daemon", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"
+]  # fmt: skip
+FILE_KEYS = frozenset({"ca", "secret_file", "certificate", "key"})
+"""Keys of a sink that name a file, which is read again at each reload."""
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+:[ \t]*[\x20-\x7e]*")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
 
 
 class AddressSettings(Section):
-    """What sinks have in common whose other side is an HTTP server."""
+    """What sinks have in common whose other side is another server."""
 
-    url: str | None = live(None, "Address, http:// or https://; none: this one is off.")
+    schemes: ClassVar[tuple[str, ...]] = ()
+
+    url: str | None = live(None, "Address; none: this one is off.")
     send: Literal["notify", "all"] = live(
         "notify",
         "`notify`: revisions that should wake somebody, and the end of such episodes; `all`: every revision.",
     )
-    headers: list[str] = live([], "Headers sent along, such as `Authorization: Bearer abc`.")
     ca: str | None = live(
         None, "File with authorities (PEM) of the server's certificate; none: those of the system are trusted."
     )
-    timeout: Duration = live(10, "How long a request may take in all.", ge=1, le=300)
+    timeout: Duration = live(10, "How long one delivery may take in all.", ge=1, le=300)
     outbox: int = live(
         10_000, "Revisions that wait while the other side is away; beyond, the oldest are left out and counted.", ge=1
     )
@@ -40,12 +47,21 @@ class AddressSettings(Section):
             return None
         try:
             parts = urlsplit(url)
-            fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+            fine = parts.scheme in cls.schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
         except ValueError:
             fine = False
         if not fine or re.search(r"\s", url):
-            raise ValueError("not an address; write http://host:port/path or https://...")
+            raise ValueError(f"not an address; write {' or '.join(f'{each}://host:port' for each in cls.schemes)}")
         return url
+
+
+class HttpAddressSettings(AddressSettings):
+    """What sinks have in common whose other side is an HTTP server."""
+
+    schemes = ("http", "https")
+
+    url: str | None = live(None, "Address, http:// or https://; none: this one is off.")
+    headers: list[str] = live([], "Headers sent along, such as `Authorization: Bearer abc`.")
 
     @field_validator("headers")
     @classmethod
@@ -55,7 +71,7 @@ class AddressSettings(Section):
         return headers
 
 
-class WebhookSettings(AddressSettings):
+class WebhookSettings(HttpAddressSettings):
     body: str | None = live(
         None,
         "Jinja2 template of what is posted, over the keys of an event; none: the event as JSON.",
@@ -64,7 +80,7 @@ class WebhookSettings(AddressSettings):
     secret_file: str | None = live(None, "File with the secret that signs each body (HMAC-SHA256); none: no signature.")
 
 
-class AlertmanagerSettings(AddressSettings):
+class AlertmanagerSettings(HttpAddressSettings):
     labels: list[str] = live([], "Labels added to every alert, such as severity=warning.")
     resend: Duration = live(60, "How often what is open is told again; without that an alert ends after four.", ge=1)
     link: str | None = live(None, "Address that an alert leads to, such as that of Tidegauge's page.")
@@ -80,8 +96,33 @@ class AlertmanagerSettings(AddressSettings):
         return labels
 
 
+class SyslogSettings(AddressSettings):
+    schemes = ("udp", "tcp", "tls")
+
+    url: str | None = live(
+        None, "Receiver, udp://, tcp:// or tls:// with a host, and a port unless it is 514 or, of TLS, 6514; none: off."
+    )
+    facility: Facility = live("daemon", "Facility of the messages.")
+    certificate: str | None = live(
+        None, "File with a certificate chain (PEM) of this side, for a receiver that asks for one; none: none is shown."
+    )
+    key: str | None = live(None, "File with its private key (PEM); none: it is in the certificate's file.")
+
+    @model_validator(mode="after")
+    def _of_tls(self) -> SyslogSettings:
+        for name in ("ca", "certificate", "key"):
+            if getattr(self, name) is not None and self.url is not None and not self.url.startswith("tls:"):
+                raise ConflictError(
+                    name, f"is set, but url is {self.url}, so there is no TLS; write tls://, or remove it"
+                )
+        if self.key is not None and self.certificate is None:
+            raise ConflictError("key", "is set, but certificate is not; add certificate or remove it")
+        return self
+
+
 class EventSettings(Section):
     file: Path | None = live(None, "JSON-lines file that events are appended to; none: no file.")
     stdout: bool = live(True, "Whether events are printed on standard output.")
     webhook: list[WebhookSettings] = live([], "Addresses that each event is posted to.")
     alertmanager: list[AlertmanagerSettings] = live([], "Alertmanagers of Prometheus that are told what is odd.")
+    syslog: list[SyslogSettings] = live([], "Receivers of syslog (RFC 5424) that are sent each event.")

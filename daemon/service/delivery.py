@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from adapters.sinks import SINKS, Keeping, Opening, PartlyError, Repeating, Sink, SinkKind
-from daemon.config.sink_settings import EventSettings
+from daemon.config.sink_settings import FILE_KEYS, EventSettings
 from daemon.service.outbox import Outbox, key_of
 from daemon.store import Store, StoreError, StoreView, open_reader
 
@@ -199,7 +199,7 @@ class Delivery:
     def _kept(self, name: str, value: Any) -> Courier | None:
         """The courier at work for a sink that is as it was, files that its settings name included."""
         courier = self._couriers.get(name)
-        files = getattr(value, "ca", None) or getattr(value, "secret_file", None)
+        files = [key for key in FILE_KEYS if getattr(value, key, None)]
         return courier if courier is not None and courier.settings == value and not files else None
 
     def _new(self, name: str, kind: SinkKind, value: Any) -> Courier:

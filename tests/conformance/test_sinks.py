@@ -13,30 +13,58 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from adapters.sinks import SINKS, Keeping, Opening, Repeating, Sink
+from adapters.text import printable
 from daemon.config.file import load
 from daemon.config.sink_settings import EventSettings
 from tests.adapters.sinks.receiver import Receiver
+from tests.adapters.sinks.rsyslog_process import parameters
+from tests.adapters.sinks.syslog_receiver import SyslogReceiver
 from tests.daemon.store.contents import event
 
 every_sink = pytest.mark.parametrize("key", SINKS)
 
 
+def scheme_of(key: str) -> str:
+    """How its sample speaks to its other side; "" where that is no other server."""
+    value: Any = yaml.safe_load(SINKS[key].sample)[key]
+    return urlsplit(value[0]["url"]).scheme if SINKS[key].several else ""
+
+
+class Others:
+    """Other servers of every kind, and what they took."""
+
+    def __init__(self, http: Receiver, syslog: SyslogReceiver) -> None:
+        self.http, self.syslog = http, syslog
+
+    def url(self, key: str) -> str:
+        """Where a sink of that key finds its own."""
+        return self.http.url if scheme_of(key) == "http" else f"tcp://127.0.0.1:{self.syslog.port}"
+
+    def came(self) -> list[dict[str, Any]]:
+        """Events, as each kind of server has them."""
+        posted = [json.loads(each.body) for each in self.http.got]
+        told = [alert for each in posted for alert in (each if isinstance(each, list) else [each])]
+        elements = ["[" + each.decode().partition(" [")[2].partition('"] ')[0] + '"]' for each in self.syslog.messages]
+        return told + [{"labels": parameters(element)} for element in elements]
+
+
 class Ends:
     """A sink as its kind makes it from its sample, and what came out of it."""
 
-    def __init__(self, key: str, directory: Path, receiver: Receiver, committed: int | None = None) -> None:
+    def __init__(self, key: str, directory: Path, others: Others, committed: int | None = None) -> None:
         read, write = os.pipe()
         self.stream = open(write, "wb", buffering=0)  # noqa: PTH123, SIM115
-        self._read, self._receiver = read, receiver
+        self._read, self._others = read, others
         value: Any = yaml.safe_load(SINKS[key].sample)[key]
         self.file = directory / value if isinstance(value, str) else None
         if SINKS[key].several:
-            (settings,) = getattr(EventSettings.model_validate({key: [value[0] | {"url": receiver.url}]}), key)
+            (settings,) = getattr(EventSettings.model_validate({key: [value[0] | {"url": others.url(key)}]}), key)
         else:
             settings = self.file or value
         self.sink: Sink = SINKS[key].make(settings, Opening(committed, self.stream))
@@ -48,15 +76,13 @@ class Ends:
         with open(self._read, "rb") as file:  # noqa: PTH123
             lines = file.read().splitlines()
         lines += [] if self.file is None else self.file.read_bytes().splitlines()
-        lines += [each.body for each in self._receiver.got]
-        came = [json.loads(line) for line in lines]
-        return [alert for each in came for alert in (each if isinstance(each, list) else [each])]
+        return [json.loads(line) for line in lines] + self._others.came()
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
+def others() -> Iterator[Others]:
+    with Receiver() as http, SyslogReceiver() as syslog:
+        yield Others(http, syslog)
 
 
 def line(id_: str, **changes: Any) -> bytes:
@@ -64,13 +90,13 @@ def line(id_: str, **changes: Any) -> bytes:
 
 
 def id_of(came: dict[str, Any]) -> str:
-    return str(came["annotations"]["event"] if "annotations" in came else came["id"])
+    return str(came["annotations"]["event"] if "annotations" in came else came.get("labels", came)["id"])
 
 
 @every_sink
-def test_events_come_out_whole_and_in_order(key: str, tmp_path: Path, receiver: Receiver) -> None:
+def test_events_come_out_whole_and_in_order(key: str, tmp_path: Path, others: Others) -> None:
     """What is delivered comes out once each, in order, whatever a series is called; an empty call adds nothing."""
-    ends = Ends(key, tmp_path, receiver)
+    ends = Ends(key, tmp_path, others)
     lines = [line("a"), line("b", series='zähler "1"\n' + "x" * 5000), line("c", series=None)]
     ends.sink.deliver(lines[:1])
     ends.sink.deliver([])
@@ -78,30 +104,31 @@ def test_events_come_out_whole_and_in_order(key: str, tmp_path: Path, receiver: 
     came = ends.came()
     assert [id_of(each) for each in came] == ["a", "b", "c"]
     whose = [each.get("labels", each) for each in came]
-    assert whose[1]["series"] == json.loads(lines[1])["series"]
+    series = json.loads(lines[1])["series"]
+    assert whose[1]["series"] == (printable(series) if scheme_of(key) == "tcp" else series)
     if "labels" not in came[0]:
         assert came == [json.loads(each) for each in lines]
 
 
 @every_sink
-def test_what_was_committed_is_not_taken_back(key: str, tmp_path: Path, receiver: Receiver) -> None:
+def test_what_was_committed_is_not_taken_back(key: str, tmp_path: Path, others: Others) -> None:
     """A length that `deliver` returned holds at the next start, and what is beyond it stays and is known."""
-    ends = Ends(key, tmp_path, receiver)
+    ends = Ends(key, tmp_path, others)
     committed = ends.sink.deliver([line("1")])
     ends.sink.deliver([line("2")])
     ends.came()
     if committed is None:
         return  # such a sink gives the second event again
-    again = Ends(key, tmp_path, receiver, committed)
+    again = Ends(key, tmp_path, others, committed)
     assert isinstance(again.sink, Keeping)
     again.sink.deliver([each for each in (line("2"), line("3")) if each not in again.sink.beyond])
     assert [id_of(each) for each in again.came()] == ["1", "2", "3"]
 
 
 @every_sink
-def test_it_delivers_from_another_thread(key: str, tmp_path: Path, receiver: Receiver) -> None:
+def test_it_delivers_from_another_thread(key: str, tmp_path: Path, others: Others) -> None:
     """A sink is made on one thread and used on another."""
-    ends = Ends(key, tmp_path, receiver)
+    ends = Ends(key, tmp_path, others)
     thread = threading.Thread(target=lambda: ends.sink.deliver([line("1")]))
     thread.start()
     thread.join()
@@ -109,9 +136,9 @@ def test_it_delivers_from_another_thread(key: str, tmp_path: Path, receiver: Rec
 
 
 @every_sink
-def test_it_counts_what_it_leaves_out(key: str, tmp_path: Path, receiver: Receiver) -> None:
+def test_it_counts_what_it_leaves_out(key: str, tmp_path: Path, others: Others) -> None:
     """Its counts begin at 0; one that repeats says how often, and repeats what is open."""
-    ends = Ends(key, tmp_path, receiver)
+    ends = Ends(key, tmp_path, others)
     assert all(count == 0 for count in ends.sink.status().values())
     if isinstance(ends.sink, Repeating):
         assert ends.sink.every_s > 0
@@ -120,23 +147,23 @@ def test_it_counts_what_it_leaves_out(key: str, tmp_path: Path, receiver: Receiv
     assert [id_of(each) for each in ends.came()] == (["1", "1"] if isinstance(ends.sink, Repeating) else [])
 
 
-@pytest.mark.parametrize("key", [key for key, kind in SINKS.items() if kind.several])
+@pytest.mark.parametrize("key", [key for key in SINKS if scheme_of(key) == "http"])
 @pytest.mark.parametrize("status", [500, 429, 401, 302])
 def test_another_server_that_does_not_take_it_is_tried_again(
-    key: str, status: int, tmp_path: Path, receiver: Receiver
+    key: str, status: int, tmp_path: Path, others: Others
 ) -> None:
     """What is not 2xx and not about the event raises OSError, so it is delivered again; no redirection is followed."""
-    ends = Ends(key, tmp_path, receiver)
-    receiver.statuses = [status]
+    ends = Ends(key, tmp_path, others)
+    others.http.statuses = [status]
     with pytest.raises(OSError, match=str(status)):
         ends.sink.deliver([line("1")])
     ends.sink.deliver([line("1")])
-    assert [each.status for each in receiver.got] == [status, 200]
+    assert [each.status for each in others.http.got] == [status, 200]
     ends.came()
 
 
 @every_sink
-def test_it_is_configured_and_documented(key: str, tmp_path: Path, receiver: Receiver) -> None:
+def test_it_is_configured_and_documented(key: str, tmp_path: Path, others: Others) -> None:
     """Its key is one of `events`, its sample is a configuration that can be run, and its class says what it does."""
     assert key in EventSettings.model_fields
     config = tmp_path / "tidegauge.yaml"
@@ -144,7 +171,7 @@ def test_it_is_configured_and_documented(key: str, tmp_path: Path, receiver: Rec
         f"version: 1\nevents:\n  {SINKS[key].sample}\nstreams:\n  a: {{sources: [{{type: stdin}}], interval: 1h}}\n"
     )
     assert getattr(load(config, serving=True).events, key)
-    ends = Ends(key, tmp_path, receiver)
+    ends = Ends(key, tmp_path, others)
     assert inspect.getdoc(type(ends.sink))
     ends.came()
 

@@ -252,12 +252,22 @@ def _engine(
     if durable is not None:
         durable.configure(settings, now_ms)
         return durable.engine, lambda item: durable.apply([item], {}, now_ms)
+    engine = begun(settings, trainer)
+    return engine, lambda item: engine.step(item).events
+
+
+def begun(settings: Settings, trainer: Trainer) -> Engine:
+    """A new engine in memory, configured, with the models that the configuration names.
+
+    Raises:
+        BundleError: One of them cannot be read or does not fit.
+    """
     engine = Engine(trainer)
     engine.step(Configured(effective(settings)))
     for name, each in settings.streams.items():
         if (item := promotion(name, each)) is not None:
             engine.step(item)
-    return engine, lambda item: engine.step(item).events
+    return engine
 
 
 def _take_in(report: ReplayReport, batch: Batch) -> None:

@@ -51,16 +51,21 @@ class ReadingTrace:
 
 
 class Tracer:
-    """Observes a stream; of at most `MOST_SERIES` series, the first ones, everything is kept."""
+    """Observes a stream; of its first series everything is kept.
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    Args:
+        stream: The stream.
+        most: How many series.
+    """
+
+    def __init__(self, stream: Stream, most: int = MOST_SERIES) -> None:
+        self._stream, self._most = stream, most
         self._chunks: list[tuple[npt.NDArray[Any], ...]] = []
         self._names: dict[int, str] = {}
         stream.scoring.observer = self._take
 
     def _take(self, e: Entries, count: int, scored: Scored, out: Decisions) -> None:
-        index = np.flatnonzero(e.row[:count] < MOST_SERIES)
+        index = np.flatnonzero(e.row[:count] < self._most)
         row, window = e.row[index].astype(np.int64), e.window[index]
         for each in np.unique(row).tolist():
             self._names[each] = self._stream.table.names[each] or ""
@@ -77,6 +82,12 @@ class Tracer:
             (row, e.slot[index].copy(), e.value[index, 0].copy(), expected, expected - around, expected + around, error,
              rank, rarity, reasons)
         )  # fmt: skip
+
+    def take(self) -> list[ReadingTrace]:
+        """`traces`, which are forgotten here."""
+        found = self.traces()
+        self._chunks, self._names = [], {}
+        return found
 
     def traces(self) -> list[ReadingTrace]:
         """Each series' readings in order of time."""

@@ -1,6 +1,6 @@
 """Tidegauge in Python: a detector over tables of pandas, replays, trainings, and recorded events as a table.
 
-These names stay what they are: `Detector`, `Replayed`, `TrainedScorer`, `events`, `replay`, `train`. docs/python.md shows
+These names stay: `Detector`, `Replayed`, `TrainedScorer`, `events`, `replay`, `train`. docs/python.md shows them
 them at work. Settings are a stream's keys as docs/configuration.md has them, nested as in the file:
 `{"interval": "30m", "alerts": {"limits": {"max": 5}}}`. A mistake in them is a `ConfigError`, which says what to do.
 """

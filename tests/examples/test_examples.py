@@ -86,7 +86,7 @@ def follow(directory: Path, wanted: Sequence[Sequence[str]]) -> None:
                 running.callback(process.kill)
             else:
                 ran(directory, command)
-        until(f"{last} shows {wanted}", shown, every_s=0.5)
+        until(f"{last} shows {wanted}", shown, limit_s=240, every_s=0.5)
 
 
 @pytest.mark.parametrize(

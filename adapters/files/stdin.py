@@ -84,7 +84,7 @@ class StandardInput:
         self._last = block[-1:] or self._last
         if self._saved is not None:
             self._unsure += block
-            if block and len(self._unsure) < self._saved["head_bytes"]:
+            if not self._ended and len(self._unsure) < self._saved["head_bytes"]:
                 return block
             self._recognise(self._saved)
             self._feed(bytes(self._unsure))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,18 @@ class Readings:
         return {reason: int(n) for reason, n in zip(REJECTIONS, counts, strict=True) if n}
 
 
+class Span(NamedTuple):
+    """A part of a chunk that stands alone: a message.
+
+    Attributes:
+        end: Offset in the chunk just after it.
+        series: Series of its rows that carry none.
+    """
+
+    end: int
+    series: str
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Whole lines of one place (a file's generation, a connection), in order, each ending in a newline.
@@ -114,6 +126,7 @@ class Chunk:
     path: str = ""
     first_line: int | None = None
     parsed: Readings | None = None
+    spans: tuple[Span, ...] = ()
 
     @property
     def length(self) -> int:
@@ -179,8 +192,8 @@ def unnoticed(cause: str, message: str, **fields: object) -> None:
 class Live(Source, Protocol):
     """A source of peers that cannot be asked again, but can be told what is durable.
 
-    Each place is one connection, all datagrams, or one body that was posted. Its `backlog` is always empty: readings of
-    one peer never wait for those of another, or a peer could hold all others back.
+    Each place is one connection, all datagrams, one body that was posted, or all messages of a broker. Its `backlog` is
+    always empty: readings of one peer never wait for those of another, or a peer could hold all others back.
 
     Attributes:
         resumes: Whether its positions are kept, because a peer that sends the same again is known by its place and goes

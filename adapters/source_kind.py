@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
@@ -45,9 +45,11 @@ class SourceKind:
         beside: Other keys of a stream that go with the sample, each as a line of YAML.
         keys: Which keys of the entry it takes beside `type`.
         needs: Those it cannot do without, each with an example for messages.
-        own_lines: Whether it makes lines of its own, which `OWN_LINES` reads, whatever the stream's format is.
+        own_lines: Whether, by its settings, it makes lines of its own, which `OWN_LINES` reads, whatever the stream's
+            format is.
         claims: The key whose value no two sources may share; "" where there can be one such source only, and `STREAM`
             where there can be one a stream.
+        schemes: Those of a `url` that it speaks.
     """
 
     maker: str
@@ -56,7 +58,8 @@ class SourceKind:
     keys: frozenset[str] = frozenset()
     needs: Mapping[str, str] | None = None
     claims: str = ""
-    own_lines: bool = False
+    own_lines: Callable[[Any], bool] = lambda _: False
+    schemes: tuple[str, ...] = ()
 
     def make(self, name: str, settings: Any, surroundings: Surroundings) -> Source:
         """A source, not yet open; `settings` has the entry's keys as attributes."""

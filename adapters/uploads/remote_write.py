@@ -55,7 +55,7 @@ class RemoteWrite(Inbox):
         self._selectors = [selector(text) for text in match]
         self._name: Callable[[Mapping[str, str]], str] = notation if series is None else template(series)
         self._names: dict[Labels, bytes | None] = {}
-        self._counts |= {"unmatched_samples": 0, "stale_markers": 0, "histograms_ignored": 0}
+        self._counts.update({"unmatched_samples": 0, "stale_markers": 0, "histograms_ignored": 0})
 
     def written(self, body: bytes, message: str) -> Written:
         """The readings of a request, as it was sent; from any thread.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
 
 HINT = "write 127.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
@@ -23,3 +25,13 @@ def split_address(text: str) -> tuple[str, int] | None:
 def join_address(host: str, port: int) -> str:
     """The text of a host and a port, an IPv6 host in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_address(url: str, schemes: Collection[str]) -> bool:
+    """Whether a URL is no more than a scheme of these, a host and perhaps a port."""
+    try:
+        parts = urlsplit(url)
+        plain = parts.username is None and parts.path in ("", "/") and not parts.query and not parts.fragment
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and plain and url.isprintable()
+    except ValueError:
+        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from adapters.formats.format_registry import FORMATS, LINES
@@ -15,7 +15,7 @@ from daemon.config.format_settings import FormatSettings
 from daemon.config.model_settings import ModelSettings
 from daemon.config.settings import WEEKLY_S, Settings
 from daemon.config.sink_settings import FILE_KEYS
-from daemon.config.source_settings import SourceSettings, TlsSettings
+from daemon.config.source_settings import SourceSettings
 from daemon.config.units import format_duration
 
 _ONE_ONLY = {"stdin": "standard input"}  # what messages call sources of which there can be one
@@ -39,17 +39,19 @@ def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]
             )
         for index, source in enumerate(stream.sources):
             yield from readers.clashes((*root, "sources", index), source)
-            yield from _missing((*root, "sources", index, "tls"), source.tls)
+            files: dict[Where, str | None] = {("tls", key): path for key, path in source.tls.model_dump().items()}
+            files["ca",] = source.ca
+            yield from _missing((*root, "sources", index), files)
             yield from _unreadable((*root, "sources", index, "type"), source, stream.format)
         for index, source in enumerate(stream.sources):
-            if SOURCES[source.type].own_lines and stream.format.width > 1:
+            if SOURCES[source.type].own_lines(source) and stream.format.width > 1:
                 where = (*root, "sources", index)
                 yield (
                     where,
                     f"{dotted(where)} is of type {source.type}, which gives one value a reading, but format.value "
                     f"names {stream.format.width}; name one",
                 )
-        if any(source.type == "udp" for source in stream.sources) and _headed(stream.format):
+        if any(source.type == "udp" for source in stream.sources) and stream.format.headed:
             where = (*root, "format", "columns")
             yield where, f"{dotted(where)} is missing, but a datagram has no header line; list the columns, in order"
 
@@ -75,11 +77,11 @@ def _models(root: Where, model: ModelSettings) -> Iterator[tuple[Where, str]]:
         yield where, f"{dotted(where)} is set without {dotted((*root, 'torchscript'))}; name the file or remove the key"
 
 
-def _missing(where: Where, tls: TlsSettings) -> Iterator[tuple[Where, str]]:
+def _missing(root: Where, files: Mapping[Where, str | None]) -> Iterator[tuple[Where, str]]:
     """Files of certificates that are not there."""
-    for key, path in tls.model_dump().items():
+    for key, path in files.items():
         if path is not None and not _is_file(Path(path)):
-            at = (*where, key)
+            at = (*root, *key)
             yield at, f"{dotted(at)} is {path}, but there is no such file; name a PEM file or remove the key"
 
 
@@ -124,10 +126,6 @@ def _unreadable(where: Where, source: SourceSettings, form: FormatSettings) -> I
         )
 
 
-def _headed(form: FormatSettings) -> bool:
-    return form.type == "csv" and form.columns is None
-
-
 class _Readers:
     """Which source reads what, over all streams.
 
@@ -154,7 +152,8 @@ class _Readers:
             at, said = (
                 ((*where, key), f"{here}.{key} is {getattr(source, key)}") if key else (where, f"{here} is {what}")
             )
-            yield at, f"{said}, but {other} {'listens there' if key else 'reads it'} already; keep one of the two"
+            does = "listens there" if key in ("listen", "path") else "is that" if key else "reads it"
+            yield at, f"{said}, but {other} {does} already; keep one of the two"
         elif not (source.listen or "").endswith(":0"):
             self._others[named] = here
 

@@ -149,6 +149,6 @@ def _absolute(settings: Settings, base: Path) -> Settings:
         for key in ("bundle", "torchscript"):
             stream["model"][key] = stream["model"][key] and base / stream["model"][key]
         for source in stream["sources"]:
-            for section, key in ((source, "path"), *((source["tls"], key) for key in source["tls"])):
+            for section, key in ((source, "path"), (source, "ca"), *((source["tls"], key) for key in source["tls"])):
                 section[key] = section[key] and str(base / section[key])
     return Settings.model_validate(config)

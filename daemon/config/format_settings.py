@@ -133,6 +133,12 @@ class FormatSettings(Section):
         """Words for each quality that are not the usual ones."""
         return self.quality.model_dump(exclude={"column"}) if isinstance(self.quality, QualitySettings) else {}
 
+    @property
+    def headed(self) -> bool:
+        """Whether lines begin with one that names their columns."""
+        kind = FORMATS[self.type]
+        return self.columns is None and not kind.carries_names and not kind.document
+
     def series_of(self, path: str, otherwise: str) -> str:
         """The series of readings that carry none: as the configuration says, else `otherwise`."""
         return printable(self.series.of(path)) if isinstance(self.series, SeriesSettings) else otherwise

@@ -6,13 +6,17 @@ import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from adapters.source_registry import SOURCES
 from adapters.uploads.selector import selector, template
-from daemon.config.addresses import HINT, split_address
+from daemon.config.addresses import HINT, is_address, split_address
 from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration, Size
+
+_SUBJECT = re.compile(r"(?:[^\s.*>]+|\*)(?:\.(?:[^\s.*>]+|\*))*(?:\.>)?|>")
+_CONSUMER = re.compile(r"[^\s.*>/\\]+")
+_FILTER = re.compile(r"(?:[^+#\0/]*|\+)(?:/(?:[^+#\0/]*|\+))*(?:/#)?|#")
 
 if TYPE_CHECKING:
     Kind = str
@@ -21,7 +25,9 @@ else:
 
 
 class TlsSettings(Section):
-    certificate: str | None = live(None, "File with the server's certificate chain (PEM); none: no TLS.")
+    certificate: str | None = live(
+        None, "File with the certificate chain (PEM) that is shown to the other side; none: no TLS on `tcp`."
+    )
     key: str | None = live(None, "File with its private key (PEM); none: it is in the certificate's file.")
     client_ca: str | None = live(
         None,
@@ -42,7 +48,8 @@ class SourceSettings(Section):
     type: Kind = live(
         "file",
         "`file` tails files, `stdin` reads standard input to its end; `tcp`, `udp` and `unix` listen for senders; "
-        "`http` takes what is posted to the HTTP server, `prometheus` what is sent to it by remote write.",
+        "`http` takes what is posted to the HTTP server, `prometheus` what is sent to it by remote write; `mqtt` and "
+        "`nats` take the messages of a broker.",
     )
     path: str | None = live(
         None, "File to tail, or a glob such as /var/spool/meters/*.csv; for `unix` the socket's path."
@@ -66,9 +73,43 @@ class SourceSettings(Section):
         [], 'Selectors such as node_load1 or {job="node"}, one of which must take a `prometheus` series; none: all.'
     )
     series: str | None = live(
-        None, "Name of a `prometheus` series, text with {label}; none: as Prometheus shows it, name and labels."
+        None,
+        "Name of a series: of `prometheus`, text with {label}; none: as Prometheus shows it, name and labels. Of "
+        "`mqtt`, text with {topic}, {level1}, {level2}, ...; none: the topic. Of `nats`, text with {subject}, "
+        "{token1}, {token2}, ...; none: the subject.",
     )
-    tls: TlsSettings = live(TlsSettings(), "TLS on `tcp`; the files are read again on reload.")
+    tls: TlsSettings = live(TlsSettings(), "TLS on `tcp`, read again on reload; of a broker what it is shown.")
+    url: str | None = live(
+        None,
+        "Broker, such as mqtt://127.0.0.1:1883 or, over TLS, mqtts://broker.example; nats://127.0.0.1:4222 or tls://.",
+    )
+    client: str | None = live(
+        None, "Client identifier, by which an `mqtt` broker knows the session; nobody else may use it.", min_length=1
+    )
+    topics: list[str] = live([], "Topic filters that `mqtt` subscribes to, such as meters/+/energy.")
+    subject: str | None = live(None, "Subject that `nats` reads, of a stream that JetStream has, such as meters.>.")
+    consumer: str | None = live(
+        None, "Durable consumer by which JetStream knows how far `nats` has read; made where there is none."
+    )
+    protocol: Literal["5", "3.1.1"] = live("5", "Version of MQTT.")
+    user: str | None = live(None, "User at the broker; none: it asks for none.")
+    password: str | None = live(None, "Password at the broker, best written as ${NAME}.")
+    ca: str | None = live(
+        None, "File with authorities (PEM) of the broker's certificate; none: those of the system are trusted."
+    )
+    in_flight: int = live(
+        256, "Messages of a broker that may wait to be durable; it holds back the rest.", ge=1, le=10_000
+    )
+    stamp: Literal["payload", "arrival"] = live(
+        "payload",
+        "`payload`: messages are lines in the stream's format, with stamps; `arrival`: a message has one number and no "
+        "stamp, and is of when it came.",
+    )
+    field: str | None = live(
+        None,
+        "Key of the number in a JSON message under `stamp: arrival`, dots for what lies deeper; none: it is that.",
+        min_length=1,
+    )
 
     @field_validator("listen")
     @classmethod
@@ -103,6 +144,29 @@ class SourceSettings(Section):
             template(series)
         return series
 
+    @field_validator("url")
+    @classmethod
+    def _broker(cls, url: str | None) -> str | None:
+        schemes = sorted({scheme for kind in SOURCES.values() for scheme in kind.schemes})
+        if url is not None and not is_address(url, schemes):
+            raise ValueError(f"not a broker's address; write {schemes[0]}://host:port, with user and password below")
+        return url
+
+    @field_validator("topics")
+    @classmethod
+    def _filters(cls, topics: list[str]) -> list[str]:
+        for topic in topics:
+            if not topic or not _FILTER.fullmatch(topic):
+                raise ValueError(f"not a list of topic filters: {topic!r} is none; write meters/+/energy or meters/#")
+        return topics
+
+    @field_validator("subject", "consumer")
+    @classmethod
+    def _tokens(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is not None and not (_SUBJECT if info.field_name == "subject" else _CONSUMER).fullmatch(text):
+            raise ValueError("not one; write tokens such as meters.*.energy or meters.>, and letters for a consumer")
+        return text
+
     @field_validator("mode")
     @classmethod
     def _octal(cls, mode: str) -> str:
@@ -127,6 +191,16 @@ class SourceSettings(Section):
                 raise ConflictError(
                     name, f"is missing, but a source of type {self.type} needs one; add {name}: {example}"
                 )
+        if self.url is not None and self.url.partition("://")[0] not in kind.schemes:
+            raise ConflictError("url", f"is {self.url}, but {self.type} speaks {' or '.join(kind.schemes)}; write that")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_together(self) -> SourceSettings:
+        if self.password is not None and self.user is None:
+            raise ConflictError("password", "is set, but user is not; add user or remove it")
+        if self.field is not None and self.stamp == "payload":
+            raise ConflictError("field", "is set, but a message has a stamp; set stamp: arrival, or use format.value")
         return self
 
     @property

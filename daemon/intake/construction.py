@@ -41,7 +41,7 @@ def make_format(stream: StreamSettings, limits: Limits) -> Format:
 
 def make_own_format(source: SourceSettings, limits: Limits) -> Format | None:
     """The parser of the lines that a source makes itself, None where its lines are as the stream says."""
-    if not SOURCES[source.type].own_lines:
+    if not SOURCES[source.type].own_lines(source):
         return None
     choices = FormatSettings.model_validate(OWN_LINES)
     made = FORMATS[choices.type].make(choices, "UTC", limits.label_bytes)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from adapters.base import Chunk, DocumentFormat, Format, Live, Position, Readings, Source
 from adapters.merge import EventTimeMerge
@@ -20,6 +21,7 @@ from daemon.intake.arrival_pattern import ArrivalPattern
 from daemon.intake.construction import make_own_format, make_reader, make_source, to_batch
 from daemon.intake.deliveries import Deliveries
 from daemon.intake.health import Health
+from daemon.intake.messages import read_messages
 from daemon.intake.refusals import Refusals, log_refusal
 
 log = logging.getLogger(__name__)
@@ -217,14 +219,23 @@ class Intake:
         fmt = self._own.get(source.name) or self._format
         for chunk in source.poll(POLL_BYTES, self._merge.held()):
             header = self._headers.get(chunk.place, chunk.header)
-            name = self._choices.series_of(chunk.path, chunk.series)
-            readings, header = _parsed(fmt, chunk, name, header)
+            readings, header = self._parsed(fmt, chunk, header)
             self._headers[chunk.place] = header
             self.refusals.take(source.name, chunk, readings, header)
             if isinstance(source, Live):
                 source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))
             self._merge.add(chunk, readings, header)
         return source.backlog()
+
+    def _parsed(self, fmt: Reader, chunk: Chunk, header: str | None) -> tuple[Readings, str | None]:
+        """What a chunk holds, and the header in force after it."""
+        if chunk.parsed is not None:
+            return chunk.parsed, None
+        assert not isinstance(fmt, DocumentFormat), "the configuration refuses it"
+        if chunk.spans:
+            headed = fmt is self._format and self._choices.headed
+            return read_messages(fmt, chunk, partial(self._choices.series_of, chunk.path), headed=headed), None
+        return fmt.parse(chunk.data, self._choices.series_of(chunk.path, chunk.series), header)
 
     def committed(self, taken: Taken) -> None:
         """What was taken is durable."""
@@ -363,11 +374,3 @@ def _open(source: Source, positions: Mapping[str, Position]) -> None:
     source.open(positions)
     if isinstance(source, Live):
         log.info("source listens", extra={"source": source.name, "address": source.address})
-
-
-def _parsed(fmt: Reader, chunk: Chunk, name: str, header: str | None) -> tuple[Readings, str | None]:
-    """What a chunk holds, and the header in force after it."""
-    if chunk.parsed is not None:
-        return chunk.parsed, None
-    assert not isinstance(fmt, DocumentFormat), "the configuration refuses it"
-    return fmt.parse(chunk.data, name, header)

@@ -136,6 +136,7 @@ SOURCE_METRICS: tuple[Spec, ...] = (
     Spec("source_closed_total", "counter", ("source", "reason"), "Connections that ended, by reason."),
     Spec("source_lines_total", "counter", _SOURCE, "Whole lines received by a listener since the start."),
     Spec("source_uploads_total", "counter", _SOURCE, "Bodies taken by a source that is posted to, repeated ones not."),
+    Spec("source_messages_total", "counter", _SOURCE, "Messages taken from a broker, those it sent again not."),
     Spec("source_kernel_drops_total", "counter", _SOURCE, "Datagrams the kernel dropped because nobody read in time."),
     Spec(
         "source_incidents_total",

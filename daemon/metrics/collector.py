@@ -35,6 +35,7 @@ _SOURCE_COUNTERS = {
     "accepted": "source_connections_accepted_total",
     "kernel_drops": "source_kernel_drops_total",
     "uploads": "source_uploads_total",
+    "messages": "source_messages_total",
     "rejected_lines": "source_rejected_lines_total",
 }
 _SOURCE_BY_KIND = (
@@ -107,7 +108,7 @@ class Picture(Frozen):
         streams: Snapshots by stream name.
         sources: Source name (`taxi/0`) -> gauges of `Source.status()`: `up`, `lag_bytes`, `files`, `position_bytes`,
             `connections_<state>`, `refused_<reason>`, `closed_<reason>`, `accepted`, `lines`, `uploads`,
-            `kernel_drops`, `rejected_lines`; every other key counts incidents (`rotations`, `truncations`).
+            `messages`, `kernel_drops`, `rejected_lines`; every other key counts incidents (`rotations`, `truncations`).
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
         process: `ready`, `full`, `down` (source -> why it is),

@@ -1,10 +1,11 @@
-"""The same readings by a file, a connection, a post and remote write: the same events, the same state to the bit."""
+"""The same readings by a file, a connection, a post, remote write and brokers: equal events, equal state to the bit."""
 
 from __future__ import annotations
 
 import math
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from daemon.intake.intake import Intake
 from daemon.runtime.durable import DurableEngine
 from daemon.store import Store
 from daemon.trainer.trainer import InlineTrainer
+from tests.adapters.brokers.mosquitto_process import MosquittoProcess
+from tests.adapters.brokers.nats_process import NatsProcess
 from tests.adapters.uploads.requests_made import request
 from tests.e2e.processes import until
 
@@ -72,17 +75,48 @@ def by_remote_write(source: Source, directory: Path) -> None:
         source.offer(source.written(request(series), V1).lines, "x")
 
 
+def by_broker(publish: Callable[[list[tuple[str, bytes]]], object], between: str) -> Callable[[Source, Path], None]:
+    """A message for each row, all under the topic of its series."""
+
+    def send(source: Source, directory: Path) -> None:
+        publish([(f"tide{between}{row[1]}", csv([row])) for row in rows()])
+
+    return send
+
+
 DOORS: dict[str, tuple[dict[str, Any], Callable[[Source, Path], None]]] = {
     "file": ({"type": "file", "path": "tide.csv"}, by_file),
     "tcp": ({"type": "tcp", "listen": "127.0.0.1:0"}, by_connection),
     "http": ({"type": "http"}, by_post),
     "prometheus": ({"type": "prometheus", "series": "{place}"}, by_remote_write),
 }
+BROKERS = ("mqtt", "nats")
+
+
+@contextmanager
+def opened(door: str, directory: Path) -> Iterator[tuple[dict[str, Any], Callable[[Source, Path], None]]]:
+    """What is configured for a door, and how readings are sent there; a broker is there meanwhile."""
+    if door == "mqtt":
+        with MosquittoProcess(directory) as mosquitto:
+            source = {"type": "mqtt", "url": mosquitto.url, "client": "tide", "topics": ["tide/#"]}
+            yield source, by_broker(mosquitto.publish, "/")
+    elif door == "nats":
+        with NatsProcess(directory) as server:
+            server.add("TIDE", "tide.>")
+            source = {"type": "nats", "url": server.url, "consumer": "tide", "subject": "tide.>"}
+            yield source, by_broker(server.publish, ".")
+    else:
+        yield DOORS[door]
 
 
 def became(door: str, directory: Path) -> tuple[str, list[Event], int]:
     """SHA-256 of the state, the events, and the readings, of what came through a door."""
-    source, send = DOORS[door]
+    with opened(door, directory) as (source, send):
+        return read(source, send, directory)
+
+
+def read(source: dict[str, Any], send: Callable[[Source, Path], None], directory: Path) -> tuple[str, list[Event], int]:
+    """The same of what a source gives."""
     if "path" in source:
         source = source | {"path": str(directory / source["path"])}
     stream = {
@@ -101,6 +135,7 @@ def became(door: str, directory: Path) -> tuple[str, list[Event], int]:
         durable.recover()
         durable.configure(settings, 0)
         intake.open({})
+        until("it is up", lambda: source["type"] == "file" or intake.sources[0].status()["up"], every_s=0.01)
         send(intake.sources[0], directory)
         count = 0
 
@@ -123,7 +158,7 @@ def through_a_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[
     return became("file", tmp_path_factory.mktemp("file"))
 
 
-@pytest.mark.parametrize("door", [door for door in DOORS if door != "file"])
+@pytest.mark.parametrize("door", [*(door for door in DOORS if door != "file"), *BROKERS])
 def test_it_does_not_matter_which_door(door: str, tmp_path: Path, through_a_file: tuple[str, list[Event], int]) -> None:
     """However they are cut into bodies, and though some come twice: equal state, equal events, each reading once."""
     state, events, count = became(door, tmp_path)

@@ -81,10 +81,7 @@ class UdpListener(PeerSource):
         """See `Source.poll`."""
         if self._sock is None or self._place in skip:
             return []
-        now = self._monotonic()
-        if now - self._asked_at >= _EVERY_S:
-            self._asked_at = now
-            self._count_drops(self._sock)
+        self._count_drops(self._sock)
         truncated = self._receive(self._sock, limit_bytes)
         cut = self._cutter.take_all()
         if cut is None and not truncated:
@@ -133,7 +130,11 @@ class UdpListener(PeerSource):
         return Chunk(self._place, cut.data, "udp", None, position_at, cut.discarded)
 
     def _count_drops(self, sock: socket.socket) -> None:
-        """Ask the kernel how many datagrams it dropped since the socket was made."""
+        """Ask the kernel how many datagrams it dropped since the socket was made, if it was not asked just now."""
+        now = self._monotonic()
+        if now - self._asked_at < _EVERY_S:
+            return
+        self._asked_at = now
         try:
             answer = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
         except OSError:  # a kernel before 4.12
@@ -150,7 +151,9 @@ class UdpListener(PeerSource):
         """Nothing to read again."""
 
     def status(self) -> dict[str, float]:
-        """`up`, bytes held, and counts since the start."""
+        """`up`, bytes held, and counts since the start; the kernel drops datagrams while nobody polls, too."""
+        if self._sock is not None:
+            self._count_drops(self._sock)
         kinds = ("datagrams", "truncated_datagrams", "kernel_drops", "refused_network")
         return {
             "up": float(self._sock is not None),

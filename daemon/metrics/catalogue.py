@@ -96,6 +96,18 @@ STREAM_METRICS: tuple[Spec, ...] = (
     Spec("labels_total", "counter", ("stream", "kind"), "Operators' labels, fault or normal."),
     Spec("drift_detections_total", "counter", _STREAM, "Times the model's error was found to have risen for good."),
     Spec("training_running", "gauge", _STREAM, "1 while a training is under way."),
+    Spec(
+        "training_awaited_since_timestamp_seconds",
+        "gauge",
+        _STREAM,
+        "When the stream began to wait for a training whose result is due; absent while it waits for none.",
+    ),
+    Spec(
+        "inputs_waiting",
+        "gauge",
+        _STREAM,
+        "Inputs in the journal that are not applied yet, because the stream waits for a training or has waited.",
+    ),
     Spec("next_training_timestamp_seconds", "gauge", _STREAM, "Event time at which the next training is due."),
     Spec("training_windows_total", "counter", _STREAM, "Windows ever offered to training."),
     Spec("model_info", "gauge", ("stream", "version", "architecture", "kind", "digest"), "1 for the model in service."),

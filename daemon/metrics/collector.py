@@ -111,7 +111,7 @@ class Picture(Frozen):
             `messages`, `kernel_drops`, `rejected_lines`; every other key counts incidents (`rotations`, `truncations`).
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
-        process: `ready`, `full`, `down` (source -> why it is),
+        process: `ready`, `full`, `down` (source -> why it is), `behind` (stream -> `Behind.status`),
             `started_at` (epoch seconds), `turns`, `queue_depth`, `skipped` and `failed`
             (job -> runs), `reload_successful`, `reload_success_at` (epoch seconds).
         taken_at: Epoch seconds.
@@ -160,6 +160,7 @@ class TidegaugeCollector(Collector):
         for name, stream in picture.streams.items():
             _stream_counters(families, stream)
             _stream_gauges(families, stream, len(stream.series) - len(rows[name]))
+            _stream_behind(families, name, picture.process.get("behind", {}).get(name))
         for name, status in picture.sources.items():
             _source(families, name, status)
         for name, status in picture.sinks.items():
@@ -230,6 +231,13 @@ def _stream_gauges(f: Mapping[str, Family], s: StreamSnapshot, left_out: int) ->
     if model:
         shown = {key: str(model[key] or "") for key in ("version", "architecture", "kind", "digest")}
         f["model_info"].add({**labels, **shown}, 1)
+
+
+def _stream_behind(f: Mapping[str, Family], name: str, behind: Mapping[str, Any] | None) -> None:
+    waits = behind is not None and behind["training"] is not None
+    since = behind["since"] if behind is not None and waits else None
+    f["training_awaited_since_timestamp_seconds"].add({"stream": name}, since)
+    f["inputs_waiting"].add({"stream": name}, 0 if behind is None else behind["inputs"])
 
 
 def _source(f: Mapping[str, Family], name: str, status: Mapping[str, float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class Rerun:
 
     Attributes:
         entries: Journal entries applied.
-        events: Every revision raised, in order.
+        events: Every revision raised, each stream's in order, and the streams among each other as recorded.
         recorded: Every revision that the store holds, in order.
         state_sha256: SHA-256 of the engine's dump at the end.
     """
@@ -75,4 +76,13 @@ def rerun(directory: Path, progress: Progress) -> Rerun:
             events += result.events
             entries += 1
         recorded = [event for _, event in reader.events(latest_only=False)]
-    return Rerun(entries, events, recorded, hashlib.sha256(engine.dump()).hexdigest())
+    return Rerun(entries, _arranged(events, recorded), recorded, hashlib.sha256(engine.dump()).hexdigest())
+
+
+def _arranged(events: list[Event], recorded: list[Event]) -> list[Event]:
+    """Each stream's events in their order, and the streams among each other as recorded: none waits for another."""
+    of_stream: dict[str, deque[Event]] = {}
+    for event in events:
+        of_stream.setdefault(event.stream, deque()).append(event)
+    found = [raised.popleft() for event in recorded if (raised := of_stream.get(event.stream))]
+    return found + [event for raised in of_stream.values() for event in raised]

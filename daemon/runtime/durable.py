@@ -2,6 +2,9 @@
 
     state now = last checkpoint + journal since then
 
+A stream whose next step needs the outcome of a training falls behind where the caller does not want to wait: what comes
+for it is journaled, the others go on, and `advance` takes it up again (`daemon.runtime.backlog`).
+
 The daemon, `train --from` and `replay --state` drive an engine that has a state directory by `DurableEngine`.
 """
 
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from adapters.base import Position
@@ -19,13 +22,17 @@ from daemon.config.settings import Settings
 from daemon.engine.machine.engine import Engine, StepResult, essential
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Batch, Command, Configured, Input, Labelled, Promoted, PromotionReason
-from daemon.engine.messages.training_port import Trainer
+from daemon.engine.messages.training_port import AskableTrainer, Outcome
+from daemon.runtime.backlog import Behind, Work
 from daemon.runtime.recorded_trainer import RecordedTrainer
 from daemon.runtime.recovery import load, start_over
-from daemon.runtime.repetition import Progress, repeat
+from daemon.runtime.repetition import Progress, concerning, repeat
 from daemon.runtime.versions import Versions, champion, configured
 from daemon.store import ModelRecord, Store
 from models.bundle_errors import BundleError, OwnModelError
+
+SLICE_S = 0.1
+"""About how long one stream that makes up for what it has not applied keeps the others waiting."""
 
 
 class Observe(Protocol):
@@ -42,16 +49,25 @@ class DurableEngine:
         store: The state directory, open for writing.
         trainer: Runs trainings.
         observe: Called with `journal` or `scoring`, the seconds it took, and the stream it was for.
+        wake: Called from any thread when `advance` finds something to do; None: calls wait for trainings, and no
+            stream falls behind.
 
     Attributes:
-        engine: The engine; read it between calls only.
-        seq: Journal entry that the engine's state includes.
+        engine: The engine; read it between calls only. A stream that is behind may be in the middle of an input.
+        seq: Journal entry that the engine's state includes, but of streams that are behind.
+        behind: Those, by name.
     """
 
     def __init__(
-        self, store: Store, trainer: Trainer, observe: Observe = lambda name, seconds, stream="": None
+        self,
+        store: Store,
+        trainer: AskableTrainer,
+        observe: Observe = lambda name, seconds, stream="": None,
+        wake: Callable[[], None] | None = None,
     ) -> None:
-        self.store, self._observe = store, observe
+        self.store, self._observe, self._wake = store, observe, wake
+        self.behind: dict[str, Behind] = {}
+        self._said = 0
         self.trainer = RecordedTrainer(trainer, store)
         self.engine = Engine(self.trainer)
         self.versions = Versions(store)
@@ -77,13 +93,12 @@ class DurableEngine:
 
     def _repeat(self, progress: Progress) -> int:
         """Apply the journal's entries that the state lacks; returns how many."""
-        start, said = self.seq, self.store.said_through
+        start, self._said = self.seq, self.store.said_through
         try:
-            for seq, result in repeat(self.store, self._step, start, progress):
-                if seq > said:
-                    self.store.record_events(result.events)
+            for seq, result in repeat(self.store, self._offer, start, progress):
+                self._record(seq, result)
         except (ValueError, KeyError, TypeError, BundleError) as error:
-            if self.seq >= said or isinstance(error, OwnModelError):
+            if self.seq >= self._said or isinstance(error, OwnModelError):
                 raise
             fresh = start_over(self.store, self.trainer, error)
             self.engine, self.seq = fresh.engine, fresh.seq
@@ -97,6 +112,9 @@ class DurableEngine:
             BundleError: A configured bundle cannot be read or does not fit; nothing is changed then.
         """
         wanted, promotions = effective(settings), configured(self.engine, settings, now_ms)
+        if self.behind and (promotions or essential(wanted) != self.engine.config):
+            self.settle()
+            promotions = configured(self.engine, settings, now_ms)
         if essential(wanted) != self.engine.config:
             self._check(wanted)
             self.apply([Configured(wanted, now_ms)], {}, now_ms)
@@ -124,28 +142,119 @@ class DurableEngine:
     def _apply(
         self, items: Sequence[Input], positions: Mapping[str, Mapping[str, Position]], now_ms: int
     ) -> list[StepResult]:
-        """As `apply`; what the engine made of each input."""
+        """As `apply`; what the engine made of each input so far."""
         began = time.monotonic()
         numbers = self.store.append(items, positions, now_ms)
         self._observe("journal", time.monotonic() - began)
-        results: list[StepResult] = []
-        for seq, item in zip(numbers, items, strict=True):
-            began = time.monotonic()
-            results.append(self._step(seq, item))
-            if isinstance(item, Batch):
-                self._observe("scoring", time.monotonic() - began, item.stream)
+        results = [self._offer(seq, item) for seq, item in zip(numbers, items, strict=True)]
         self.store.record_events([event for result in results for event in result.events])
         return results
 
-    def _step(self, seq: int, item: Input) -> StepResult:
-        """Apply an entry of the journal and record what it means for models and labels; again, it records the same."""
-        before = champion(self.engine, item.stream) if isinstance(item, Promoted) else None
-        result = self.engine.step(item)
+    def _offer(self, seq: int, item: Input) -> StepResult:
+        """Apply an entry of the journal to the streams that it concerns and that are not behind."""
+        if isinstance(item, Configured):
+            self.settle()
+            result = self.engine.step(item)
+        else:
+            parts = [self._give(name, seq, item) for name in self.engine.concerned(item)]
+            result = StepResult.of(part for part in parts if part is not None)
         self.seq = seq
-        self.versions.record(self.engine, seq, item, before, result)
-        if isinstance(item, Labelled):
-            self.store.record_label(seq, item)
         return result
+
+    def _give(self, stream: str, seq: int, item: Input) -> StepResult | None:
+        """Apply an entry to one stream; None where that is to be done later."""
+        if (behind := self.behind.get(stream)) is not None:
+            behind.journaled(item)
+            return None
+        work = self._work(stream, seq, item)
+        result = self._go_on(stream, work)
+        if result is None:
+            self.behind[stream] = behind = Behind(work, seq)
+            behind.wait()
+        return result
+
+    def _work(self, stream: str, seq: int, item: Input) -> Work:
+        before = champion(self.engine, stream) if isinstance(item, Promoted) else None
+        return Work(seq, item, self.engine.begin(stream, item), before)
+
+    def _go_on(self, stream: str, work: Work, *, wait: bool = False) -> StepResult | None:
+        """Go on with an input up to its end, and record what it means for models and labels; again, the same.
+
+        None where the next outcome is not there yet, unless `wait`.
+        """
+        began, outcome = time.monotonic(), None
+        try:
+            while work.asked is None or (outcome := self._outcome(work.asked, wait)) is not None:
+                work.asked = next(work.steps) if outcome is None else work.steps.send(outcome)
+        except StopIteration as done:
+            result: StepResult = done.value
+        else:
+            work.spent_s += time.monotonic() - began
+            return None
+        if isinstance(work.item, Batch):
+            self._observe("scoring", work.spent_s + time.monotonic() - began, stream)
+        self.versions.record(self.engine, work.seq, work.item, work.champion, result)
+        if isinstance(work.item, Labelled):
+            self.store.record_label(work.seq, work.item)
+        return result
+
+    def _outcome(self, request_id: str, wait: bool) -> Outcome | None:
+        """A training's outcome; what another version has said already is repeated as a whole, before anything else."""
+        if self._wake is None or wait or self.seq < self._said:
+            return self.trainer.result(request_id)
+        return self.trainer.look(request_id, self._wake)
+
+    def _record(self, seq: int, result: StepResult) -> None:
+        """Record events, unless another version has said what the entry causes."""
+        if seq > self._said:
+            self.store.record_events(result.events)
+
+    # -- streams that are behind -------------------------------------------------------------------------------------
+
+    def advance(self) -> bool:
+        """Go on with each stream that is behind for a moment, if it can; returns whether one could."""
+        went_on = [self._catch_up(name, SLICE_S) for name in sorted(self.behind)]
+        return any(went_on)
+
+    def settle(self) -> None:
+        """Wait until no stream is behind any more."""
+        for name in sorted(self.behind):
+            while name in self.behind:
+                self._catch_up(name, SLICE_S, wait=True)
+
+    def _catch_up(self, stream: str, for_s: float, *, wait: bool = False) -> bool:
+        """Apply what waits for a stream, up to the next outcome that is not there and not for much longer than `for_s`.
+
+        Returns:
+            Whether there was anything to do.
+        """
+        behind, until, done = self.behind[stream], time.monotonic() + for_s, False
+        while True:
+            if (work := behind.work) is not None:
+                asked = work.asked
+                if (result := self._go_on(stream, work, wait=wait)) is None:
+                    if asked != work.asked:
+                        behind.wait()
+                    return done or asked != work.asked
+                behind.applied()
+                self._record(work.seq, result)
+                done = True
+            elif time.monotonic() >= until:
+                return True
+            elif (found := self._next(stream, behind)) is None:
+                del self.behind[stream]
+                return True
+            else:
+                behind.take(self._work(stream, *found))
+
+    def _next(self, stream: str, behind: Behind) -> tuple[int, Input] | None:
+        """The next input of a stream that is behind, from the journal; None when all are applied."""
+        found = next(behind.entries, None)
+        while found is None and behind.through < self.seq:
+            after, behind.through = behind.through, self.seq
+            behind.entries = concerning(self.store, self.engine, stream, after, self.seq)
+            found = next(behind.entries, None)
+        return found
 
     def version(self, stream: str) -> int | None:
         """Number of the model in service among the stream's versions; None where no model serves."""
@@ -177,7 +286,12 @@ class DurableEngine:
         return sum(result.joined for results in ended for result in results)
 
     def checkpoint(self) -> None:
-        """Write the state to disk. Raises StoreError when that fails; earlier checkpoints are as they were."""
+        """Write the state to disk, and wait for streams that are behind before.
+
+        Raises:
+            StoreError: It cannot be written; earlier checkpoints are as they were.
+        """
+        self.settle()
         self.store.write_checkpoint(self.seq, self.engine.dump())
         for stream in self.engine.streams:
             self.versions.retain(self.engine, stream)

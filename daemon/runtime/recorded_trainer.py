@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 
-from daemon.engine.messages.training_port import Trainer, TrainingFailed, failed_as_recorded
+from daemon.engine.messages.training_port import AskableTrainer, Outcome, TrainingFailed, failed_as_recorded
 from daemon.store import ModelChecksum, ModelUnknown, Store
 from models.bundle import Bundle, BundleError
 from models.training import TrainingRequest
@@ -24,11 +25,15 @@ class RecordedTrainer:
     Args:
         inner: Really trains.
         store: Keeps model files and outcomes.
+
+    Attributes:
+        waiting_for: The training that `result` waits for, read by any thread; None while it waits for none.
     """
 
-    def __init__(self, inner: Trainer, store: Store) -> None:
+    def __init__(self, inner: AskableTrainer, store: Store) -> None:
         self._inner, self._store = inner, store
         self._submitted: dict[str, tuple[TrainingRequest, float]] = {}
+        self._awaited: set[str] = set()
         self.waiting_for: str | None = None
         self._interrupted = threading.Event()
 
@@ -40,24 +45,47 @@ class RecordedTrainer:
     def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
         """Begin a training, unless its outcome is recorded already."""
         self._submitted[request.id] = (request, time_limit_s)
+        self._awaited.discard(request.id)
         if self._store.outcome(request.id) is None:
             self._begin(request, time_limit_s)
 
-    def result(self, request_id: str) -> Bundle | TrainingFailed:
+    def result(self, request_id: str) -> Outcome:
         """The outcome, recorded before it is given out.
 
         Raises:
             StoppedError: There is none, and `close` was called.
         """
-        request, time_limit_s = self._submitted.pop(request_id)
+        if (recorded := self._known(request_id)) is not None:
+            return recorded
+        outcome = self._wait(request_id)
+        self._record(self._leave(request_id), outcome)
+        return outcome
+
+    def look(self, request_id: str, call: Callable[[], None]) -> Outcome | None:
+        """As `result`, but None where there is none yet: `call` is called, from any thread, once there is."""
+        first = request_id not in self._awaited
+        if (recorded := self._known(request_id)) is not None:
+            return recorded
+        if self._interrupted.is_set():
+            raise StoppedError(f"training {request_id}")
+        return self.result(request_id) if self._inner.ready(request_id, call if first else None) else None
+
+    def _known(self, request_id: str) -> Outcome | None:
+        """The outcome where it is recorded; looked for when it is first asked for, then the training is awaited."""
+        if request_id in self._awaited:
+            return None
         recorded = self._recorded(request_id)
         if recorded is not None:
+            self._leave(request_id)
             return recorded
         if self._store.outcome(request_id) is not None:  # recorded, but its file is gone or damaged: train it again
-            self._begin(request, time_limit_s)
-        outcome = self._wait(request_id)
-        self._record(request, outcome)
-        return outcome
+            self._begin(*self._submitted[request_id])
+        self._awaited.add(request_id)
+        return None
+
+    def _leave(self, request_id: str) -> TrainingRequest:
+        self._awaited.discard(request_id)
+        return self._submitted.pop(request_id)[0]
 
     def _begin(self, request: TrainingRequest, time_limit_s: float) -> None:
         try:
@@ -66,7 +94,7 @@ class RecordedTrainer:
             if not self._interrupted.is_set():
                 raise
 
-    def _wait(self, request_id: str) -> Bundle | TrainingFailed:
+    def _wait(self, request_id: str) -> Outcome:
         if self._interrupted.is_set():
             raise StoppedError(f"training {request_id}")
         self.waiting_for = request_id
@@ -78,7 +106,7 @@ class RecordedTrainer:
             raise StoppedError(f"training {request_id}")
         return outcome
 
-    def _recorded(self, request_id: str) -> Bundle | TrainingFailed | None:
+    def _recorded(self, request_id: str) -> Outcome | None:
         record = self._store.outcome(request_id)
         if record is None:
             return None
@@ -92,7 +120,7 @@ class RecordedTrainer:
             log.error("model file damaged, training it again", extra={"request": request_id, "error": str(error)})
             return None
 
-    def _record(self, request: TrainingRequest, outcome: Bundle | TrainingFailed) -> None:
+    def _record(self, request: TrainingRequest, outcome: Outcome) -> None:
         if isinstance(outcome, TrainingFailed):
             log.warning("training failed", extra={"request": request.id, **asdict(outcome)})
             self._store.record_failure(request.stream, request.id, outcome.reason, outcome.detail)

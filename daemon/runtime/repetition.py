@@ -1,10 +1,10 @@
-"""The one place that applies what a journal holds: recovery and `replay --journal` repeat by it."""
+"""The one place that applies what a journal holds: recovery, streams behind it and `replay --journal` repeat by it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from daemon.engine.machine.engine import StepResult
+from daemon.engine.machine.engine import Engine, StepResult
 from daemon.engine.messages.inputs import Input
 from daemon.store import StoreView
 
@@ -31,3 +31,10 @@ def repeat(
     for seq, item in store.entries(after):
         yield seq, step(seq, item)
         progress(seq - after, last - after)
+
+
+def concerning(store: StoreView, engine: Engine, stream: str, after: int, through: int) -> Iterator[tuple[int, Input]]:
+    """The entries after `after` up to `through` that concern one stream; raises as `repeat`."""
+    for seq, item in store.entries(after, through):
+        if stream in engine.concerned(item):
+            yield seq, item

@@ -15,7 +15,7 @@ from models.bundle_errors import BundleError
 
 T = TypeVar("T")
 
-PATIENCE_S = 20.0  # a client waits so long; the pipeline may be waiting for a training
+PATIENCE_S = 20.0  # a client waits so long; the stream may be waiting for a training
 
 _HARMLESS = (ModelUnknown, ModelChecksum, BundleError)
 """Errors of a command that changed nothing."""
@@ -38,7 +38,7 @@ class OperatorCommands:
         Raises:
             ValueError: It cannot serve; nothing changed.
         """
-        return await self._do(lambda p: p.durable.serve(stream, version, wall_ms()))
+        return await self._do(stream, lambda p: p.durable.serve(stream, version, wall_ms()))
 
     async def label(self, wanted: WantedLabel) -> dict[str, Any] | None:
         """Have the engine learn from a label; None while the pipeline is busy: it is done later.
@@ -46,11 +46,11 @@ class OperatorCommands:
         Raises:
             ValueError: It cannot be applied, or is given already; nothing changed.
         """
-        return await self._do(lambda p: label(p.durable, wanted, wall_ms()))
+        return await self._do(wanted.stream, lambda p: label(p.durable, wanted, wall_ms()))
 
-    async def _do(self, work: Callable[[Pipeline], T]) -> T | None:
+    async def _do(self, stream: str, work: Callable[[Pipeline], T]) -> T | None:
         """The result of a command, None while the pipeline is busy; raises ValueError where it changed nothing."""
-        task = asyncio.create_task(in_pipeline(self._pipeline, work, _is_fatal))
+        task = asyncio.create_task(in_pipeline(self._pipeline, work, _is_fatal, stream))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)

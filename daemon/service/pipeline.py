@@ -1,7 +1,8 @@
 """The daemon's one working thread: sources to journal to engine to events, turn by turn.
 
 Everything here runs on that thread but `post`, `stop` and the read-only attributes. Not reading is the backpressure:
-a turn takes at most one chunk of each place, so memory does not depend on how much is waiting.
+a turn takes at most one chunk of each place, so memory does not depend on how much is waiting. A stream that waits for
+a training holds back itself alone: it is read and journaled within a bound, and what needs it as it will be waits too.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from adapters.uploads.inbox import Inboxes
 from daemon.clock import wall_ms, wall_s
 from daemon.config.settings import Settings
 from daemon.engine.messages.inputs import Delivered, Tick
-from daemon.engine.messages.training_port import Trainer
+from daemon.engine.messages.training_port import AskableTrainer
 from daemon.metrics.collector import Durations, Picture
 from daemon.presentation.words import instant
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.precompilation import warm
 from daemon.runtime.recorded_trainer import StoppedError
 from daemon.service.delivery import Delivery
-from daemon.service.jobs import Jobs
+from daemon.service.jobs import Jobs, Settled
 from daemon.service.picture import picture_of
 from daemon.service.source_set import SourceSet
 from daemon.store import Store, StoreError, StoreFull
@@ -55,6 +56,7 @@ class Pipeline:
         inboxes: Its sources of posted bodies.
         beat: `time.monotonic()` of the last sign of progress.
         down: Why each source that is down is; replaced as a whole.
+        behind: What each stream waits for that is behind the journal; replaced as a whole.
         process: What the service adds to the picture's `process`; replaced as a whole.
         finished: Set when the thread has ended.
         error: Why it ended, None when it was asked to or its input is over.
@@ -63,7 +65,7 @@ class Pipeline:
     def __init__(
         self,
         settings: Settings,
-        trainer: Trainer,
+        trainer: AskableTrainer,
         durations: Durations,
         stdout: BinaryIO | None = None,
         reached: Reached = nowhere,
@@ -77,11 +79,13 @@ class Pipeline:
         self.error: BaseException | None = None
         self._stdout = stdout or _unbuffered()
         self._jobs: Jobs[Pipeline] = Jobs()
+        self._checkpoint_due = False
         self._wake, self._stopping = threading.Event(), threading.Event()
         self.inboxes = Inboxes(self._wake.set)
         self._sourcing = SourceSet(settings, self.inboxes)
         self.process: Mapping[str, object] = {}
         self.down: Mapping[str, str] = {}
+        self.behind: Mapping[str, Mapping[str, Any]] = {}
         self._started_at, self._turns, self._published = wall_s(), 0, 0.0
         self._looked_at = 0
         self._delivery: Delivery | None = None
@@ -97,7 +101,8 @@ class Pipeline:
     def stop(self) -> None:
         """End after the turn in progress, with a checkpoint; returns at once.
 
-        A turn that waits for a training ends in the middle: the journal has its batch, and the next start repeats it.
+        A stream that waits for a training ends in the middle: the journal has its batches, and the next start repeats
+        them.
         """
         self._stopping.set()
         self._wake.set()
@@ -106,7 +111,7 @@ class Pipeline:
 
     @property
     def waiting(self) -> bool:
-        """Whether the engine waits for a training, which has a time limit of its own."""
+        """Whether the thread itself waits for a training, which has a time limit of its own."""
         return self._durable is not None and self._durable.trainer.waiting_for is not None
 
     # -- the thread --------------------------------------------------------------------------------------------------
@@ -117,7 +122,7 @@ class Pipeline:
             # SQLite's connection belongs to the thread that opens it
             with self._open_store() as store:
                 store.when_full = self._wait_for_room
-                self._durable = DurableEngine(store, self._trainer, self.durations.observe)
+                self._durable = DurableEngine(store, self._trainer, self.durations.observe, self._wake.set)
                 if not self._stopping.is_set():  # otherwise `stop` saw no engine whose training to end
                     self._work()
         except StoppedError as work:
@@ -142,11 +147,13 @@ class Pipeline:
             while not self._stopping.is_set():
                 worked = self.turn()
                 if not worked:
-                    if self._sourcing.done():
+                    if self._sourcing.done() and not self.durable.behind:
                         break
                     self._wake.wait(IDLE_S)
                     self._wake.clear()
             self.checkpoint()
+            if behind := sorted(self.durable.behind):
+                raise StoppedError(f"streams {', '.join(behind)}")
         finally:
             self._close()
 
@@ -161,7 +168,8 @@ class Pipeline:
         self._delivery = delivery = Delivery(self._store, self._stdout)
         delivery.take_over(delivery.prepare(self.settings.events))
         self._sourcing.open(self._store)
-        unfinished = [name for name, stream in self.durable.engine.streams.items() if len(stream.held)]
+        streams, behind = self.durable.engine.streams.items(), self.durable.behind
+        unfinished = [name for name, stream in streams if len(stream.held) or name in behind]
         self._sourcing.resume(unfinished, self._store)
         log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
         self._full, self.ready, self.why_not = False, True, ""
@@ -175,12 +183,16 @@ class Pipeline:
 
     def turn(self) -> bool:
         """One turn; returns whether there was anything to do."""
-        worked = self._jobs.run(self)
+        worked = self._jobs.run(self, self._may)
+        worked |= self.durable.advance()
+        if self._checkpoint_due and not self.durable.behind:
+            self.checkpoint()
         now_ms = wall_ms()
         self._note_clock(now_ms)
-        taken = self._sourcing.take(now_ms)
+        resting = self._resting()
+        taken = self._sourcing.take(now_ms, resting)
         items = [item for each in taken for item in each.inputs]
-        items += [Delivered(stream, now_ms) for stream in self._sourcing.quiet()]
+        items += [Delivered(stream, now_ms) for stream in self._sourcing.quiet(resting)]
         if items:
             worked = True
             positions = {source: places for each in taken for source, places in each.positions.items()}
@@ -198,6 +210,25 @@ class Pipeline:
         if not worked or self.beat - self._published > PUBLISH_S:
             self._publish()
         return worked
+
+    # -- streams that are behind -------------------------------------------------------------------------------------
+
+    def _may(self, job: Callable[[Pipeline], None]) -> bool:
+        """Whether a job need not wait for a stream that is behind."""
+        return not isinstance(job, Settled) or not self._waits_for(job.stream)
+
+    def _waits_for(self, stream: str | None) -> bool:
+        behind = self.durable.behind
+        return bool(behind) if stream is None else stream in behind
+
+    def _resting(self) -> list[str]:
+        """Streams that are behind and are not read any further for now."""
+        behind = self.durable.behind
+        jobs = [job for job in self._jobs.held if isinstance(job, Settled)]
+        waited_for = {name for name in behind if any(job.stream in (None, name) for job in jobs)}
+        return [
+            name for name, each in behind.items() if not each.may_be_read(self._checkpoint_due or name in waited_for)
+        ]
 
     def _wait_for_room(self, error: StoreFull) -> None:
         """Called by the store until there is room: scoring pauses, nothing is lost, `ready` says so."""
@@ -242,7 +273,13 @@ class Pipeline:
             self.durable.apply([Tick(wall_ms())], {}, wall_ms())
 
     def checkpoint(self) -> None:
-        """Write the state to disk; a failure is counted and logged, the journal has everything."""
+        """Write the state to disk, now or when no stream is behind.
+
+        A failure is counted and logged; the journal has everything.
+        """
+        self._checkpoint_due = bool(self.durable.behind)
+        if self._checkpoint_due:  # it is made when none is behind: a checkpoint is the state after one entry
+            return
         began = time.monotonic()
         try:
             self.durable.checkpoint()
@@ -311,6 +348,7 @@ class Pipeline:
 
     def _picture(self) -> Picture:
         self.down = self._sourcing.down()
+        self.behind = {} if self._durable is None else {n: each.status() for n, each in self._durable.behind.items()}
         return picture_of(self._durable, self._sourcing, self.settings, self.durations, self._process(), self._sinks())
 
     def _sinks(self) -> dict[str, dict[str, float]]:
@@ -324,6 +362,7 @@ class Pipeline:
             "turns": self._turns,
             "queue_depth": len(self._jobs),
             "down": self.down,
+            "behind": self.behind,
             **self.process,
         }
 

@@ -7,20 +7,27 @@ import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
+from daemon.service.jobs import Settled
 from daemon.service.pipeline import Pipeline
 
 T = TypeVar("T")
 
 
 async def in_pipeline(
-    pipeline: Pipeline, work: Callable[[Pipeline], T], fatal: Callable[[Exception], bool] = lambda error: False
+    pipeline: Pipeline,
+    work: Callable[[Pipeline], T],
+    fatal: Callable[[Exception], bool] = lambda error: False,
+    stream: str | None = None,
 ) -> T:
     """The result of `work` between two turns of the pipeline; raises what it raises.
+
+    It is done when `stream`, or every one where none is named, has applied all that is journaled.
 
     Args:
         pipeline: Its thread does the work.
         work: What to do.
         fatal: Whether an error ends the pipeline too; others leave everything as it was.
+        stream: The stream that the work concerns; None where it concerns all.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -44,5 +51,5 @@ async def in_pipeline(
         if error is not None and fatal(error):
             raise error
 
-    pipeline.post(job)
+    pipeline.post(Settled(job, stream))
     return await done

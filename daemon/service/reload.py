@@ -20,7 +20,7 @@ from models.bundle_errors import BundleError
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 20.0  # a client waits so long for a reload; the pipeline may be waiting for a training
+PATIENCE_S = 20.0  # a client waits so long for a reload; a stream may be waiting for a training
 
 _NEW_STATE = "the state was built on it; set it back, or restart with another state_dir"
 _RETRAIN = (

@@ -9,12 +9,14 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from daemon.config.change import RefusedError
 from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations
-from daemon.presentation.words import plural
+from daemon.presentation.words import instant, plural
 from daemon.service.operator_commands import OperatorCommands
 from daemon.service.pipeline import Pipeline
 from daemon.service.reload import Reloader, ReloadRefusedError
@@ -197,14 +199,23 @@ class _Service:
 
 
 def _alive(pipeline: Pipeline) -> bool:
-    """Whether the pipeline made progress lately, or waits for a training."""
+    """Whether the pipeline made progress lately, or waits for a training as a whole."""
     return pipeline.waiting or time.monotonic() - pipeline.beat < STUCK_S
 
 
 def _troubles(pipeline: Pipeline) -> str:
     """What of the daemon waits or is down while the rest goes on."""
     waiting = ["waiting for a training"] if pipeline.waiting else []
+    waiting += [_behind(name, each) for name, each in sorted(pipeline.behind.items())]
     return "; ".join(waiting + [f"{name} is down: {error}" for name, error in sorted(pipeline.down.items())])
+
+
+def _behind(stream: str, status: Mapping[str, Any]) -> str:
+    """What a stream waits for, and since when."""
+    inputs = plural(status["inputs"], "input")
+    if status["training"] is None:
+        return f"{stream} makes up for {inputs} journaled while it waited"
+    return f"{stream} waits for training {status['training']} since {instant(int(status['since']))}, {inputs} with it"
 
 
 def _words(pipeline: Pipeline) -> str:

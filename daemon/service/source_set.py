@@ -37,15 +37,21 @@ class SourceSet:
             intake.supervise(self._make, store.positions)
             intake.open({source.name: store.positions(source.name) for source in intake.sources})
 
-    def take(self, now_ms: int) -> list[Taken]:
-        """The next batch of each stream that has one; a stream that goes by a clock not set yet is not read."""
-        waiting = self.without_time(now_ms)
+    def take(self, now_ms: int, resting: Collection[str] = ()) -> list[Taken]:
+        """The next batch of each stream that has one.
+
+        Streams that are `resting` are not read, nor is one that goes by a clock not set yet.
+        """
+        waiting = {*self.without_time(now_ms), *resting}
         intakes = (intake for name, intake in self._intakes.items() if name not in waiting)
         return [taken for intake in intakes if (taken := intake.take(now_ms)) is not None]
 
-    def quiet(self) -> list[str]:
-        """Streams whose delivery has ended because nothing came for long enough; each end is told once."""
-        return [name for name, intake in self._intakes.items() if intake.quiet()]
+    def quiet(self, resting: Collection[str] = ()) -> list[str]:
+        """Streams whose delivery has ended because nothing came for long enough; each end is told once.
+
+        Of those that are `resting`, and not read, nobody knows.
+        """
+        return [name for name, intake in self._intakes.items() if name not in resting and intake.quiet()]
 
     def resume(self, streams: Collection[str], store: Store) -> None:
         """The engine holds readings of these streams whose delivery has not ended."""

@@ -2,8 +2,8 @@
 
 The worker is started once, because importing torch takes two seconds. A thread of its own starts it, feeds it one
 request at a time and kills it when a request passes its time limit; it must be one thread for the worker's whole life,
-because the kernel's death signal follows the parent *thread*. The worker's own code is in
-`daemon.trainer.worker`.
+because the kernel's death signal follows the parent *thread*. While a training keeps others waiting for long there are
+spare workers. The worker's own code is in `daemon.trainer.worker`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
 
@@ -48,6 +49,10 @@ class InlineTrainer:
         """See Trainer.result."""
         return outcome_of(self._requests.pop(request_id))
 
+    def ready(self, request_id: str, call: Callable[[], None] | None = None) -> bool:
+        """See AskableTrainer.ready; nobody else trains, so there is nothing to wait for."""
+        return request_id in self._requests
+
     def close(self) -> None:
         """See Trainer.close."""
         self._requests.clear()
@@ -58,44 +63,55 @@ class _Job:
     request: TrainingRequest
     time_limit_s: float
     outcome: Future[Outcome]
+    begun: threading.Event
 
 
 _CLOSED = TrainingFailed("killed", "the trainer was closed")
+
+WORKERS = 4
+"""Most workers at a time; more than one are there only while a training keeps others waiting."""
+SPARE_AFTER_S = 5.0
+"""Seconds that a training waits for others before a spare worker is started for it."""
+SPARE_IDLE_S = 60.0
+"""Seconds without a training after which a spare worker ends."""
 
 
 class WorkerTrainer:
     """Trains in a worker process, started and warmed at construction, restarted when it dies or is killed.
 
+    A training that hangs must not hold back those of other streams: where one has waited for long, a spare worker
+    takes it.
+
     Args:
         start_limit_s: Seconds a worker may take to start or to accept a request before it is killed.
         observe: Called with the stream and the seconds of each training, from a thread of its own.
+        spare_after_s: Seconds that a training waits before a spare worker is started.
     """
 
     def __init__(
-        self, start_limit_s: float = 120.0, observe: Callable[[str, float], None] = lambda stream, seconds: None
+        self,
+        start_limit_s: float = 120.0,
+        observe: Callable[[str, float], None] = lambda stream, seconds: None,
+        spare_after_s: float = SPARE_AFTER_S,
     ) -> None:
-        self._observe = observe
-        self._start_limit_s = start_limit_s
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._spare_after_s = spare_after_s
         self._outcomes: dict[str, Future[Outcome]] = {}
-        self._running: str | None = None
-        self._closing = threading.Event()
-        self._worker: _Worker | None = None
-        self._start_error = ""
-        self._thread = threading.Thread(target=self._serve, name="trainer", daemon=True)
-        self._thread.start()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closing, self._lock = threading.Event(), threading.Lock()
+        self._lane = partial(_Lane, self._jobs, self._closing, start_limit_s, observe)
+        self._lanes = [self._lane(idle_s=None)]
         # before multiprocessing's own exit handler, which waits for workers that ignore its SIGTERM
         atexit.register(self.close)
 
     @property
     def pid(self) -> int | None:
-        """Process id of the worker; None while there is none."""
-        worker = self._worker
+        """Process id of the worker that is no spare one; None while there is none."""
+        worker = self._lanes[0].worker
         return None if worker is None else worker.pid
 
     def running(self) -> str | None:
-        """Id of the training that runs now; None when idle."""
-        return self._running
+        """Id of a training that runs now; None when idle."""
+        return next((lane.running for lane in self._lanes if lane.running is not None), None)
 
     def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
         """See Trainer.submit.
@@ -105,9 +121,21 @@ class WorkerTrainer:
         """
         if self._closing.is_set():
             raise RuntimeError(f"{request.id} was submitted to a trainer that is closed")
-        job = _Job(request, time_limit_s, Future())
+        job = _Job(request, time_limit_s, Future(), threading.Event())
+        waits = any(not outcome.done() for outcome in self._outcomes.values())
         self._outcomes[request.id] = job.outcome
         self._jobs.put(job)
+        if waits:
+            timer = threading.Timer(self._spare_after_s, self._help, [job])
+            timer.daemon = True
+            timer.start()
+
+    def _help(self, job: _Job) -> None:
+        """Start a spare worker if a job still waits."""
+        with self._lock:
+            self._lanes[1:] = [lane for lane in self._lanes[1:] if lane.thread.is_alive()]
+            if not job.begun.is_set() and not self._closing.is_set() and len(self._lanes) < WORKERS:
+                self._lanes.append(self._lane(idle_s=SPARE_IDLE_S))
 
     def result(self, request_id: str) -> Outcome:
         """See Trainer.result."""
@@ -115,15 +143,55 @@ class WorkerTrainer:
         self._outcomes.pop(request_id, None)
         return outcome
 
+    def ready(self, request_id: str, call: Callable[[], None] | None = None) -> bool:
+        """See AskableTrainer.ready."""
+        outcome = self._outcomes[request_id]
+        if outcome.done():
+            return True
+        if call is not None:
+            outcome.add_done_callback(lambda _: call())
+        return False
+
     def close(self) -> None:
         """See Trainer.close."""
         atexit.unregister(self.close)
         self._closing.set()
-        worker = self._worker
-        if worker is not None:
-            worker.kill()
-        self._jobs.put(None)
-        self._thread.join()
+        with self._lock:
+            lanes = list(self._lanes)
+        for lane in lanes:
+            if (worker := lane.worker) is not None:
+                worker.kill()
+            self._jobs.put(None)
+        for lane in lanes:
+            lane.thread.join()
+
+
+class _Lane:
+    """A thread that keeps one worker and gives it one job at a time.
+
+    Args:
+        jobs: What is to be done, for all lanes.
+        closing: Set when the trainer is closed.
+        start_limit_s, observe: As the trainer's.
+        idle_s: Seconds without a job after which it ends; None: never.
+    """
+
+    def __init__(
+        self,
+        jobs: queue.SimpleQueue[_Job | None],
+        closing: threading.Event,
+        start_limit_s: float,
+        observe: Callable[[str, float], None],
+        *,
+        idle_s: float | None,
+    ) -> None:
+        self._jobs, self._closing, self._start_limit_s, self._observe = jobs, closing, start_limit_s, observe
+        self._idle_s = idle_s
+        self.running: str | None = None
+        self.worker: _Worker | None = None
+        self._start_error = ""
+        self.thread = threading.Thread(target=self._serve, name="trainer", daemon=True)
+        self.thread.start()
 
     def _serve(self) -> None:
         """The thread: keeps a worker ready and gives it one job at a time."""
@@ -132,12 +200,14 @@ class WorkerTrainer:
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
         self._restart()
-        while (job := self._jobs.get()) is not None:
-            began = time.monotonic()
-            outcome = self._run(job)
-            self._observe(job.request.stream, time.monotonic() - began)
-            self._running = None
-            job.outcome.set_result(outcome)
+        with contextlib.suppress(queue.Empty):
+            while (job := self._jobs.get(timeout=self._idle_s)) is not None:
+                job.begun.set()
+                began = time.monotonic()
+                outcome = self._run(job)
+                self._observe(job.request.stream, time.monotonic() - began)
+                self.running = None
+                job.outcome.set_result(outcome)
         self._discard()
 
     def _run(self, job: _Job) -> Outcome:
@@ -149,7 +219,7 @@ class WorkerTrainer:
             if worker is None:
                 outcome: Outcome = TrainingFailed("error", self._start_error)
             else:
-                self._running = job.request.id
+                self.running = job.request.id
                 outcome = worker.outcome(job.request.id, job.time_limit_s)
         except (OSError, EOFError) as error:
             outcome = self._death(error)
@@ -171,22 +241,22 @@ class WorkerTrainer:
         Raises:
             OSError, EOFError: The new worker died, too.
         """
-        if self._worker is not None:
+        if self.worker is not None:
             try:
-                self._worker.take(request, self._start_limit_s)
+                self.worker.take(request, self._start_limit_s)
             except (OSError, EOFError):
                 if self._closing.is_set():
                     raise
             else:
-                return self._worker
+                return self.worker
         self._restart()
-        if self._worker is not None:
-            self._worker.take(request, self._start_limit_s)
-        return self._worker
+        if self.worker is not None:
+            self.worker.take(request, self._start_limit_s)
+        return self.worker
 
     def _death(self, error: BaseException) -> TrainingFailed:
         """What is known of a worker whose pipe broke."""
-        worker = self._worker
+        worker = self.worker
         if worker is None:
             return TrainingFailed("killed", one_line(error))
         worker.process.join(1)
@@ -195,16 +265,16 @@ class WorkerTrainer:
     def _restart(self) -> None:
         self._discard()
         try:
-            self._worker = _Worker()
+            self.worker = _Worker()
         except Exception as error:  # the next job tries again and reports it
             self._start_error = f"no worker process could be started: {one_line(error)}"
         if self._closing.is_set():
             self._discard()
 
     def _discard(self) -> None:
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
 
 
 class _Worker:

@@ -16,7 +16,7 @@ from daemon.engine.learning.drift import Drift
 from daemon.engine.learning.promotion import Promotion, check_fit
 from daemon.engine.learning.requests import Requests
 from daemon.engine.learning.subject import Subject
-from daemon.engine.messages.training_port import FailureReason, Trainer
+from daemon.engine.messages.training_port import Awaiting, FailureReason, Trainer
 from daemon.engine.table.series import QUEUED, READY
 from models.architectures import UNTUNED
 from models.bundle import Bundle
@@ -109,14 +109,14 @@ class Learner:
         elif self.next_training is None or (anew and self.next_training > slot + every):
             self.next_training = slot + every
 
-    def act(self, slot: int, upto: int) -> None:
+    def act(self, slot: int, upto: int) -> Awaiting[None]:
         """Do what is due at `slot`: the result of a training, series joining, the look for drift, the next training.
 
         No reading comes before slot `upto` is closed too.
         """
         self.sample_rate = max(1, len(self.table) // reservoir.PER_SLOT)
         if self.pending is not None and slot >= self.apply_at:
-            self.apply(slot)
+            yield from self.apply(slot)
         if self.champion is None:
             if self.pending is None and bool((self.table.rows["status"] == QUEUED).any()) and self._may_start(slot):
                 self._start_fresh(slot)
@@ -163,13 +163,13 @@ class Learner:
         self.trained_windows = int(self.reservoir.seen[0])
         self.trainer.submit(request, self.settings.model.time_limit)
 
-    def apply(self, slot: int) -> None:
+    def apply(self, slot: int) -> Awaiting[None]:
         """Take the pending training's result: a bundle that passes the gate serves, else things stay as they are."""
         assert self.pending is not None
+        result = yield self.pending.id
         request, self.pending = self.pending, None
         every = self.settings.model.retrain_every
         self.next_training = request.slot + every if every else None
-        result = self.trainer.result(request.id)
         if isinstance(result, Bundle):
             self.outcomes["promoted" if self.promoting.admit(result, request, slot) else "rejected"] += 1
         else:
@@ -219,24 +219,24 @@ class Learner:
 
     # -- commands --------------------------------------------------------------------------------------------------
 
-    def end_warm_up(self, slot: int) -> int:
+    def end_warm_up(self, slot: int) -> Awaiting[int]:
         """Train and join at once with what history there is; returns the number of series that joined."""
-        self.apply_pending(slot)
+        yield from self.apply_pending(slot)
         rows = np.flatnonzero(self.table.rows["readings"] >= 2 * self.table.window)
         waiting = rows[self.table.rows["status"][rows] < READY]
         admission.queue(self.table, waiting[self.table.rows["status"][waiting] > 0])
         if self.champion is None and bool((self.table.rows["status"] == QUEUED).any()):
             self._start_fresh(slot)
-            self.apply_pending(slot)
+            yield from self.apply_pending(slot)
         before = int(np.count_nonzero(self.table.rows["status"] == READY))
         if self.champion is not None:
             self.joining.join_all(slot, self.sample_rate)
         return int(np.count_nonzero(self.table.rows["status"] == READY)) - before
 
-    def apply_pending(self, slot: int) -> None:
+    def apply_pending(self, slot: int) -> Awaiting[None]:
         """Apply a training under way now, whenever it was due."""
         if self.pending is not None:
-            self.apply(slot)
+            yield from self.apply(slot)
 
     # -- state -------------------------------------------------------------------------------------------------------
 

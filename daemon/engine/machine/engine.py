@@ -4,11 +4,16 @@
 
 `step` applies one input and returns what it caused; `dump` and `load` turn the state into bytes and back. Live running,
 replay and recovery are this code and nothing else.
+
+Streams share nothing: what one becomes depends on the inputs that concern it, in their order, and on the outcomes of
+its own trainings. So whoever does not want one stream's training to hold back the others applies an input stream by
+stream, by `begin`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +26,7 @@ from daemon.engine.learning.judgement import Judged, RolledBack
 from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Batch, Command, Configured, Delivered, Input, Labelled, Promoted, Tick
-from daemon.engine.messages.training_port import Trainer
+from daemon.engine.messages.training_port import Awaiting, Trainer, finish
 from models.archive import pack, unpack
 from models.bundle import Bundle
 
@@ -52,6 +57,19 @@ class StepResult:
     judged: list[Judged] = field(default_factory=list)
     rolled_back: list[RolledBack] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, parts: Iterable[StepResult]) -> StepResult:
+        """What an input caused in several streams, as one result."""
+        whole = cls([])
+        for part in parts:
+            whole = cls(
+                whole.events + part.events,
+                whole.joined + part.joined,
+                whole.judged + part.judged,
+                whole.rolled_back + part.rolled_back,
+            )
+        return whole
+
 
 def essential(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a configuration that the state depends on: the streams, without paths.
@@ -79,40 +97,49 @@ class Engine:
         self.streams: dict[str, Stream] = {}
 
     def step(self, item: Input) -> StepResult:
-        """Apply one input.
+        """Apply one input, and wait for the trainings whose outcomes it needs.
 
         Raises:
             KeyError: The input names a stream that is not configured.
             RefusedError: See `check`; nothing has changed.
             ValueError: A bundle does not fit its stream.
         """
-        result = self._apply(item)
-        for _, stream in sorted(self.streams.items()):
-            judged, rolled_back = stream.learner.promoting.take_results()
-            if judged or rolled_back:
-                result = replace(result, judged=result.judged + judged, rolled_back=result.rolled_back + rolled_back)
-        return result
+        if isinstance(item, Configured):
+            self._configure(item.config)
+            return StepResult([])
+        return StepResult.of(finish(self.begin(name, item), self._trainer.result) for name in self.concerned(item))
 
-    def _apply(self, item: Input) -> StepResult:
-        events: list[Event] = []
-        joined = 0
+    def concerned(self, item: Input) -> list[str]:
+        """Names of the streams that an input changes, each by itself; a `Configured` changes the engine as a whole."""
+        return sorted(self.streams) if isinstance(item, Tick | Configured) else [item.stream]
+
+    def begin(self, name: str, item: Input) -> Awaiting[StepResult]:
+        """Apply an input to one of the streams that it concerns; what it caused there.
+
+        The stream is to be let alone until that has come to its end. Raises as `step`.
+        """
+        stream = self.streams[name]
+        events, joined = yield from self._apply(stream, item)
+        judged, rolled_back = stream.learner.promoting.take_results()
+        return StepResult(events, joined, judged, rolled_back)
+
+    def _apply(self, stream: Stream, item: Input) -> Awaiting[tuple[list[Event], int]]:
         match item:
             case Batch():
-                events = self.streams[item.stream].step(item)
+                return (yield from stream.step(item)), 0
             case Delivered():
-                events = self.streams[item.stream].end_delivery()
+                return (yield from stream.end_delivery()), 0
             case Tick():
-                events = [e for _, stream in sorted(self.streams.items()) for e in stream.tick(item.received_at_ms)]
-            case Configured():
-                self._configure(item.config)
-            case Promoted():
-                stream = self.streams[item.stream]
-                stream.learner.adopt(Bundle.from_bytes(item.content), stream.schedule.greatest)
+                return stream.tick(item.received_at_ms), 0
             case Labelled():
-                events = self.streams[item.stream].label(item)
+                return stream.label(item), 0
             case Command():
-                events, joined = self.streams[item.stream].end_warm_up()
-        return StepResult(events, joined)
+                return (yield from stream.end_warm_up())
+            case Promoted():
+                stream.learner.adopt(Bundle.from_bytes(item.content), stream.schedule.greatest)
+            case Configured():
+                raise TypeError("a configuration is applied to the engine as a whole")
+        return [], 0
 
     def check(self, config: dict[str, Any]) -> None:
         """Whether `Configured(config)` can be applied; asked before it is journaled.

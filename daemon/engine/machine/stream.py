@@ -1,4 +1,7 @@
-"""One stream's state machine: readings in order of arrival, cut at every slot where something is due."""
+"""One stream's state machine: readings in order of arrival, cut at every slot where something is due.
+
+What may close a slot is `Awaiting`: it stops where the outcome of a training is due, and goes on when it is sent that.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from daemon.engine.machine.schedule import Schedule
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Batch, Labelled
-from daemon.engine.messages.training_port import Trainer
+from daemon.engine.messages.training_port import Awaiting, Trainer
 from daemon.engine.table import placement
 from daemon.engine.table.aggregation import MODES, Combined, combine, finish
 from daemon.engine.table.phases import KNOWN, UNSEEN, Phases, place_in_phase
@@ -91,7 +94,7 @@ class Stream:
 
     # -- inputs --------------------------------------------------------------------------------------------------
 
-    def step(self, batch: Batch) -> list[Event]:
+    def step(self, batch: Batch) -> Awaiting[list[Event]]:
         """Apply a batch; returns the event revisions it caused, in order."""
         for reason, count in batch.rejected.items():
             self.counters.reject(reason, count)
@@ -100,9 +103,9 @@ class Stream:
             return []
         batch = self._without_missing(self._without_future(batch))
         if self.settings.arrival == "batch":
-            return self._hold(batch)
-        before = self.end_delivery() if len(self.held) else []  # it was `batch` until now
-        return before + self._run(self._coded(batch))
+            return (yield from self._hold(batch))
+        before = (yield from self.end_delivery()) if len(self.held) else []  # it was `batch` until now
+        return before + (yield from self._run(self._coded(batch)))
 
     def _coded(self, batch: Batch) -> Coded:
         """Readings with the slots in which they lie; `_in_phase` gives them those that they have."""
@@ -114,7 +117,7 @@ class Stream:
 
     # -- deliveries ------------------------------------------------------------------------------------------------
 
-    def end_delivery(self) -> list[Event]:
+    def end_delivery(self) -> Awaiting[list[Event]]:
         """Take up the delivery that has ended, and close its slots; nothing under `arrival: live`.
 
         Silence that was put off, because too many series were missing at once, is so no longer where the delivery goes
@@ -127,10 +130,13 @@ class Stream:
         events: list[Event] = []
         if (held := self.arrivals.held_silence(reach)) is not None:
             taken = int(np.searchsorted(readings.slots, held, side="right"))
-            events += self._take_up(readings.part(0, taken)) + self.arrivals.find_silent(held, waiting=False)
-        events += self._take_up(readings.part(taken, within))
-        events += self._take_up(self._near(readings.part(within, len(readings)), reach), closing=False)
-        return events if reach == NEVER else events + self._move_watermark(max(reach, self.schedule.greatest))
+            events += yield from self._take_up(readings.part(0, taken))
+            events += self.arrivals.find_silent(held, waiting=False)
+        events += yield from self._take_up(readings.part(taken, within))
+        events += yield from self._take_up(self._near(readings.part(within, len(readings)), reach), closing=False)
+        if reach != NEVER:
+            events += yield from self._move_watermark(max(reach, self.schedule.greatest))
+        return events
 
     def _near(self, readings: Coded, reach: int) -> Coded:
         """Those of readings beyond what is corroborated that are taken in any case; the others are of the future."""
@@ -138,14 +144,15 @@ class Stream:
         self.counters.reject("future", len(readings) - near)
         return readings.part(0, near)
 
-    def _hold(self, batch: Batch) -> list[Event]:
+    def _hold(self, batch: Batch) -> Awaiting[list[Event]]:
         """Keep readings until their delivery ends; what there is no room for is taken up, and closes no slot."""
         events: list[Event] = []
         while len(batch := self.held.add(batch)):
             readings = self._coded(self.held.take(self._last_slots()))
             within = int(np.searchsorted(readings.slots, self.held.reach, side="right"))
             near = self._near(readings.part(within, len(readings)), self.held.reach)
-            events += self._take_up(readings.part(0, within), closing=False) + self._take_up(near, closing=False)
+            events += yield from self._take_up(readings.part(0, within), closing=False)
+            events += yield from self._take_up(near, closing=False)
         return events
 
     def _last_slots(self) -> dict[str, int]:
@@ -153,7 +160,7 @@ class Stream:
         last = np.maximum(self.table.rows["last"], self.table.arrays.passed[: self.table.used]).tolist()
         return {series: last[row] for series, row in self.table.row_of.items()}
 
-    def _take_up(self, readings: Coded, closing: bool = True) -> list[Event]:
+    def _take_up(self, readings: Coded, closing: bool = True) -> Awaiting[list[Event]]:
         """Corroborated readings in the order of slots: each closes the slots before it; or, not `closing`, none."""
         events: list[Event] = []
         self.corroboration.begun |= len(readings) > 0
@@ -166,18 +173,18 @@ class Stream:
             if closing:
                 count = self.schedule.cut(rows[ahead.codes], ahead.slots, ahead.shift, leaping=True)
             if not count:
-                events += self._close_due(self.schedule.closed_by(int(ahead.slots[0])))
+                events += yield from self._close_due(self.schedule.closed_by(int(ahead.slots[0])))
                 rows, count = self.table.lookup(readings.series), 1
             events += self._admit_and_take(ahead.part(0, count), rows, lead)
             start += count
         return events
 
-    def _move_watermark(self, reach: int) -> list[Event]:
+    def _move_watermark(self, reach: int) -> Awaiting[list[Event]]:
         """All slots up to `reach`, less the lateness, are complete."""
         closed = reach - self.settings.lateness
         self.schedule.begin(reach)
         self.schedule.greatest = self.arrivals.clock[placement.GREATEST_SLOT] = reach
-        events = self._close(closed) if closed > self.schedule.closed else []
+        events = (yield from self._close(closed)) if closed > self.schedule.closed else []
         return events + self._finish_slots(closed) + self.arrivals.find_silent(closed)
 
     def _without_future(self, batch: Batch) -> Batch:
@@ -203,12 +210,14 @@ class Stream:
         closed = self.slots.slot_of_now(now_ms) - 1 - self.settings.lateness
         return self._finish_slots(closed) + self.arrivals.find_silent(closed)
 
-    def end_warm_up(self) -> tuple[list[Event], int]:
+    def end_warm_up(self) -> Awaiting[tuple[list[Event], int]]:
         """Operator's command: train and join at once with what there is; revisions, and how many series joined."""
-        events, greatest = self.end_delivery(), self.schedule.greatest
+        events = yield from self.end_delivery()
+        greatest = self.schedule.greatest
         if greatest == NEVER:
             return events, 0
-        return events + self._finish_slots(greatest), self.learner.end_warm_up(greatest)
+        events += self._finish_slots(greatest)
+        return events, (yield from self.learner.end_warm_up(greatest))
 
     def label(self, item: Labelled) -> list[Event]:
         """Learn from an operator's label, which `check_label` has passed; the closing of an episode called normal.
@@ -237,7 +246,7 @@ class Stream:
 
     # -- readings ------------------------------------------------------------------------------------------------
 
-    def _run(self, readings: Coded) -> list[Event]:
+    def _run(self, readings: Coded) -> Awaiting[list[Event]]:
         """Readings in order, cut before each one that closes a slot where something is due, or is ahead."""
         events: list[Event] = []
         rows, start = self.table.lookup(readings.series), 0
@@ -248,13 +257,13 @@ class Stream:
             if count:
                 events += self._take_known(ahead.part(0, count), rows)
             else:
-                said, count = self._step_to(ahead.part(0, 1))
+                said, count = yield from self._step_to(ahead.part(0, 1))
                 events += said
                 rows = self.table.lookup(readings.series)
             start += count
         return events
 
-    def _step_to(self, reading: Coded) -> tuple[list[Event], int]:
+    def _step_to(self, reading: Coded) -> Awaiting[tuple[list[Event], int]]:
         """One reading that closes due slots, or is ahead of the stream; how many were dealt with.
 
         It was not when the stream has come further because of it: then it is looked at again.
@@ -264,23 +273,25 @@ class Stream:
         slot = self.schedule.slot_of(row, int(reading.slots[0]), int(reading.shift[0]))
         greatest = self.schedule.greatest
         if not self.corroboration.begun:
-            return self._begin(reading, series, slot)
+            return (yield from self._begin(reading, series, slot))
         if slot <= greatest + self.schedule.lead:
-            return self._close_due(self.schedule.closed_by(slot)) + self._take_known(reading), 1
+            closed = yield from self._close_due(self.schedule.closed_by(slot))
+            return closed + self._take_known(reading), 1
         moved_to = self.corroboration.believe(series, slot, greatest)
         if moved_to is not None:
-            return self._advance(moved_to), 0
+            return (yield from self._advance(moved_to)), 0
         if self.corroboration.is_far(series, slot, greatest):
             self.counters.reject("future", 1)
             return [], 1
         return self._admit_and_take(reading), 1
 
-    def _begin(self, reading: Coded, series: str, slot: int) -> tuple[list[Event], int]:
+    def _begin(self, reading: Coded, series: str, slot: int) -> Awaiting[tuple[list[Event], int]]:
         """One of the first readings of all, until two agree where the stream is; returns what `_step_to` does."""
         greatest, claims = self.schedule.greatest, self.corroboration
         if greatest == NEVER:
             claims.first = (series, slot)
-            return self._advance(slot) + self._admit_and_take(reading), 1
+            advanced = yield from self._advance(slot)
+            return advanced + self._admit_and_take(reading), 1
         if claims.begins(series, slot):
             self.schedule.greatest = self.arrivals.clock[placement.GREATEST_SLOT] = min(slot, greatest)
             return [], 0
@@ -292,7 +303,7 @@ class Stream:
             return [], 1
         if moved_to < greatest:
             self._begin_again()
-        return self._advance(moved_to), 0
+        return (yield from self._advance(moved_to)), 0
 
     def _begin_again(self) -> None:
         """All readings so far were of the future."""
@@ -303,13 +314,13 @@ class Stream:
         self.schedule.greatest = self.schedule.closed = self.schedule.next_retiring = NEVER
         self.arrivals.clock[: placement.COUNTER_RESETS] = NEVER
 
-    def _close_due(self, closing: int) -> list[Event]:
-        return self._close(closing) if self.schedule.is_due(closing) else []
+    def _close_due(self, closing: int) -> Awaiting[list[Event]]:
+        return (yield from self._close(closing)) if self.schedule.is_due(closing) else []
 
-    def _advance(self, slot: int) -> list[Event]:
+    def _advance(self, slot: int) -> Awaiting[list[Event]]:
         """The stream has come to a slot, as several readings say."""
         closing = self.schedule.closed_by(slot)
-        events = self._close_due(closing)
+        events = yield from self._close_due(closing)
         self.schedule.begin(slot)
         self.schedule.greatest = slot
         return events + (self._finish_slots(closing) if self.mode else self.arrivals.advance(slot, closing))
@@ -353,12 +364,12 @@ class Stream:
         )
         return replace(readings, phases=out)
 
-    def _close(self, upto: int) -> list[Event]:
+    def _close(self, upto: int) -> Awaiting[list[Event]]:
         """Do everything that is due up to slot `upto`, slot by slot."""
         events = self._finish_slots(upto)
         for slot in self.schedule.close(upto):
             admission.queue(self.table, admission.mature(self.table, slot, upto))
-            self.learner.act(slot, upto)
+            yield from self.learner.act(slot, upto)
             retiring = self.schedule.retiring(slot)
             for row in retiring.tolist():
                 events += self._retire(row, slot)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, TypeVar, cast
 
 from models.bundle import Bundle
 from models.training import TrainingRequest
@@ -31,9 +32,24 @@ def failed_as_recorded(reason: str | None, detail: str | None) -> TrainingFailed
 
 Outcome = Bundle | TrainingFailed
 
+T = TypeVar("T")
+Awaiting = Generator[str, Outcome, T]
+"""Work that stops where it needs the outcome of a training: it gives the request's id, and is sent the outcome."""
+
+
+def finish(work: Awaiting[T], outcome: Callable[[str], Outcome]) -> T:
+    """What work comes to, given the outcomes for which it stops."""
+    try:
+        asked = next(work)
+        while True:
+            asked = work.send(outcome(asked))
+    except StopIteration as done:
+        value: T = done.value
+        return value
+
 
 class Trainer(Protocol):
-    """Runs trainings one after the other, in the order submitted."""
+    """Runs trainings in the order submitted, one after the other unless one takes long."""
 
     def submit(self, request: TrainingRequest, time_limit_s: float) -> None:
         """Queues a training and returns at once; a later request of the same id takes the earlier one's place.
@@ -52,3 +68,14 @@ class Trainer(Protocol):
 
     def close(self) -> None:
         """Ends what runs, from any thread; trainings not done become `killed`. Safe to call twice."""
+
+
+class AskableTrainer(Trainer, Protocol):
+    """A trainer that can be asked whether it would have one wait."""
+
+    def ready(self, request_id: str, call: Callable[[], None] | None = None) -> bool:
+        """Whether `result` would not wait; where it would, `call` is called once it does no more, from any thread.
+
+        Raises:
+            KeyError: As `result`.
+        """

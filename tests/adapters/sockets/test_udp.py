@@ -68,6 +68,16 @@ def test_7_what_the_kernel_drops_is_counted() -> None:
         assert "datagrams dropped by the kernel, nobody read in time" in {message for message, _ in clock.noticed}
 
 
+def test_7_what_the_kernel_drops_is_counted_while_nobody_reads() -> None:
+    """A stream that waits is not read for a while: whoever asks for the counts sees what that costs."""
+    clock = Clock()
+    with listening(clock) as (listener, peer):
+        for number in range(30_000):
+            peer.send(b"%d\n" % number)
+        clock.now += 1
+        assert listener.status()["kernel_drops"] > 0
+
+
 def test_12_a_poll_reads_no_more_than_it_may() -> None:
     """Datagrams beyond the limit wait for the next poll."""
     with listening(Clock()) as (listener, peer):

@@ -288,6 +288,8 @@ def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
                 **dict.fromkeys(("lag_bytes", "files", "compressed", "rotations", "rejected_lines"), 0),
                 "up": 1,
                 "position_bytes": 9,
+                "series": 3,
+                "series_limit": 75,
             },
             "taxi/1": Listener("taxi/1", TcpEndpoint("127.0.0.1", 0)).status(),
             "taxi/2": UdpListener("taxi/2", "127.0.0.1", 0).status(),
@@ -296,6 +298,8 @@ def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
         },
         sinks={"stdout": Courier("stdout", StandardOutput(io.BytesIO()), Path(), (0, 0)).status(3)},
     )
+    behind = {"new": {"training": "new@7-fresh", "since": 5.0, "inputs": 3}}
+    shown = replace(shown, process={**shown.process, "behind": behind})
     text = generate_latest(make_registry(lambda: shown)).decode()
     found: dict[str, tuple[str, set[str]]] = {}
     for family in text_string_to_metric_families(text):

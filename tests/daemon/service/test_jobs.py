@@ -40,3 +40,25 @@ def test_a_job_that_fails_leaves_the_others_waiting() -> None:
         jobs.run(done)
     jobs.post(fail)
     assert len(jobs) == 2
+
+
+def test_what_may_not_be_done_yet_keeps_its_place() -> None:
+    """It holds back no other job, counts as waiting, is not posted twice, and is done before later ones when it may."""
+    jobs: Jobs[list[str]] = Jobs()
+    done: list[str] = []
+
+    def first(found: list[str]) -> None:
+        found.append("first")
+
+    def second(found: list[str]) -> None:
+        found.append("second")
+
+    jobs.post(first)
+    jobs.post(second)
+    assert jobs.run(done, lambda job: job is not first)
+    assert (done, len(jobs), jobs.held) == (["second"], 1, [first])
+    jobs.post(first)
+    assert not jobs.run(done, lambda job: job is not first)
+    jobs.post(second)
+    assert jobs.run(done)
+    assert (done, len(jobs), jobs.held) == (["second", "first", "second"], 0, [])

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -100,6 +101,27 @@ def test_a_stopped_worker_is_killed(worker: WorkerTrainer) -> None:
     outcome = worker.result(long().id)
     assert isinstance(outcome, TrainingFailed)
     assert outcome.reason == "timeout"
+
+
+def test_a_hung_training_holds_back_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one training has kept another waiting for long a spare worker takes that, and ends when it is idle."""
+    monkeypatch.setattr("daemon.trainer.trainer.SPARE_IDLE_S", 0.1)
+    before = set(threading.enumerate())
+    trainer = WorkerTrainer(spare_after_s=0.1)
+    try:
+        trainer.submit(long(), 600)
+        until(trainer.running)
+        assert trainer.pid is not None
+        os.kill(trainer.pid, signal.SIGSTOP)
+        woken = threading.Event()
+        trainer.submit(request(), 60)
+        assert not trainer.ready(long().id)
+        assert trainer.ready(request().id, woken.set) or woken.wait(60)
+        assert trainer.result(request().id) == bundle()
+        assert not trainer.ready(long().id)
+        until(lambda: sum(t.name == "trainer" for t in threading.enumerate() if t not in before) == 1)
+    finally:
+        trainer.close()
 
 
 def test_a_killed_worker_is_replaced(worker: WorkerTrainer) -> None:

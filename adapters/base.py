@@ -35,6 +35,7 @@ REJECTIONS: tuple[str, ...] = (
     "incomplete",  # a partial last line that was dropped (truncation, disconnect)
     "preamble",  # before the first line of a CSV that has the configured columns
     "bad_quality",  # a flag that stands for none of the qualities
+    "source_series_limit",  # of a further series, when its source has brought in as many as it may
 )
 """Why a line never became a reading. The index is what `Readings.bad_reasons` holds; the order never changes."""
 

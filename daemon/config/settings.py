@@ -97,6 +97,12 @@ class StreamSettings(Section):
     drift: DriftSettings = live(DriftSettings(), "What is learned when a series changes for good.")
     alerts: AlertSettings = live(AlertSettings(), "What counts as an anomaly and when to say so.")
 
+    def series_share(self, source: SourceSettings) -> int:
+        """Series that a source may bring in: its own limit, or a share that leaves room for the others."""
+        if source.max_series is not None:
+            return min(source.max_series, self.max_series)
+        return self.max_series if len(self.sources) <= 1 else max(1, self.max_series * 3 // 4)
+
     @property
     def adopt_slots(self) -> int:
         """Slots that a new regime lasts before it is adopted, 0 where none is."""

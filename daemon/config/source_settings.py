@@ -110,6 +110,12 @@ class SourceSettings(Section):
         "Key of the number in a JSON message under `stamp: arrival`, dots for what lies deeper; none: it is that.",
         min_length=1,
     )
+    max_series: int | None = live(
+        None,
+        "Series that the source may bring into its stream; none: all of the stream's max_series for its only source, "
+        "three quarters for one of several.",
+        ge=1,
+    )
 
     @field_validator("listen")
     @classmethod
@@ -179,7 +185,7 @@ class SourceSettings(Section):
         kind = SOURCES[self.type]
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if name == "type" or name in kind.keys or value == field.default:
+            if name in ("type", "max_series") or name in kind.keys or value == field.default:
                 continue
             said = f"is {value}" if isinstance(value, str) else "is set"
             types = " or ".join(sorted(other for other, each in SOURCES.items() if name in each.keys))

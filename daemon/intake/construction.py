@@ -83,7 +83,13 @@ def make_source(
     return SOURCES[source.type].make(name, source, surroundings)
 
 
-def to_batch(stream: str, readings: Readings | Merged, rejected: Mapping[str, int], received_at_ms: int) -> Batch:
+def to_batch(
+    stream: str,
+    readings: Readings | Merged,
+    rejected: Mapping[str, int],
+    received_at_ms: int,
+    owners: Mapping[str, str] | None = None,
+) -> Batch:
     """Readings as an input of the engine."""
     return Batch(
         stream=stream,
@@ -95,4 +101,5 @@ def to_batch(stream: str, readings: Readings | Merged, rejected: Mapping[str, in
         values=readings.values,
         rejected=rejected,
         quality=readings.quality if readings.quality.any() else None,
+        owners=owners or {},
     )

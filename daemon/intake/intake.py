@@ -22,7 +22,9 @@ from daemon.intake.construction import make_own_format, make_reader, make_source
 from daemon.intake.deliveries import Deliveries
 from daemon.intake.health import Health
 from daemon.intake.messages import read_messages
+from daemon.intake.quotas import Quotas
 from daemon.intake.refusals import Refusals, log_refusal
+from daemon.runtime.logs import RateLimited
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class Intake:
         self.stream, self.sources = stream, sources
         self._format, self._choices, self._own = fmt, choices, dict(own or {})
         self.refusals = Refusals(choices, log_refusal)
+        self.quotas = Quotas(RateLimited(log).warning)
         self._merge = EventTimeMerge()
         self._monotonic = monotonic
         self._deliveries: Deliveries | None = None
@@ -104,7 +107,9 @@ class Intake:
         return made
 
     def configure(self, settings: StreamSettings) -> None:
-        """Take over how readings arrive."""
+        """Take over how readings arrive, and how many series each source may bring in."""
+        shares = {name: settings.series_share(source) for name, source in named(self.stream, settings.sources)}
+        self.quotas.limits = {name: share for name, share in shares.items() if share < settings.max_series}
         self._pattern = None
         if settings.arrival == "live":
             self._deliveries = None
@@ -194,7 +199,7 @@ class Intake:
         live = self._live()
         counts = {name: places for name, places in positions.items() if name in live}
         positions = {name: places for name, places in positions.items() if name not in live or live[name].resumes}
-        batch = to_batch(self.stream, merged, merged.rejected, now_ms)
+        batch = to_batch(self.stream, merged, merged.rejected, now_ms, self.quotas.owners(merged.series))
         self._look_at_arrival(batch)
         return Taken(batch, positions, counts, after_end, ends)
 
@@ -222,6 +227,7 @@ class Intake:
             readings, header = self._parsed(fmt, chunk, header)
             self._headers[chunk.place] = header
             self.refusals.take(source.name, chunk, readings, header)
+            readings = self.quotas.take(source.name, readings, bool(self._merge.held()))
             if isinstance(source, Live):
                 source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))
             self._merge.add(chunk, readings, header)
@@ -292,7 +298,7 @@ class Intake:
                     gauges = source.status()
             counts = self.refusals.counts.get(source.name)
             refused = {"rejected_lines": float(counts.total() if counts else 0)}
-            found[source.name] = {**self._of(source).status(gauges), **refused}
+            found[source.name] = {**self._of(source).status(gauges), **refused, **self.quotas.status(source.name)}
         return found
 
     def down(self) -> dict[str, str]:

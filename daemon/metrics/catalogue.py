@@ -126,6 +126,10 @@ SOURCE_METRICS: tuple[Spec, ...] = (
         _SOURCE,
         "Lines of the source that were refused since the start; the log says why.",
     ),
+    Spec(
+        "source_series", "gauge", _SOURCE, "Series that the source brought in; absent where it may bring in any number."
+    ),
+    Spec("source_series_limit", "gauge", _SOURCE, "Series that it may bring in; further ones are rejected."),
     Spec("source_lag_bytes", "gauge", _SOURCE, "Bytes known to be there and not yet read."),
     Spec(
         "source_position_bytes",

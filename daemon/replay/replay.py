@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections import Counter
@@ -231,7 +230,7 @@ def replay(
     report.readings = state.counters.accepted - before
     report.rejected, report.repeated = dict(state.counters.rejected), state.counters.repeated
     report.seconds = time.monotonic() - began
-    report.state_sha256 = hashlib.sha256(engine.dump()).hexdigest()
+    report.state_sha256 = engine.digest()
     report.bytes_per_series = state.table.bytes_per_series()
     report.trainings = dict(state.learner.outcomes)
     report.by_series = pattern.by_series

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +75,7 @@ def rerun(directory: Path, progress: Progress) -> Rerun:
             events += result.events
             entries += 1
         recorded = [event for _, event in reader.events(latest_only=False)]
-    return Rerun(entries, _arranged(events, recorded), recorded, hashlib.sha256(engine.dump()).hexdigest())
+    return Rerun(entries, _arranged(events, recorded), recorded, engine.digest())
 
 
 def _arranged(events: list[Event], recorded: list[Event]) -> list[Event]:

@@ -10,7 +10,6 @@ The daemon, `train --from` and `replay --state` drive an engine that has a state
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -297,5 +296,5 @@ class DurableEngine:
             self.versions.retain(self.engine, stream)
 
     def digest(self) -> str:
-        """SHA-256 of the engine's dump: equal states, equal digests."""
-        return hashlib.sha256(self.engine.dump()).hexdigest()
+        """SHA-256 of the engine's state: equal states, equal digests."""
+        return self.engine.digest()

@@ -20,6 +20,7 @@ from daemon.clock import wall_ms, wall_s
 from daemon.config.settings import Settings
 from daemon.engine.messages.inputs import Delivered, Tick
 from daemon.engine.messages.training_port import AskableTrainer
+from daemon.intake.quotas import Census
 from daemon.metrics.collector import Durations, Picture
 from daemon.presentation.words import instant
 from daemon.runtime.durable import DurableEngine
@@ -167,7 +168,7 @@ class Pipeline:
         self.durable.configure(self.settings, wall_ms())
         self._delivery = delivery = Delivery(self._store, self._stdout)
         delivery.take_over(delivery.prepare(self.settings.events))
-        self._sourcing.open(self._store)
+        self._sourcing.open(self._store, self._census)
         streams, behind = self.durable.engine.streams.items(), self.durable.behind
         unfinished = [name for name, stream in streams if len(stream.held) or name in behind]
         self._sourcing.resume(unfinished, self._store)
@@ -210,6 +211,13 @@ class Pipeline:
         if not worked or self.beat - self._published > PUBLISH_S:
             self._publish()
         return worked
+
+    def _census(self, name: str) -> Census:
+        """What there is of a stream's series, for the quotas of its sources."""
+        stream, settled = self.durable.engine.streams.get(name), name not in self.durable.behind
+        if stream is None:
+            return Census((), {}, {}, settled)
+        return Census(stream.table.row_of, stream.table.owned, stream.table.expected, settled)
 
     # -- streams that are behind -------------------------------------------------------------------------------------
 

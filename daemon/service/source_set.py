@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 from adapters.base import Source
 from adapters.uploads.inbox import Inboxes
@@ -11,6 +12,7 @@ from daemon.config.settings import Settings, StreamSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.intake.construction import make_own_format, make_reader, make_source
 from daemon.intake.intake import Intake, Taken, named
+from daemon.intake.quotas import Census
 from daemon.service.rejects_file import RejectsFile
 from daemon.store import Store
 
@@ -29,11 +31,19 @@ class SourceSet:
             name: Intake.of(name, stream, settings.limits, inboxes) for name, stream in settings.streams.items()
         }
         self._rejects: RejectsFile | None = None
+        self._census: Callable[[str], Census] | None = None
         self._keep_rejects()
 
-    def open(self, store: Store) -> None:
-        """Open every source at its durable positions; one that cannot be opened is down, and tried again."""
+    def open(self, store: Store, census: Callable[[str], Census]) -> None:
+        """Open every source at its durable positions; one that cannot be opened is down, and tried again.
+
+        Args:
+            store: Has the positions.
+            census: Tells of a stream's series.
+        """
+        self._census = census
         for intake in self._intakes.values():
+            self._count(intake)
             intake.supervise(self._make, store.positions)
             intake.open({source.name: store.positions(source.name) for source in intake.sources})
 
@@ -122,6 +132,7 @@ class SourceSet:
         }
         self._keep_rejects()
         for stream, intake in self._intakes.items():
+            self._count(intake)
             intake.configure(settings.streams[stream])
             intake.supervise(self._make, store.positions)
             for name, source in named(stream, settings.streams[stream].sources):
@@ -130,6 +141,11 @@ class SourceSet:
                     own = make_own_format(source, settings.limits)
                     intake.add(made, store.positions(name), own, again=again)
         self._inboxes.tidy()
+
+    def _count(self, intake: Intake) -> None:
+        """Have an intake know its stream's series."""
+        if self._census is not None:
+            intake.quotas.census = partial(self._census, intake.stream)
 
     def _make(self, name: str) -> Source:
         """A source of the settings in force, not yet open."""
@@ -169,7 +185,7 @@ class SourceSet:
 def _reads(settings: Settings) -> dict[str, object]:
     """All that how a source is read depends on, by its name."""
     return {
-        name: (source, each.format, each.timezone, settings.limits)
+        name: (source.model_copy(update={"max_series": None}), each.format, each.timezone, settings.limits)
         for stream, each in settings.streams.items()
         for name, source in named(stream, each.sources)
     }

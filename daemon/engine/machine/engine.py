@@ -12,6 +12,7 @@ stream, by `begin`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -185,12 +186,18 @@ class Engine:
                 "set it lower"
             ) from error
 
-    def dump(self) -> bytes:
-        """The whole state: equal states give equal bytes."""
+    def dump(self, provenance: bool = True) -> bytes:
+        """The whole state: equal states give equal bytes.
+
+        Which source brought in a series is left out without `provenance`: a file that is replayed has none, and what
+        becomes of readings does not depend on it.
+        """
         meta: dict[str, Any] = {"version": STATE_VERSION, "config": self.config, "streams": {}}
         arrays: dict[str, npt.NDArray[np.generic]] = {}
         for i, (name, stream) in enumerate(sorted(self.streams.items())):
             meta["streams"][name], own = stream.state()
+            if provenance and (brought := stream.table.provenance()):
+                meta["streams"][name]["provenance"] = brought
             arrays |= {f"{i}/{key}": array for key, array in own.items()}
         return pack(meta, arrays)
 
@@ -209,6 +216,11 @@ class Engine:
         for i, (name, stream) in enumerate(sorted(self.streams.items())):
             own = {n.split("/", 1)[1]: a for n, a in arrays.items() if n.split("/", 1)[0] == str(i)}
             stream.restore(meta["streams"][name], own)
+            stream.table.restore_provenance(meta["streams"][name].get("provenance", {}))
+
+    def digest(self) -> str:
+        """SHA-256 of the state, without provenance: equal readings, equal digests."""
+        return hashlib.sha256(self.dump(provenance=False)).hexdigest()
 
 
 def _first(error: Exception) -> str:

@@ -96,6 +96,13 @@ class Stream:
 
     def step(self, batch: Batch) -> Awaiting[list[Event]]:
         """Apply a batch; returns the event revisions it caused, in order."""
+        self.table.expected |= batch.owners
+        events = yield from self._apply(batch)
+        if not len(self.held):  # else they may come into the table when the delivery ends
+            self.table.expected.clear()
+        return events
+
+    def _apply(self, batch: Batch) -> Awaiting[list[Event]]:
         for reason, count in batch.rejected.items():
             self.counters.reject(reason, count)
         if len(batch) and batch.values.shape[1] != self.table.width:
@@ -136,6 +143,7 @@ class Stream:
         events += yield from self._take_up(self._near(readings.part(within, len(readings)), reach), closing=False)
         if reach != NEVER:
             events += yield from self._move_watermark(max(reach, self.schedule.greatest))
+        self.table.expected.clear()
         return events
 
     def _near(self, readings: Coded, reach: int) -> Coded:

@@ -38,6 +38,8 @@ class Batch:
         rejected: Lines rejected before they became readings, by reason.
         quality: What the sender says of each value, an index into `adapters.base.QUALITIES`, shape (N,), int8; None
             where all are actual.
+        owners: Series -> source that brought it in, of those that were new when they were read and whose source may
+            bring in so many only. No reading is judged by it.
     """
 
     stream: str
@@ -49,6 +51,7 @@ class Batch:
     values: npt.NDArray[np.float64]
     rejected: Mapping[str, int] = field(default_factory=dict)
     quality: npt.NDArray[np.int8] | None = None
+    owners: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -191,6 +194,8 @@ def encode(item: Input) -> tuple[str, bytes, bytes]:
             if item.quality is not None and item.quality.any():
                 head["qualified"] = True
                 columns.append(item.quality)
+            if item.owners:
+                head["owners"] = dict(item.owners)
             return "batch", orjson.dumps(head), b"".join(np.ascontiguousarray(c).tobytes() for c in columns)
 
 
@@ -236,4 +241,5 @@ def _decode_batch(head: dict[str, Any], blob: bytes) -> Batch:
     fold_s = np.frombuffer(blob, np.int32, rows, folds_at) if head["folded"] else np.zeros(rows, np.int32)
     quality_at = folds_at + (4 * rows if head["folded"] else 0)
     quality = np.frombuffer(blob, np.int8, rows, quality_at) if qualified else None
-    return Batch(head["stream"], head["at"], head["labels"], codes, at_ms, fold_s, values, head["rejected"], quality)
+    columns = head["labels"], codes, at_ms, fold_s, values
+    return Batch(head["stream"], head["at"], *columns, head["rejected"], quality, head.get("owners", {}))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import zlib
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,6 +107,13 @@ class SeriesTable:
         warm_up_slots: Slots of the warm-up.
         ranged: Whether values are scaled by the warm-up's range.
         counter: Whether readings are registers.
+
+    Attributes:
+        names: Name of the series of each row; None where the row is free.
+        row_of: Row of each series.
+        owner_of: Source that brought in the series of a row, of those whose source may bring in so many only.
+        owned: How many rows each source has in `owner_of`.
+        expected: Series -> source that brings it in, where it has no row yet.
     """
 
     def __init__(
@@ -115,6 +123,9 @@ class SeriesTable:
         self.ranged = ranged
         self.names: list[str | None] = []
         self.row_of: dict[str, int] = {}
+        self.owner_of: dict[int, str] = {}
+        self.owned: Counter[str] = Counter()
+        self.expected: dict[str, str] = {}
         self._free: list[int] = []
         self._free_buffers: list[int] = []
         s, f = max_series, width
@@ -177,6 +188,9 @@ class SeriesTable:
         else:
             return NO_SERIES
         self.row_of[name] = row
+        if (owner := self.expected.pop(name, None)) is not None:
+            self.owner_of[row] = owner
+            self.owned[owner] += 1
         self._clear(row)
         record = self.arrays.rows[row]
         record["status"] = WARMING
@@ -203,6 +217,8 @@ class SeriesTable:
         assert name is not None
         self.release_buffer(row)
         del self.row_of[name]
+        if (owner := self.owner_of.pop(row, None)) is not None:
+            self.owned[owner] -= 1
         self.names[row] = None
         self._clear(row)
         heapq.heappush(self._free, row)
@@ -216,6 +232,17 @@ class SeriesTable:
         """What `restore` needs: JSON and arrays of the used rows."""
         arrays = {n: a[: self.used] for n, a in self.arrays._asdict().items() if n != "history"}
         return {"labels": self.names}, {**arrays, "history": self.arrays.history}
+
+    def provenance(self) -> dict[str, Any]:
+        """JSON that `restore_provenance` continues from: which source brought in what; empty where none is limited."""
+        found = {"rows": {str(row): owner for row, owner in sorted(self.owner_of.items())}, "expected": self.expected}
+        return {name: part for name, part in found.items() if part}
+
+    def restore_provenance(self, meta: dict[str, Any]) -> None:
+        """Continue from what `provenance` returned."""
+        self.owner_of = {int(row): owner for row, owner in meta.get("rows", {}).items()}
+        self.owned = Counter(self.owner_of.values())
+        self.expected = dict(meta.get("expected", {}))
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Continue from what `state` returned. Raises ValueError when the arrays do not fit this table."""

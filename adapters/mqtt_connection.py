@@ -28,6 +28,8 @@ _KEEPALIVE_S = 30
 _UNKNOWN = "Unspecified error"
 """What paho says of a connection that was closed without a word."""
 _FOR_EVER = 0xFFFF_FFFF
+LONGEST_BYTES = 268_435_455
+"""Of any packet of MQTT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class _Client(Client):
         assert self._ssl_context is not None
         made = self._ssl_context.wrap_socket(tcp_sock, server_hostname=self._host, do_handshake_on_connect=False)
         try:
-            made.settimeout(CONNECT_S)
+            made.settimeout(self.connect_timeout)
             made.do_handshake()
         except BaseException:
             made.close()
@@ -82,16 +84,25 @@ class MqttConnection:
 
     Args:
         broker: Its other side.
-        client: Client identifier; "" lets the broker choose one, and forgets the session.
+        client: Client identifier; "" lets the broker choose one.
+        session: Whether the broker keeps the session, so that it goes on the next time.
         receive_maximum: Messages that the broker may have sent and not yet heard of (5 only).
         packet_bytes: Longest packet that the broker may send (5 only).
+        answer_s: How long it may take to be connected, and then to be let in.
     """
 
     def __init__(
-        self, broker: Broker, client: str = "", *, receive_maximum: int = 65535, packet_bytes: int = _FOR_EVER
+        self,
+        broker: Broker,
+        client: str = "",
+        *,
+        session: bool = False,
+        receive_maximum: int = 65535,
+        packet_bytes: int = LONGEST_BYTES,
+        answer_s: float = CONNECT_S,
     ) -> None:
         self._broker, self._context = broker, broker.context()
-        self._five, self._kept = broker.protocol == "5", bool(client)
+        self._five, self._kept, self._answer_s = broker.protocol == "5", session, answer_s
         self._receive_maximum, self._packet_bytes = receive_maximum, packet_bytes
         self.session_present = False
         self.properties: Any = None
@@ -103,7 +114,7 @@ class MqttConnection:
             reconnect_on_failure=False,
             manual_ack=True,
         )
-        self.client.connect_timeout = CONNECT_S
+        self.client.connect_timeout = answer_s
         if self._context is not None:
             self.client.tls_set_context(self._context)
         if broker.user is not None:
@@ -137,15 +148,15 @@ class MqttConnection:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = _FOR_EVER if self._kept else 0
             properties.ReceiveMaximum = self._receive_maximum
-            properties.MaximumPacketSize = self._packet_bytes
+            properties.MaximumPacketSize = min(self._packet_bytes, LONGEST_BYTES)
             self.client.connect(parts.hostname, port, _KEEPALIVE_S, clean_start=not self._kept, properties=properties)
         else:
             self.client.connect(parts.hostname, port, _KEEPALIVE_S)
-        until = time.monotonic() + CONNECT_S
+        until = time.monotonic() + self._answer_s
         while not self._answer and not ending():
             if time.monotonic() > until:
                 raise OSError(f"{self._broker.url} does not answer")
-            self.serve(0.5)
+            self.serve(min(0.5, self._answer_s))
         if self._answer not in ("", "taken"):
             raise OSError(f"{self._broker.url} {self._answer}")
 

@@ -105,6 +105,7 @@ class MqttSource(Subscription):
         self._link = MqttConnection(
             self._broker,
             self._client,
+            session=True,
             receive_maximum=self._in_flight,
             packet_bytes=self._body_bytes + _HEADER_BYTES,
         )
@@ -262,7 +263,7 @@ def made(name: str, settings: Any, surroundings: Surroundings) -> MqttSource:
         Broker(
             settings.url,
             settings.user,
-            settings.password,
+            settings.password.get_secret_value() if settings.password else None,
             settings.ca,
             settings.tls.certificate,
             settings.tls.key,

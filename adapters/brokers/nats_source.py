@@ -278,7 +278,7 @@ def made(name: str, settings: Any, surroundings: Surroundings) -> NatsSource:
         consumer=settings.consumer,
         series=settings.series,
         user=settings.user,
-        password=settings.password,
+        password=settings.password.get_secret_value() if settings.password else None,
         ca=settings.ca,
         certificate=settings.tls.certificate,
         key=settings.tls.key,

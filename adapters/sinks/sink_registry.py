@@ -45,6 +45,12 @@ class SinkKind:
         return [item for item in items if item not in (None, False) and getattr(item, "url", "") is not None]
 
 
+def _topic(settings: Any) -> str:
+    """The name of one that publishes; another topic at one broker is another sink."""
+    digest = hashlib.sha256(f"{settings.url} {settings.topic}".encode()).hexdigest()[:8]
+    return f"mqtt:{urlsplit(settings.url).hostname}#{digest}"
+
+
 def _address(kind: str) -> Callable[[Any], str]:
     """Names that tell addresses apart without showing them: a path or a query may hold a secret."""
 
@@ -85,6 +91,13 @@ SINKS: Mapping[str, SinkKind] = {
         maker="adapters.sinks.syslog:made",
         name=_address("syslog"),
         sample='syslog: [{url: "tcp://127.0.0.1:514", facility: local0}]',
+        several=True,
+        from_now=True,
+    ),
+    "mqtt": SinkKind(
+        maker="adapters.sinks.mqtt_sink:made",
+        name=_topic,
+        sample='mqtt: [{url: "mqtt://127.0.0.1:1883", topic: "tidegauge/{stream}/{series}", send: all}]',
         several=True,
         from_now=True,
     ),

@@ -26,10 +26,11 @@ _SHOWN = {
     "events.webhook[].url": "null",
     "events.alertmanager[].url": "null",
     "events.syslog[].url": "null",
+    "events.mqtt[].url": "null",
 }
 """Keys that stand uncommented in the sample, and their values."""
 
-_ITEMS = ("sources[].type", "series[].match", "webhook[].url", "alertmanager[].url", "syslog[].url")
+_ITEMS = ("sources[].type", "series[].match", "webhook[].url", "alertmanager[].url", "syslog[].url", "mqtt[].url")
 """First keys of list items."""
 
 _HEAD = """\

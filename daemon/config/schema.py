@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from daemon.config.settings import Settings
@@ -157,4 +157,5 @@ def _word(part: Any) -> str:
         return "list of texts" if get_args(part) == (str,) else "list of texts and numbers"
     if issubclass(part, BaseModel):
         return f"`{{{', '.join(part.model_fields)}}}`"
-    return {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path"}[part]
+    words = {int: "whole number", float: "number", bool: "`true` or `false`", Path: "path"}
+    return words.get(part) or {str: "text", SecretStr: "text"}[part]

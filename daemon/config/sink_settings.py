@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import field_validator, model_validator
+from pydantic import SecretStr, field_validator, model_validator
 
+from adapters.uploads.selector import template
+from daemon.config.addresses import is_address
 from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration
 
@@ -120,9 +122,43 @@ class SyslogSettings(AddressSettings):
         return self
 
 
+class MqttSettings(AddressSettings):
+    schemes = ("mqtt", "mqtts")
+
+    url: str | None = live(None, "Broker, mqtt:// or, over TLS, mqtts://; none: this one is off.")
+    topic: str = live(
+        "tidegauge/{stream}/{series}", "Topic, text with {stream}, {series}, {id} and {state}.", min_length=1
+    )
+    retain: bool = live(False, "Whether the broker keeps the last message of each topic.")
+    protocol: Literal["5", "3.1.1"] = live("5", "Version of MQTT.")
+    client: str | None = live(None, "Client identifier; none: the broker chooses one.", min_length=1)
+    user: str | None = live(None, "User at the broker; none: it asks for none.")
+    password: SecretStr | None = live(None, "Password at the broker, best written as ${NAME}.")
+    certificate: str | None = live(None, "File with the certificate chain (PEM) that is shown; none: none is.")
+    key: str | None = live(None, "File with its private key (PEM); none: it is in the certificate's file.")
+
+    @field_validator("url")
+    @classmethod
+    def _broker(cls, url: str | None) -> str | None:
+        if url is not None and not is_address(url, ("mqtt", "mqtts")):
+            raise ValueError("not a broker's address; write mqtt://host:port, with user and password below")
+        return url
+
+    @field_validator("topic")
+    @classmethod
+    def _publishable(cls, topic: str) -> str:
+        if "{" in topic:
+            template(topic)
+        unknown = set(re.findall(r"\{(\w*)\}", topic)) - {"stream", "series", "id", "state"}
+        if unknown or re.search(r"[+#\0]", topic):
+            raise ValueError("not a topic; write text with {stream}, {series}, {id} or {state}, without + and #")
+        return topic
+
+
 class EventSettings(Section):
     file: Path | None = live(None, "JSON-lines file that events are appended to; none: no file.")
     stdout: bool = live(True, "Whether events are printed on standard output.")
     webhook: list[WebhookSettings] = live([], "Addresses that each event is posted to.")
     alertmanager: list[AlertmanagerSettings] = live([], "Alertmanagers of Prometheus that are told what is odd.")
     syslog: list[SyslogSettings] = live([], "Receivers of syslog (RFC 5424) that are sent each event.")
+    mqtt: list[MqttSettings] = live([], "MQTT brokers that each event is published to.")

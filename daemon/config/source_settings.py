@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import SecretStr, ValidationInfo, field_validator, model_validator
 
 from adapters.source_registry import SOURCES
 from adapters.uploads.selector import selector, template
@@ -93,7 +93,7 @@ class SourceSettings(Section):
     )
     protocol: Literal["5", "3.1.1"] = live("5", "Version of MQTT.")
     user: str | None = live(None, "User at the broker; none: it asks for none.")
-    password: str | None = live(None, "Password at the broker, best written as ${NAME}.")
+    password: SecretStr | None = live(None, "Password at the broker, best written as ${NAME}.")
     ca: str | None = live(
         None, "File with authorities (PEM) of the broker's certificate; none: those of the system are trusted."
     )

@@ -10,22 +10,29 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from adapters.brokers.mqtt_source import MqttSource
+from adapters.mqtt_connection import Broker
 from adapters.sinks import SINKS, Keeping, Opening, Repeating, Sink
 from adapters.text import printable
 from daemon.config.file import load
 from daemon.config.sink_settings import EventSettings
+from tests.adapters.brokers.mosquitto_process import MosquittoProcess
 from tests.adapters.sinks.receiver import Receiver
 from tests.adapters.sinks.rsyslog_process import parameters
 from tests.adapters.sinks.syslog_receiver import SyslogReceiver
 from tests.daemon.store.contents import event
+from tests.e2e.processes import until
 
 every_sink = pytest.mark.parametrize("key", SINKS)
 
@@ -41,9 +48,19 @@ class Others:
 
     def __init__(self, http: Receiver, syslog: SyslogReceiver) -> None:
         self.http, self.syslog = http, syslog
+        self._broker, self._people = ExitStack(), list[MqttSource]()
 
     def url(self, key: str) -> str:
-        """Where a sink of that key finds its own."""
+        """Where a sink of that key finds its own; a broker is started when it is asked for."""
+        if scheme_of(key) == "mqtt":
+            directory = Path(self._broker.enter_context(TemporaryDirectory()))
+            self.mosquitto = self._broker.enter_context(MosquittoProcess(directory))
+            people = MqttSource("s", Broker(self.mosquitto.url), client="people", topics=["tidegauge/#"])
+            people.open({})
+            self._broker.callback(people.close)
+            until("it listens", lambda: people.status()["up"], every_s=0.01)
+            self._people.append(people)
+            return self.mosquitto.url
         return self.http.url if scheme_of(key) == "http" else f"tcp://127.0.0.1:{self.syslog.port}"
 
     def came(self) -> list[dict[str, Any]]:
@@ -51,7 +68,24 @@ class Others:
         posted = [json.loads(each.body) for each in self.http.got]
         told = [alert for each in posted for alert in (each if isinstance(each, list) else [each])]
         elements = ["[" + each.decode().partition(" [")[2].partition('"] ')[0] + '"]' for each in self.syslog.messages]
-        return told + [{"labels": parameters(element)} for element in elements]
+        return told + self._heard() + [{"labels": parameters(element)} for element in elements]
+
+    def _heard(self) -> list[dict[str, Any]]:
+        """What was published, up to a last message."""
+        got: list[bytes] = []
+        for people in self._people:
+            self.mosquitto.publish([("tidegauge/end", b"the end")])
+            until("the end", partial(self._more, people, got), every_s=0.01)
+        return [json.loads(each) for each in got[:-1]]
+
+    @staticmethod
+    def _more(people: MqttSource, got: list[bytes]) -> bool:
+        for chunk in people.poll(1 << 20):
+            got += chunk.data.splitlines()
+        return got[-1:] == [b"the end"]
+
+    def end(self) -> None:
+        self._broker.close()
 
 
 class Ends:
@@ -82,7 +116,9 @@ class Ends:
 @pytest.fixture
 def others() -> Iterator[Others]:
     with Receiver() as http, SyslogReceiver() as syslog:
-        yield Others(http, syslog)
+        made = Others(http, syslog)
+        yield made
+        made.end()
 
 
 def line(id_: str, **changes: Any) -> bytes:

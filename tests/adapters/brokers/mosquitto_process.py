@@ -79,6 +79,11 @@ class MosquittoProcess:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
+    def go_on(self) -> None:
+        """Have it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def end(self, number: int = signal.SIGKILL) -> None:
         """Send it a signal and wait until it has ended; by default as `kill -9` does."""
         if self._process is not None and self._process.poll() is None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.config.document import ConfigError, Document
+from daemon.config.file import effective, load
 
 
 def data(directory: Path, text: str) -> dict[str, Any]:
@@ -66,3 +67,20 @@ def test_what_cannot_be_a_value_is_not_shown(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ConfigError) as failed:
         data(tmp_path, "a: ${HOST}\n")
     assert "geheim" not in str(failed.value)
+
+
+def test_a_password_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `check` prints and the journal keeps has no password, although sources and sinks are given it."""
+    monkeypatch.setenv("BROKER_PASSWORD", "geheim")
+    config = tmp_path / "tidegauge.yaml"
+    broker = 'url: "mqtt://h", user: a, password: "${BROKER_PASSWORD}"'
+    source = f"{{type: mqtt, {broker}, client: c, topics: [t]}}"
+    config.write_text(
+        f"version: 1\nevents: {{mqtt: [{{{broker}}}]}}\nstreams: {{a: {{sources: [{source}], interval: 1h}}}}\n"
+    )
+    settings = load(config)
+    assert "geheim" not in str(effective(settings))
+    for each in (settings.streams["a"].sources[0], settings.events.mqtt[0]):
+        assert each.password is not None
+        assert each.password.get_secret_value() == "geheim"
+        assert "geheim" not in repr(each)

@@ -23,6 +23,8 @@ _HEADER_BYTES = 1 << 17
 _FAILED = 128
 _NOTHING = "tidegauge/nothing"
 """A topic that is not subscribed to; the answer to giving it up shows how far the broker has read."""
+_ANSWER_S = 1.0
+"""How long an end waits for that answer; without it what was acknowledged last may come again, and is known."""
 _KNOWN_TIMES = 4
 """How many times `in_flight` messages a position may name; then the broker's answer is waited for."""
 
@@ -148,6 +150,8 @@ class MqttSource(Subscription):
         link.client.on_unsubscribe = self._on_unsubscribe
         link.client.suppress_exceptions = False
         link.open(self._ending.is_set)
+        if self._ending.is_set():
+            return
         if not link.session_present and self._seen:
             self._confirm(self._marks)  # its numbers begin anew
             self._say("the broker has forgotten the session; what was published since is known to others alone")
@@ -161,7 +165,11 @@ class MqttSource(Subscription):
             self._acknowledge(link)
             link.serve(1.0, read=not self._full)
         self._acknowledge(link)
-        link.flush()
+        until = time.monotonic() + _ANSWER_S
+        # a connection that is closed with something unread may take back what was sent last
+        while self._asked is not None and time.monotonic() < until:
+            link.serve(0.1)
+            self._acknowledge(link)
 
     def _acknowledge(self, link: MqttConnection) -> None:
         """Acknowledge what is durable, and ask for an answer unless one is awaited.

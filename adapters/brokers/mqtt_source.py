@@ -113,8 +113,13 @@ class MqttSource(Subscription):
         )
 
     def _room(self) -> int:
-        """See `Subscription._room`: positions stay short."""
-        return _KNOWN_TIMES * self._in_flight - len(self._known)
+        """See `Subscription._room`: positions stay short.
+
+        One more may always be given where nothing is under way: only what is new asks the broker what it knows.
+        """
+        room = _KNOWN_TIMES * self._in_flight - len(self._known)
+        idle = self._asked is None and not self._given and not self._durable
+        return max(room, 1) if idle else room
 
     def _positions(self, given: list[Received]) -> Callable[[int], Position]:
         new, topics = [each.handle for each in given], self._topics

@@ -170,7 +170,9 @@ def test_what_goes_wrong_is_told_once_and_resolves(tmp_path: Path, sender: objec
                 until("all is journaled", lambda: target.scrapes in journaled(tmp_path / "state"))
                 assert "firing" not in notes()[after:]
                 values = journaled(tmp_path / "state")
-                whole = [float(n) for n in range(int(values[0]), target.scrapes + 1)]
+                whole = [
+                    float(n) for n in range(int(min(values)), target.scrapes + 1)
+                ]  # an agent's blocks may overtake
                 assert sorted(values) == whole, "none lost, none doubled"
                 process.kill()
                 process.wait()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
 
 from models.graph import GraphNode
+from models.markup import render
 
 _WIDE, _HIGH, _ACROSS, _DOWN = 170.0, 36.0, 200.0, 62.0  # a box, and from one to the next
 _HEAD = 24.0  # for the legend and the name of a member
@@ -23,10 +25,6 @@ _LEGEND = (
     "with the numbers in and out;",
     "below each name the shape of its result",
 )
-_ARROW = (
-    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
-    '<path d="M0 0L8 4L0 8z" fill="#44546a"/></marker></defs>'
-)
 
 
 class _Box(NamedTuple):
@@ -37,7 +35,7 @@ class _Box(NamedTuple):
 class _Panel(NamedTuple):
     """A graph laid out: what to draw, how far it reaches, and where its output is."""
 
-    parts: list[str]
+    drawn: dict[str, Any]
     right: float
     bottom: float
     output: _Box
@@ -56,19 +54,22 @@ def draw(graphs: Sequence[tuple[str, list[GraphNode]]], title: str) -> str:
     for name, nodes in graphs:
         panels.append(_panel(name, nodes, panels[-1].right if panels else 0.0))
     right, bottom = panels[-1].right, max(panel.bottom for panel in panels)
-    parts = [
-        f'<text class="name" x="{_MARGIN}" y="24" font-weight="bold">{escape(title)}</text>',
-        *(f'<text class="shape" x="{_MARGIN}" y="{38 + 13 * i}">{line}</text>' for i, line in enumerate(_LEGEND)),
-        *(part for panel in panels for part in panel.parts),
-    ]
+    drawn = [panel.drawn for panel in panels]
     if len(panels) > 1:
-        parts += _mean_of(panels, bottom)
+        drawn.append(_mean_of(panels, bottom))
         bottom += _DOWN + _HIGH
-    body = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right:.0f} {bottom:.0f}" width="{right:.0f}" '
-        f'height="{bottom:.0f}" role="img"><title>{escape(title)}</title><style>{_STYLE}</style>{_ARROW}\n{body}\n'
-        "</svg>\n"
+    return render(
+        "models",
+        "graph.svg",
+        title=title,
+        style=Markup(_STYLE),
+        legend=_LEGEND,
+        margin=_MARGIN,
+        wide=_WIDE,
+        high=_HIGH,
+        right=round(right),
+        bottom=round(bottom),
+        panels=drawn,
     )
 
 
@@ -76,27 +77,27 @@ def _panel(name: str, nodes: list[GraphNode], left: float) -> _Panel:
     """One graph, `left` from the left edge."""
     ranks = _ranks(nodes)
     boxes = [_Box(box.x + left, box.y + _HEAD) for box in _places(nodes, ranks)]
-    parts = [f'<text class="name" x="{left + _MARGIN}" y="{_MARGIN + 6}">{escape(name)}</text>'] if name else []
-    frames = _frames(nodes, boxes)
-    parts += [box for box, _ in frames]
-    parts += [_edge(boxes, ranks, source, i) for i, node in enumerate(nodes) for source in _drawn(nodes, node)]
-    parts += [_node(nodes, node, box) for node, box in zip(nodes, boxes, strict=True)]
-    parts += [text for _, text in frames]
+    drawn = {
+        "name": name,
+        "left": left + _MARGIN,
+        "frames": _frames(nodes, boxes),
+        "edges": [_edge(boxes, ranks, source, i) for i, node in enumerate(nodes) for source in _drawn(nodes, node)],
+        "boxes": [_node(nodes, node, box) for node, box in zip(nodes, boxes, strict=True)],
+    }
     right = max(box.x for box in boxes) + _WIDE / 2 + _MARGIN + _LANE * _LANES
     bottom = max(box.y for box in boxes) + _HIGH + _MARGIN
-    return _Panel(parts, right, bottom, boxes[-1])
+    return _Panel(drawn, right, bottom, boxes[-1])
 
 
-def _mean_of(panels: list[_Panel], top: float) -> list[str]:
+def _mean_of(panels: list[_Panel], top: float) -> dict[str, Any]:
     """A box below all panels, with an edge from each one's output."""
     box = _Box(_mean([panel.output.x for panel in panels], 0.0), top)
     made = GraphNode("weighted mean of the scores", "", (), "output", "", ())
-    edges = []
-    for panel in panels:
-        start, half = panel.output.y + _HIGH, top - _DOWN / 2
-        path = f"M{panel.output.x:.1f} {start:.1f}V{half:.1f}H{box.x:.1f}V{top:.1f}"
-        edges.append(f'<path class="edge" d="{path}"/>')
-    return [*edges, _node([], made, box)]
+    edges = [
+        f"M{panel.output.x:.1f} {panel.output.y + _HIGH:.1f}V{top - _DOWN / 2:.1f}H{box.x:.1f}V{top:.1f}"
+        for panel in panels
+    ]
+    return {"name": "", "left": 0.0, "frames": [], "edges": edges, "boxes": [_node([], made, box)]}
 
 
 def _is_mask(node: GraphNode) -> bool:
@@ -152,32 +153,27 @@ def _edge(boxes: list[_Box], ranks: list[int], source: int, target: int) -> str:
     a, b = boxes[source], boxes[target]
     if ranks[target] - ranks[source] == 1:
         y, half = a.y + _HIGH, (b.y - a.y - _HIGH) / 2
-        curve = f"M{a.x:.1f} {y:.1f}C{a.x:.1f} {y + half:.1f} {b.x:.1f} {y + half:.1f} {b.x:.1f} {b.y:.1f}"
-        return f'<path class="edge" d="{curve}"/>'
+        return f"M{a.x:.1f} {y:.1f}C{a.x:.1f} {y + half:.1f} {b.x:.1f} {y + half:.1f} {b.x:.1f} {b.y:.1f}"
     between = [box.x for box, rank in zip(boxes, ranks, strict=True) if ranks[source] <= rank <= ranks[target]]
     lane = max(between) + _WIDE / 2 + 12 + _LANE * (target % _LANES)
     start, end = a.y + _HIGH / 2, b.y + _HIGH / 2
-    return f'<path class="edge" d="M{a.x + _WIDE / 2:.1f} {start:.1f}H{lane:.1f}V{end:.1f}H{b.x + _WIDE / 2:.1f}"/>'
+    return f"M{a.x + _WIDE / 2:.1f} {start:.1f}H{lane:.1f}V{end:.1f}H{b.x + _WIDE / 2:.1f}"
 
 
-def _node(nodes: list[GraphNode], node: GraphNode, box: _Box) -> str:
-    left = box.x - _WIDE / 2
-    name = f"{node.label}  {node.detail}" if node.detail else node.label
-    shape = f"({', '.join(map(str, node.shape))})" if node.shape else ""
-    masked = "." in node.module and any(_is_mask(nodes[i]) for i in node.inputs)
-    tag = (
-        f'<text class="tag" x="{left - 4:.1f}" y="{box.y + 22:.1f}" text-anchor="end">observed</text>' if masked else ""
-    )
-    return (
-        f'<rect class="box" x="{left:.1f}" y="{box.y:.1f}" width="{_WIDE:g}" height="{_HIGH:g}" rx="5" '
-        f'fill="{_COLOURS[node.kind]}"/>'
-        f'<text class="name" x="{box.x:.1f}" y="{box.y + 15:.1f}" text-anchor="middle">{escape(name)}</text>'
-        f'<text class="shape" x="{box.x:.1f}" y="{box.y + 29:.1f}" text-anchor="middle">{shape}</text>{tag}'
-    )
+def _node(nodes: list[GraphNode], node: GraphNode, box: _Box) -> dict[str, Any]:
+    return {
+        "left": round(box.x - _WIDE / 2, 1),
+        "middle": round(box.x, 1),
+        "top": round(box.y, 1),
+        "colour": _COLOURS[node.kind],
+        "name": f"{node.label}  {node.detail}" if node.detail else node.label,
+        "shape": f"({', '.join(map(str, node.shape))})" if node.shape else "",
+        "masked": "." in node.module and any(_is_mask(nodes[i]) for i in node.inputs),
+    }
 
 
-def _frames(nodes: list[GraphNode], boxes: list[_Box]) -> list[tuple[str, str]]:
-    """A frame and its name: around the boxes of each layer, and one around each part of it that has several."""
+def _frames(nodes: list[GraphNode], boxes: list[_Box]) -> list[dict[str, Any]]:
+    """A frame around the boxes of each layer, and one around each part of it that has several."""
     members: dict[str, list[_Box]] = defaultdict(list)
     for node, box in zip(nodes, boxes, strict=True):
         parts = node.module.split(".")
@@ -186,15 +182,19 @@ def _frames(nodes: list[GraphNode], boxes: list[_Box]) -> list[tuple[str, str]]:
     return [_frame(path, inside) for path, inside in sorted(members.items()) if path and len(inside) > 1]
 
 
-def _frame(path: str, inside: list[_Box]) -> tuple[str, str]:
+def _frame(path: str, inside: list[_Box]) -> dict[str, Any]:
     """Its name is above it, on the left for a layer and on the right for a part of one."""
     part = path.count(".") > 1
     out = 4 if part else 10
     left, right = min(b.x for b in inside) - _WIDE / 2 - out, max(b.x for b in inside) + _WIDE / 2 + out
     top, bottom = min(b.y for b in inside) - out, max(b.y for b in inside) + _HIGH + out
-    place = f'x="{right - 2:.1f}" text-anchor="end"' if part else f'x="{left + 2:.1f}"'
-    return (
-        f'<rect class="frame" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
-        f'height="{bottom - top:.1f}" rx="8"/>',
-        f'<text class="frame-name" y="{top - 2 - (6 if part else 0):.1f}" {place}>{escape(path)}</text>',
-    )
+    return {
+        "path": path,
+        "left": round(left, 1),
+        "top": round(top, 1),
+        "width": round(right - left, 1),
+        "height": round(bottom - top, 1),
+        "name_at": round(right - 2 if part else left + 2, 1),
+        "name_above": round(top - 2 - (6 if part else 0), 1),
+        "anchor": "end" if part else "start",
+    }

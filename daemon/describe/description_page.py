@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from html import escape
+from markupsafe import Markup
 
 from daemon.config.units import format_duration
 from daemon.describe.description import Description, Values
 from daemon.describe.suggestion import interval_words
 from daemon.presentation.words import instant
 from daemon.web.page_assets import STYLE
+from models.markup import render as fill
 
+_PACKAGE = "daemon.describe"
 _WIDTH, _LEFT, _RIGHT = 720.0, 20.0, 20.0
 _CHART = """
 svg{width:100%;height:auto;background:var(--card);border:1px solid var(--line);border-radius:.6rem}
@@ -38,35 +40,19 @@ def page(d: Description, yaml: str) -> str:
         ("missing slots", f"{d.missing:,} in {d.gaps:,} gaps"),
         ("seasons", ", ".join(f"{format_duration(s.period_s)} ({s.strength:.2f})" for s in d.seasons) or "none found"),
     ]
-    gaps = [(escape(g.series), instant(g.after), instant(g.before), f"{g.slots:,}") for g in d.longest_gaps]
-    title = escape(d.file.rsplit("/", 1)[-1])
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title} - tidegauge describe</title><style>{STYLE}{_CHART}</style></head><body><div class="wrap">
-<header><h1>{title}</h1><span class="soft">described by tidegauge</span></header>
-{_table(facts)}
-<h2>Values</h2>{_table(numbers)}
-<h2>Box plot</h2>{box_plot(v)}
-<p class="soft">Box: quartiles. Whiskers: the outermost values within 1.5 interquartile ranges of it;
-{v.outside:,} values are beyond them.</p>
-<h2>Histogram</h2>{histogram(v)}
-<h2>Longest gaps</h2>{_gap_table(gaps)}
-<h2>Suggested configuration</h2><pre>{escape(yaml)}</pre>
-</div></body></html>
-"""
-
-
-def _table(rows: list[tuple[str, str]]) -> str:
-    cells = "".join(f'<tr><th>{name}</th><td class="n">{escape(text)}</td></tr>' for name, text in rows)
-    return f'<div class="scroll"><table><tbody>{cells}</tbody></table></div>'
-
-
-def _gap_table(gaps: list[tuple[str, str, str, str]]) -> str:
-    if not gaps:
-        return '<p class="empty">None: every slot from the first to the last has a reading.</p>'
-    rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in gap) + "</tr>" for gap in gaps)
-    head = "<tr><th>series</th><th>last reading before</th><th>first after</th><th>slots</th></tr>"
-    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    return fill(
+        _PACKAGE,
+        "describe.html",
+        title=d.file.rsplit("/", 1)[-1],
+        style=Markup(STYLE + _CHART),
+        facts=facts,
+        numbers=numbers,
+        box_plot=Markup(box_plot(v)),
+        outside=v.outside,
+        histogram=Markup(histogram(v)),
+        gaps=[(g.series, instant(g.after), instant(g.before), f"{g.slots:,}") for g in d.longest_gaps],
+        yaml=yaml,
+    )
 
 
 def _place(v: Values, value: float) -> float:
@@ -75,41 +61,44 @@ def _place(v: Values, value: float) -> float:
     return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
 
-def _ends(v: Values, y: float) -> str:
-    """Smallest and greatest value below a chart."""
-    return (
-        f'<text x="{_LEFT}" y="{y}">{v.min:g}</text>'
-        f'<text x="{_WIDTH - _RIGHT}" y="{y}" text-anchor="end">{v.max:g}</text>'
-    )
-
-
 def box_plot(v: Values) -> str:
-    """Box plot of the values; ticks at both ends are the smallest and the greatest."""
-    x = {name: _place(v, getattr(v, name)) for name in ("min", "lower", "q25", "median", "q75", "upper", "max")}
-    line = '<line class="{}" x1="{:.1f}" y1="{}" x2="{:.1f}" y2="{}"/>'
-    marks = [
-        line.format("edge", x["lower"], 50, x["upper"], 50),
-        *(line.format("edge", x[name], 38, x[name], 62) for name in ("lower", "upper")),
-        *(line.format("mark", x[name], 46, x[name], 54) for name in ("min", "max")),
-        f'<rect class="box" x="{x["q25"]:.1f}" y="28" width="{x["q75"] - x["q25"]:.1f}" height="44"/>',
-        line.format("mark", x["median"], 28, x["median"], 72),
-    ]
-    labels = "".join(
-        f'<text x="{x[name]:.1f}" y="{y}" text-anchor="middle">{getattr(v, name):g}</text>'
-        for name, y in (("q25", 90), ("median", 20), ("q75", 90))
+    """Box plot of the values as SVG; ticks at both ends are the smallest and the greatest."""
+    names = ("min", "lower", "q25", "median", "q75", "upper", "max")
+    x = {name: _place(v, getattr(v, name)) for name in names}
+    return fill(
+        _PACKAGE,
+        "box_plot.svg",
+        width=f"{_WIDTH:g}",
+        left=_LEFT,
+        right=_WIDTH - _RIGHT,
+        x={name: f"{at:.1f}" for name, at in x.items()},
+        box=f"{x['q75'] - x['q25']:.1f}",
+        shown={name: f"{getattr(v, name):g}" for name in names},
     )
-    drawn = "".join(marks) + labels + _ends(v, 106)
-    return f'<svg viewBox="0 0 {_WIDTH:g} 112" role="img" aria-label="box plot">{drawn}</svg>'
 
 
 def histogram(v: Values) -> str:
-    """Histogram of the values."""
+    """Histogram of the values as SVG."""
     most, high, top = max(v.bins), 170.0, 24.0  # bars begin below the words
     step = (_WIDTH - _LEFT - _RIGHT) / len(v.bins)
-    bars = "".join(
-        f'<rect class="bar" x="{_LEFT + i * step:.1f}" y="{top + high * (1 - n / most):.1f}" width="{step - 1:.1f}" '
-        f'height="{high * n / most:.1f}"><title>{n:,}</title></rect>'
+    bars = [
+        {
+            "x": f"{_LEFT + i * step:.1f}",
+            "y": f"{top + high * (1 - n / most):.1f}",
+            "width": f"{step - 1:.1f}",
+            "height": f"{high * n / most:.1f}",
+            "count": f"{n:,}",
+        }
         for i, n in enumerate(v.bins)
+    ]
+    return fill(
+        _PACKAGE,
+        "histogram.svg",
+        width=f"{_WIDTH:g}",
+        left=_LEFT,
+        right=_WIDTH - _RIGHT,
+        bars=bars,
+        most=f"{most:,}",
+        least_value=f"{v.min:g}",
+        greatest_value=f"{v.max:g}",
     )
-    most_text = f'<text x="{_WIDTH - _RIGHT}" y="15" text-anchor="end">highest bar: {most:,} values</text>'
-    return f'<svg viewBox="0 0 {_WIDTH:g} 216" role="img" aria-label="histogram">{bars}{most_text}{_ends(v, 210)}</svg>'

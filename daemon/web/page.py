@@ -1,25 +1,24 @@
-"""The page at `/`: what the daemon is doing, in words. Rendered here; the script only fetches it again."""
+"""The page at `/`: what the daemon is doing. The words are chosen here, the markup is `templates/overview.html`.
+
+The page is rendered by the daemon; its script only fetches it again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from daemon.metrics.collector import Picture, version
 from daemon.metrics.snapshot import StreamSnapshot
 from daemon.presentation.words import REASON_WORDS, instant, listed, plural, version_words
-from daemon.web.page_assets import SCRIPT, STYLE
+from daemon.web.page_assets import ICON, SCRIPT, STYLE
 from daemon.web.summary import state_words
+from models.markup import render as fill
 
 SERIES_SHOWN = 25
 EVENTS_SHOWN = 10
-
-_ICON = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
-    "%3Cpath d='M1 9q2-5 4 0t4 0 4 0 2-2' "
-    "fill='none' stroke='%230b5cad' stroke-width='2'/%3E%3C/svg%3E"
-)
 
 
 def render(
@@ -34,66 +33,38 @@ def render(
         unready: Why the daemon is not ready, None when it is.
     """
     total = sum(len(stream.series) for stream in picture.streams.values())
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Tidegauge</title>
-<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="{_ICON}">
-<style>{STYLE}</style></head>
-<body><div class="wrap">
-<header id="head" data-part>{_head(picture, unready)}</header>
-<main>
-<section aria-labelledby="h-streams"><h2 id="h-streams">Streams</h2>
-<div class="cards" id="streams" data-part>{_streams(picture)}</div></section>
-<section aria-labelledby="h-events"><h2 id="h-events">Latest events</h2>
-<div id="events" data-part>{_events(events)}</div></section>
-<section aria-labelledby="h-series"><h2 id="h-series">Series with the greatest score</h2>
-<div id="series" data-part>{_series(series, total)}</div></section>
-<section aria-labelledby="h-sources"><h2 id="h-sources">Sources and state</h2>
-<div id="sources" data-part>{_sources(picture)}</div></section>
-</main>
-<footer><p><a href="metrics">Metrics</a> <a href="api/v1/status">Status (JSON)</a>
-<a href="api/v1/series">Series (JSON)</a> <a href="api/v1/events">Events (JSON)</a>
-<a href="-/ready">Readiness</a></p><p>Tidegauge {escape(version())}. All times are UTC.
-<span id="live">This page keeps itself up to date.</span></p></footer>
-</div><script>{SCRIPT}</script></body></html>
-"""
-
-
-def _head(picture: Picture, unready: str | None) -> str:
-    state = _pill("good", "ready") if unready is None else _pill("warm", "not ready")
-    why = "" if unready is None else f' <span class="soft">{escape(unready)}</span>'
-    started = picture.process.get("started_at")
-    since = f"running since {instant(started)}, " if started else ""
-    return (
-        f"<h1>Tidegauge</h1>{state}{why}"
-        '<span id="offline" class="pill bad" role="status">no answer; showing the last state</span>'
-        f'<span class="soft right" id="taken" data-at="{escape(str(picture.taken_at))}">'
-        f"{since}as of {instant(picture.taken_at)}</span>"
+    return fill(
+        "daemon.web",
+        "overview.html",
+        icon=Markup(ICON),
+        style=Markup(STYLE),
+        script=Markup(SCRIPT),
+        version=version(),
+        unready=unready,
+        started=instant(started) if (started := picture.process.get("started_at")) else "",
+        taken_at=picture.taken_at,
+        taken=instant(picture.taken_at),
+        streams=[_stream(stream) for stream in picture.streams.values()],
+        events=[_event(event) for event in events],
+        series=[_series_row(row) for row in series],
+        several=any(row["value"] is not None and len(row["value"]) > 1 for row in series),
+        more=f"{len(series):,} of {plural(total, 'series')}" if total > len(series) else "",
+        sources=[*(_source(name, gauges) for name, gauges in picture.sources.items()), _state(picture.store)],
     )
 
 
-def _streams(picture: Picture) -> str:
-    return "".join(_stream(stream) for stream in picture.streams.values()) or _empty("No streams are configured.")
-
-
-def _stream(stream: StreamSnapshot) -> str:
-    series, counts = stream.series, stream.series_by_status
-    ready = counts.get("ready", 0)
+def _stream(stream: StreamSnapshot) -> dict[str, Any]:
+    series = stream.series
     anomalous, silent = int((series.score > 1).sum()), int(series.silent.sum())
-    pill = _pill("bad", f"{anomalous} anomalous") if anomalous else ""
-    pill += _pill("warm", f"{silent} silent") if silent else ""
-    share = float(series.warm_up.mean()) if len(series) else 0.0
-    bar = (
-        ""
-        if ready or not len(series)
-        else f'<progress max="1" value="{share:.4f}" aria-label="warm-up">{share:.0%}</progress>'
-    )
-    rejected = sum(stream.rejected.values())
+    pills = [("bad", f"{anomalous} anomalous")] if anomalous else []
+    pills += [("warm", f"{silent} silent")] if silent else []
+    warming = len(series) > 0 and not stream.series_by_status.get("ready", 0)
     worst = sorted(((n, reason) for reason, n in stream.rejected.items() if n), reverse=True)[:3]
     why = f" ({', '.join(f'{reason} {n:,}' for n, reason in worst)})" if worst else ""
-    rows = {
+    facts = {
         "series": f"{len(series):,} of at most {stream.series_limit:,}",
         "readings accepted": f"{stream.accepted:,}",
-        "rejected": f"{rejected:,}{why}",
+        "rejected": f"{sum(stream.rejected.values()):,}{why}",
         "late, gaps": f"{stream.late:,}, {stream.gaps:,}",
         "open episodes": f"{stream.open_episodes:,}",
         "false alarms allowed": f"{stream.false_alarm_budget:g} a series and month",
@@ -101,11 +72,13 @@ def _stream(stream: StreamSnapshot) -> str:
         "model": _model(stream),
         "last slot": instant(stream.greatest_at),
     }
-    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in rows.items())
-    return (
-        f'<article class="card"><h3>{escape(stream.name)} {pill}</h3>'
-        f"<p>{escape(state_words(stream))}</p>{bar}<dl>{items}</dl></article>"
-    )
+    return {
+        "name": stream.name,
+        "pills": pills,
+        "state": state_words(stream),
+        "warm_up": float(series.warm_up.mean()) if warming else None,
+        "facts": list(facts.items()),
+    }
 
 
 def _model(stream: StreamSnapshot) -> str:
@@ -114,74 +87,48 @@ def _model(stream: StreamSnapshot) -> str:
     return version_words(stream.model["version"]) + (", training the next" if stream.training else "")
 
 
-def _series(rows: Sequence[Mapping[str, Any]], total: int) -> str:
-    if not rows:
-        return _empty("No series yet: they appear with their first reading.")
-    several = any(row["value"] is not None and len(row["value"]) > 1 for row in rows)
-    note = f'<p class="soft">{len(rows):,} of {plural(total, "series")}.</p>' if total > len(rows) else ""
-    head = "".join(
-        f'<th scope="col"{" class=n" if number else ""}>{text}</th>'
-        for text, number in (
-            ("Series", False),
-            ("Stream", False),
-            ("State", False),
-            ("Readings" if several else "Reading", True),
-            ("Expected", True),
-            ("Usual range", True),
-            ("Score", True),
-            ("Last reading", True),
-        )
-    )
-    body = "".join(_series_row(row) for row in rows)
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-labelledby="h-series"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}"
-    )
-
-
-def _series_row(row: Mapping[str, Any]) -> str:
+def _series_row(row: Mapping[str, Any]) -> dict[str, Any]:
     score = row["score"]
-    shown = "" if score is None else f"{score:.2f}"
-    if score is not None and score > 1:
-        shown = f"<strong>{shown}</strong>"
-    cells = (numbers(row["value"]), numbers(row["expected"]), _band(row["lower"], row["upper"]))
-    return (
-        f'<tr><th scope="row" class="name">{escape(row["series"])}</th><td class="name">{escape(row["stream"])}</td>'
-        f"<td>{_series_state(row)}</td>{''.join(f'<td class=n>{escape(cell)}</td>' for cell in cells)}"
-        f"<td class=n>{shown}</td><td class=n>{instant(row['last_reading_at'])}</td></tr>"
-    )
+    pill, state = _series_state(row)
+    return {
+        "series": row["series"],
+        "stream": row["stream"],
+        "pill": pill,
+        "state": state,
+        "value": numbers(row["value"]),
+        "expected": numbers(row["expected"]),
+        "band": _band(row["lower"], row["upper"]),
+        "score": "" if score is None else f"{score:.2f}",
+        "anomalous": score is not None and score > 1,
+        "last": instant(row["last_reading_at"]),
+    }
 
 
-def _series_state(row: Mapping[str, Any]) -> str:
+def _series_state(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Kind of the pill, "" for none, and the state in words."""
     if row["silent"]:
-        return _pill("warm", "silent")
+        return "warm", "silent"
     if row["score"] is not None and row["score"] > 1:
-        return _pill("bad", "anomalous")
+        return "bad", "anomalous"
     if row["status"] == "ready":
-        return "watched"
+        return "", "watched"
     if row["status"] == "queued":
-        return "joining the model"
-    return f"warming up, {int(row['warm_up'] * 100)} %"
+        return "", "joining the model"
+    return "", f"warming up, {int(row['warm_up'] * 100)} %"
 
 
-def _events(events: Sequence[Mapping[str, Any]]) -> str:
-    if not events:
-        return _empty("None so far.")
-    return f'<ol class="events">{"".join(_event(event) for event in events)}</ol>'
-
-
-def _event(event: Mapping[str, Any]) -> str:
-    whole = event.get("series") is None
+def _event(event: Mapping[str, Any]) -> dict[str, Any]:
     members = event.get("members") or {}
-    series = f"{int(members.get('count', 0)):,} series at once" if whole else str(event["series"])
+    series = f"{int(members.get('count', 0)):,} series at once" if event.get("series") is None else str(event["series"])
     reasons = "; ".join(REASON_WORDS.get(reason, str(reason)) for reason in event["reasons"])
-    state = _pill("bad", "open") if event["state"] == "open" else _pill("good", "over")
-    stream = "" if series == event["stream"] else f' <span class="soft">{escape(str(event["stream"]))}</span>'
-    return (
-        f'<li><div class="line"><span><strong>{escape(series)}</strong>{stream} {state}</span>'
-        f'<span class="soft">{_when(event)}</span></div>'
-        f"<p>{escape(reasons[:1].upper() + reasons[1:])}.{escape(_evidence(event))}</p></li>"
-    )
+    return {
+        "series": series,
+        "stream": "" if series == event["stream"] else event["stream"],
+        "open": event["state"] == "open",
+        "when": _when(event),
+        "reasons": reasons[:1].upper() + reasons[1:],
+        "evidence": _evidence(event),
+    }
 
 
 def _evidence(event: Mapping[str, Any]) -> str:
@@ -210,22 +157,21 @@ def _when(event: Mapping[str, Any]) -> str:
     return started if started == ended else f"{started} to {ended}"
 
 
-def _sources(picture: Picture) -> str:
-    rows = []
-    for name, gauges in picture.sources.items():
-        up = _pill("good", "up") if gauges.get("up") else _pill("warm", "not there")
-        shown = {key: value for key, value in gauges.items() if value or not key.startswith(("refused_", "closed_"))}
-        rest = ", ".join(f"{key.replace('_', ' ')} {value:,.0f}" for key, value in shown.items() if key != "up")
-        rows.append(f'<tr><th scope="row" class="name">{escape(name)}</th><td>{up}</td><td>{escape(rest)}</td></tr>')
-    store = picture.store
+def _source(name: str, gauges: Mapping[str, float]) -> dict[str, str]:
+    shown = {key: value for key, value in gauges.items() if value or not key.startswith(("refused_", "closed_"))}
+    pill, state = ("good", "up") if gauges.get("up") else ("warm", "not there")
+    detail = ", ".join(f"{key.replace('_', ' ')} {value:,.0f}" for key, value in shown.items() if key != "up")
+    return {"name": name, "pill": pill, "state": state, "detail": detail}
+
+
+def _state(store: Mapping[str, Any]) -> dict[str, str]:
     at_ms = store.get("checkpoint_at_ms")
     saved = f"checkpoint of {instant(at_ms / 1000)}" if at_ms else "no checkpoint yet"
     failures = int(store.get("checkpoint_failures") or 0)
-    state = _pill("bad", f"{failures:,} failed") if failures else _pill("good", "sound")
-    detail = f"{saved}, {plural(int(store.get('journal_seq') or 0), 'journal entry')}"
+    pill, state = ("bad", f"{failures:,} failed") if failures else ("good", "sound")
     where = f", {store['state_dir']}" if store.get("state_dir") else ""
-    rows.append(f'<tr><th scope="row">state</th><td>{state}</td><td>{escape(detail + where)}</td></tr>')
-    return f'<div class="scroll"><table><tbody>{"".join(rows)}</tbody></table></div>'
+    detail = f"{saved}, {plural(int(store.get('journal_seq') or 0), 'journal entry')}{where}"
+    return {"name": "state", "pill": pill, "state": state, "detail": detail}
 
 
 def numbers(values: Sequence[float] | None) -> str:
@@ -243,11 +189,3 @@ def _band(lower: Sequence[float] | None, upper: Sequence[float] | None) -> str:
     if lower is None or upper is None:
         return ""
     return listed([f"{_number(low)} to {_number(high)}" for low, high in zip(lower, upper, strict=True)])
-
-
-def _pill(kind: str, text: str) -> str:
-    return f'<span class="pill {kind}">{escape(text)}</span>'
-
-
-def _empty(text: str) -> str:
-    return f'<p class="empty">{escape(text)}</p>'

@@ -5,6 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Cpath d='M1 9q2-5 4 0t4 0 4 0 2-2' "
+    "fill='none' stroke='%230b5cad' stroke-width='2'/%3E%3C/svg%3E"
+)
+
 STYLE = """
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#5a6675;--line:#dfe4ea;--good:#1a7f4b;
 --warm:#8a5a00;--bad:#b3261e;--accent:#0b5cad;--good-bg:#e3f4ea;--warm-bg:#fdf1d8;--bad-bg:#fbe4e2;--bar:#d5dbe3}

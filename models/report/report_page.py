@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import numpy as np
 import orjson
+from markupsafe import Markup
 
-from models.report.figures import Figure, Matrix, Report, ReportSection, Table, Trace, cells, thinned
+from models.markup import render
+from models.report.figures import Figure, Matrix, Report, Table, Trace, cells, thinned
 
 COLOURS = ("#1f5fa8", "#d1495b", "#2e8b57", "#e09f3e", "#6a4c93", "#00838f", "#8d6e63", "#546e7a")
 BAND = "rgba(31, 95, 168, 0.18)"
@@ -32,45 +33,27 @@ def page(report: Report) -> str:
     """The whole file."""
     from plotly.offline import get_plotlyjs
 
-    links = "".join(f'<a href="#s{i}">{html.escape(s.title)}</a>' for i, s in enumerate(report.sections))
-    body = "".join(_section(i, section) for i, section in enumerate(report.sections))
-    summary = "".join(f"<p>{html.escape(line)}</p>" for line in report.summary)
-    return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(report.title)}</title>"
-        f"<meta name='viewport' content='width=device-width'><style>{_STYLE}</style>"
-        f"<script>{get_plotlyjs()}</script></head><body>"
-        f"<h1>{html.escape(report.title)}</h1>{summary}<nav>{links}</nav>{body}</body></html>\n"
-    )
+    sections = [
+        {
+            "title": section.title,
+            "text": section.text,
+            "parts": [_part(part, f"f{index}-{i}") for i, part in enumerate(section.parts)],
+        }
+        for index, section in enumerate(report.sections)
+    ]
+    style, plotly = Markup(_STYLE), Markup(get_plotlyjs())
+    return render("models.report", "report.html", report=report, sections=sections, style=style, plotly=plotly)
 
 
-def _section(index: int, section: ReportSection) -> str:
-    text = f"<p class='note'>{html.escape(section.text)}</p>" if section.text else ""
-    parts = "".join(_part(part, f"f{index}-{i}") for i, part in enumerate(section.parts))
-    return f"<h2 id='s{index}'>{html.escape(section.title)}</h2>{text}{parts}"
-
-
-def _part(part: Table | Figure | Matrix, anchor: str) -> str:
-    note = f"<p class='note'>{html.escape(part.note)}</p>" if part.note else ""
-    head = f"<h3>{html.escape(part.title)}</h3>{note}" if part.title else note
+def _part(part: Table | Figure | Matrix, anchor: str) -> dict[str, Any]:
+    """What the template shows of a part: a table's cells, or a drawing as JSON for plotly."""
+    head = {"title": part.title, "note": part.note}
     if isinstance(part, Table):
-        return head + _table(part)
+        return head | {"columns": part.columns, "words": part.words, "rows": cells(part)}
     drawn = _matrix(part) if isinstance(part, Matrix) else _figure(part)
-    data = (
-        orjson.dumps(drawn, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode().replace("</", "<\\/")
-    )
-    buttons = "innerWidth > 700 && 'hover'"  # on a narrow page they would lie on the legend
-    call = f"Plotly.newPlot(id, d.data, d.layout, {{responsive: true, displaylogo: false, displayModeBar: {buttons}}})"
-    return f"{head}<div class='plot' id='{anchor}'></div><script>{{const id='{anchor}', d={data};{call}}}</script>"
-
-
-def _table(table: Table) -> str:
-    left = [" class='w'" if place < table.words else "" for place in range(len(table.columns))]
-    head = "".join(f"<th{w}>{html.escape(column)}</th>" for column, w in zip(table.columns, left, strict=True))
-    rows = "".join(
-        "<tr>" + "".join(f"<td{w}>{html.escape(text)}</td>" for text, w in zip(row, left, strict=True)) + "</tr>"
-        for row in cells(table)
-    )
-    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    data = orjson.dumps(drawn, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode()
+    # inside a script element only an end tag could end it, and a comment hide it
+    return head | {"anchor": anchor, "data": Markup(data.replace("<", "\\u003c"))}
 
 
 def _axis(title: str, **more: Any) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_hostile_text_is_escaped_everywhere() -> None:
     html = rendered(shown, [event(series=HOSTILE, reasons=(HOSTILE,)), group], unready=HOSTILE)
     assert "<img" not in html
     assert html.count("<script>") == 1
-    assert html.count("&lt;img src=x onerror=&quot;") >= 8
+    assert html.count("&lt;img src=x onerror=&#34;") >= 8
 
 
 def test_events_are_told_in_words() -> None:

@@ -8,9 +8,7 @@ names its configuration key, how it is made, and its sample; tests/conformance/t
 
 from __future__ import annotations
 
-from adapters.sinks.contract import Opening, Sink
-from adapters.sinks.json_lines_file import JsonLinesFile
+from adapters.sinks.contract import Opening, PartlyError, Repeating, Sink
 from adapters.sinks.sink_registry import SINKS, SinkKind
-from adapters.sinks.standard_output import StandardOutput
 
-__all__ = ["SINKS", "JsonLinesFile", "Opening", "Sink", "SinkKind", "StandardOutput"]
+__all__ = ["SINKS", "Opening", "PartlyError", "Repeating", "Sink", "SinkKind"]

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
+
+
+class PartlyError(OSError):
+    """Some lines could be handed on, the first ones; `done` says how many, and the rest is to be delivered again."""
+
+    def __init__(self, done: int, why: str) -> None:
+        super().__init__(why)
+        self.done = done
 
 
 class Sink(Protocol):
@@ -12,11 +21,34 @@ class Sink(Protocol):
         """Hand on whole lines without their newlines; returns the committed length in bytes where there is one.
 
         Raises:
+            PartlyError: Only the first of them could be delivered.
             OSError: They could not be delivered; deliver them again.
         """
 
+    def status(self) -> Mapping[str, float]:
+        """Counts since the start, such as `refused`: events that the other side does not take, which are left out."""
+
     def close(self) -> None:
         """Release what it holds."""
+
+
+@runtime_checkable
+class Repeating(Sink, Protocol):
+    """A sink whose other side forgets: it is told again and again what is open."""
+
+    @property
+    def every_s(self) -> float:
+        """Seconds from one telling to the next."""
+
+    def repeat(self, lines: list[bytes]) -> None:
+        """Tell again.
+
+        Args:
+            lines: The newest revision of every episode that is open and was delivered.
+
+        Raises:
+            OSError: It could not be told.
+        """
 
 
 class Opening(NamedTuple):

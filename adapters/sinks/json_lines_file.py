@@ -6,7 +6,11 @@ import errno
 import fcntl
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from adapters.sinks.contract import Opening
 
 
 class JsonLinesFile:
@@ -61,6 +65,10 @@ class JsonLinesFile:
         self._committed = self._size()
         return self._committed
 
+    def status(self) -> Mapping[str, float]:
+        """Nothing is ever left out."""
+        return {}
+
     def close(self) -> None:
         """Release the descriptor; a second call does nothing."""
         if self._fd >= 0:
@@ -95,3 +103,8 @@ class JsonLinesFile:
             return True
         ours = os.fstat(self._fd)
         return (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino)
+
+
+def made(settings: Any, opening: Opening) -> JsonLinesFile:
+    """As `events.file` has it."""
+    return JsonLinesFile(settings, opening.committed_bytes)

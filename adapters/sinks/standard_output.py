@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from adapters.sinks.contract import Opening
 
 
 class StandardOutput:
@@ -22,5 +25,14 @@ class StandardOutput:
         while data:
             data = data[self._stream.write(data) or 0 :]
 
+    def status(self) -> Mapping[str, float]:
+        """Nothing is ever left out."""
+        return {}
+
     def close(self) -> None:
         """Nothing to release."""
+
+
+def made(settings: Any, opening: Opening) -> StandardOutput:
+    """As `events.stdout` has it."""
+    return StandardOutput(opening.stdout)

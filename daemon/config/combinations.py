@@ -6,6 +6,7 @@ import glob
 from collections.abc import Iterator
 from pathlib import Path
 
+from adapters.sinks.sink_registry import SINKS
 from adapters.source_kind import STREAM
 from adapters.source_registry import SOURCES
 from daemon.config.document import Where, dotted
@@ -20,6 +21,7 @@ _ONE_ONLY = {"stdin": "standard input"}  # what messages call sources of which t
 def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]:
     """Combinations across sections that cannot work."""
     readers = _Readers(settings.events.file)
+    yield from _sinks(settings)
     for name, stream in settings.streams.items():
         root: Where = ("streams", name)
         if serving and not stream.sources:
@@ -67,6 +69,27 @@ def _missing(where: Where, tls: TlsSettings) -> Iterator[tuple[Where, str]]:
         if path is not None and not _is_file(Path(path)):
             at = (*where, key)
             yield at, f"{dotted(at)} is {path}, but there is no such file; name a PEM file or remove the key"
+
+
+def _sinks(settings: Settings) -> Iterator[tuple[Where, str]]:
+    """Sinks that are one to their other side, and files of theirs that are not there."""
+    for key, kind in SINKS.items():
+        if not kind.several:
+            continue
+        named: dict[str, str] = {}
+        for index, sink in enumerate(getattr(settings.events, key)):
+            where: Where = ("events", key, index)
+            for file in ("ca", "secret_file"):
+                path = getattr(sink, file, None)
+                if path is not None and not _is_file(Path(path)):
+                    at = (*where, file)
+                    yield at, f"{dotted(at)} is {path}, but there is no such file; name a file or remove the key"
+            if sink.url is None:
+                continue
+            if other := named.get(kind.name(sink)):
+                at = (*where, "url")
+                yield at, f"{dotted(at)} is that of {other} already; keep one of the two"
+            named[kind.name(sink)] = dotted(where)
 
 
 def _headed(form: FormatSettings) -> bool:

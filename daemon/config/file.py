@@ -128,6 +128,10 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     config["state_dir"] = base / config["state_dir"]
     if config["events"]["file"]:
         config["events"]["file"] = base / config["events"]["file"]
+    for sink in (*config["events"]["webhook"], *config["events"]["alertmanager"]):
+        for key in ("ca", "secret_file"):
+            if sink.get(key):
+                sink[key] = str(base / sink[key])
     if config["http"]["web_config"]:
         config["http"]["web_config"] = base / config["http"]["web_config"]
     for stream in config["streams"].values():

@@ -23,10 +23,12 @@ _SHOWN = {
     f"streams.{NAME}.sources[].path": "./readings/*.csv",
     f"streams.{NAME}.interval": "30m",
     f"streams.{NAME}.alerts.series[].match": '"example-*"',
+    "events.webhook[].url": "null",
+    "events.alertmanager[].url": "null",
 }
 """Keys that stand uncommented in the sample, and their values."""
 
-_ITEMS = ("sources[].type", "series[].match")
+_ITEMS = ("sources[].type", "series[].match", "webhook[].url", "alertmanager[].url")
 """First keys of list items."""
 
 _HEAD = """\

@@ -19,6 +19,7 @@ from daemon.config.alert_settings import AlertSettings
 from daemon.config.holidays import Holiday
 from daemon.config.model_settings import ModelSettings
 from daemon.config.sections import ConflictError, Section, live, new_state
+from daemon.config.sink_settings import EventSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.config.units import Duration, Size, format_duration
 
@@ -214,11 +215,6 @@ class HistorySettings(Section):
 
 class CheckpointSettings(Section):
     every: Duration = live(300, "Time between two checkpoints.", ge=1)
-
-
-class EventSettings(Section):
-    file: Path | None = live(None, "JSON-lines file that events are appended to; none: no file.")
-    stdout: bool = live(True, "Whether events are printed on standard output.")
 
 
 class HttpSettings(Section):

@@ -26,7 +26,8 @@ class Spec:
         return PREFIX + self.name
 
 
-_SERIES, _VARIABLE, _STREAM, _SOURCE = ("stream", "series"), ("stream", "series", "variable"), ("stream",), ("source",)
+_NAMES = ("stream", "series"), ("stream", "series", "variable"), ("stream",), ("source",), ("sink",)
+_SERIES, _VARIABLE, _STREAM, _SOURCE, _SINK = _NAMES
 
 SERIES_METRICS: tuple[Spec, ...] = (
     Spec("reading", "gauge", _VARIABLE, "Last reading; absent while the series is silent."),
@@ -38,6 +39,8 @@ SERIES_METRICS: tuple[Spec, ...] = (
     Spec("rarity", "gauge", _SERIES, "Minus log10 of how often so rare a value occurs."),
     Spec("threshold", "gauge", _SERIES, "Rarity from which a reading is anomalous; by the budget, moved by labels."),
     Spec("anomalies_total", "counter", (*_SERIES, "reason"), "Anomalous slots by reason."),
+    Spec("episode_open", "gauge", _SERIES, "1 while an episode or a gap of the series is open, else 0."),
+    Spec("episode_severity", "gauge", _SERIES, "Greatest score of the open episode so far; absent without one."),
     Spec("last_reading_timestamp_seconds", "gauge", _SERIES, "Event time of the last slot with a reading."),
     Spec("silent", "gauge", _SERIES, "1 while a gap is open: the series stopped reporting."),
     Spec("warm_up_ratio", "gauge", _SERIES, "Share of the warm-up's history that is there; 1 once it is complete."),
@@ -123,6 +126,19 @@ SOURCE_METRICS: tuple[Spec, ...] = (
     ),
 )
 
+SINK_METRICS: tuple[Spec, ...] = (
+    Spec("sink_up", "gauge", _SINK, "0 while the sink fails; what it did not take waits."),
+    Spec("sink_waiting", "gauge", _SINK, "Revisions of events recorded and not yet looked at for the sink."),
+    Spec("sink_delivered_total", "counter", _SINK, "Revisions handed on since the start; repeated ones count again."),
+    Spec("sink_failures_total", "counter", _SINK, "Deliveries that failed and were tried again."),
+    Spec(
+        "sink_left_out_total",
+        "counter",
+        ("sink", "reason"),
+        "Events not handed on: refused by the other side, an empty body, an outbox beyond its limit.",
+    ),
+)
+
 PROCESS_METRICS: tuple[Spec, ...] = (
     Spec("build_info", "gauge", ("version", "python"), "1; the versions that run."),
     Spec("ready", "gauge", (), "1 once state is loaded and sources are open."),
@@ -147,13 +163,19 @@ PROCESS_METRICS: tuple[Spec, ...] = (
     Spec("quarantined_total", "counter", (), "Files of the state directory set aside because they were not sound."),
 )
 
-METRICS: tuple[Spec, ...] = (*SERIES_METRICS, *STREAM_METRICS, *SOURCE_METRICS, *PROCESS_METRICS)
+METRICS: tuple[Spec, ...] = (*SERIES_METRICS, *STREAM_METRICS, *SOURCE_METRICS, *SINK_METRICS, *PROCESS_METRICS)
 BY_NAME = {spec.name: spec for spec in METRICS}
 
 
 def reference() -> str:
     """The tables of all metrics, in Markdown."""
-    groups = {"series": SERIES_METRICS, "stream": STREAM_METRICS, "source": SOURCE_METRICS, "process": PROCESS_METRICS}
+    groups = {
+        "series": SERIES_METRICS,
+        "stream": STREAM_METRICS,
+        "source": SOURCE_METRICS,
+        "sink": SINK_METRICS,
+        "process": PROCESS_METRICS,
+    }
     parts = []
     for group, specs in groups.items():
         rows = [f"### Per {group}" if group != "process" else "### Process and store", ""]

@@ -47,6 +47,13 @@ _SOURCE_BY_KIND = (
 DurationHistograms = Mapping[str, Mapping[str, tuple[Sequence[int], float]]]
 """Name -> stream -> cumulative counts (one for each of `BUCKETS`, then all) and the sum of seconds."""
 
+_SINK_METRICS = {
+    "up": "sink_up",
+    "waiting": "sink_waiting",
+    "delivered": "sink_delivered_total",
+    "failures": "sink_failures_total",
+}
+
 
 @dataclass
 class _Histogram:
@@ -107,6 +114,7 @@ class Picture(Frozen):
         taken_at: Epoch seconds.
         max_series: Series exported one by one, over all streams; the top by score are chosen.
         durations: `Durations.taken`.
+        sinks: Name of the sink -> `up`, `waiting`, `delivered`, `failures`, `left_out_<reason>`.
     """
 
     streams: Mapping[str, StreamSnapshot]
@@ -116,6 +124,7 @@ class Picture(Frozen):
     taken_at: float
     max_series: int = 1000
     durations: DurationHistograms = field(default_factory=dict)
+    sinks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def version() -> str:
@@ -148,6 +157,8 @@ class TidegaugeCollector(Collector):
             _stream_gauges(families, stream, len(stream.series) - len(rows[name]))
         for name, status in picture.sources.items():
             _source(families, name, status)
+        for name, status in picture.sinks.items():
+            _sink(families, name, status)
         _store(families, picture.store)
         _process(families, picture, self._build)
         _histograms(families, picture)
@@ -226,6 +237,15 @@ def _source(f: Mapping[str, Family], name: str, status: Mapping[str, float]) -> 
                 break
         else:
             f["source_incidents_total"].add({**labels, "kind": key}, value)
+
+
+def _sink(f: Mapping[str, Family], name: str, status: Mapping[str, float]) -> None:
+    labels = {"sink": name}
+    for key, metric in _SINK_METRICS.items():
+        f[metric].add(labels, status.get(key))
+    prefix = "left_out_"
+    left_out = {key.removeprefix(prefix): count for key, count in status.items() if key.startswith(prefix)}
+    f["sink_left_out_total"].add_each("reason", left_out, labels)
 
 
 def _store(f: Mapping[str, Family], store: Mapping[str, Any]) -> None:

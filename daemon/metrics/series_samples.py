@@ -45,15 +45,17 @@ class Family:
 
 
 def chosen_rows(streams: Mapping[str, StreamSnapshot], max_series: int) -> dict[str, Rows]:
-    """Rows exported of each stream: all, or where there are more than `max_series`, the top by score over all streams.
+    """Rows exported of each stream: all, or where there are more than `max_series`, those that matter most.
 
-    Equal scores: earlier streams and rows first, so that what is exported does not jump about.
+    These are series with an open episode or gap, then the others, each by score over all streams. Equal ones: earlier
+    streams and rows first, so that what is exported does not jump about.
     """
     columns = {name: stream.series for name, stream in streams.items()}
     if sum(len(series) for series in columns.values()) <= max_series:
         return {name: np.arange(len(series)) for name, series in columns.items()}
     scores = np.concatenate([np.nan_to_num(series.score, nan=-1.0) for series in columns.values()])
-    top = np.sort(np.argsort(-scores, kind="stable")[:max_series])
+    closed = np.concatenate([~series.open for series in columns.values()])
+    top = np.sort(np.lexsort((-scores, closed))[:max_series])
     chosen, start = {}, 0
     for name, series in columns.items():
         chosen[name] = top[(top >= start) & (top < start + len(series))] - start
@@ -87,6 +89,8 @@ def _one_stream(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows) -> 
         "reconstruction_error": (series.error[rows], scored),
         "rarity": (series.rarity[rows], scored),
         "threshold": (series.threshold[rows], None),
+        "episode_open": (series.open[rows], None),
+        "episode_severity": (series.severity[rows], None),
         "last_reading_timestamp_seconds": (last, last > 0),
         "silent": (series.silent[rows], None),
         "warm_up_ratio": (series.warm_up[rows], None),

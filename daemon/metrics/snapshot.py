@@ -35,6 +35,8 @@ class SeriesColumns(Frozen):
         value, expected, lower, upper: Shape (N, F).
         threshold: In units of rarity, shape (N,).
         score, rarity, error, rank: Of the last reading, shape (N,).
+        open: Whether an episode or a gap is open.
+        severity: Greatest score of the open episode so far; NaN without one.
         anomalies: Anomalous slots by reason, in the order of `events.REASONS`, shape (N, 6).
     """
 
@@ -53,6 +55,8 @@ class SeriesColumns(Frozen):
     rarity: npt.NDArray[np.float32]
     error: npt.NDArray[np.float32]
     rank: npt.NDArray[np.float32]
+    open: npt.NDArray[np.bool_]
+    severity: npt.NDArray[np.float64]
     anomalies: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -197,6 +201,9 @@ def _series(s: Stream) -> SeriesColumns:
     kept = np.flatnonzero(a.rows["status"][:used] != FREE)
     rows = a.rows[:used][kept]
     last, due, first = rows["last"], rows["due"], rows["first"]
+    severity = np.full(used, np.nan)
+    for row, event in s.episodes.open.items():
+        severity[row] = event.score
     waiting = (rows["status"] == STATUS.index("warming")) & (last != NEVER)
     share = np.clip((last - first + 1) / s.settings.warm_up_slots, 0.0, 1.0)
     interval = s.settings.interval
@@ -216,5 +223,7 @@ def _series(s: Stream) -> SeriesColumns:
         rarity=rows["rarity"].copy(),
         error=rows["error"].copy(),
         rank=rows["rank"].copy(),
+        open=(rows["silent"] == 1) | ~np.isnan(severity[kept]),
+        severity=severity[kept],
         anomalies=rows["anomalies"].astype(np.int64),
     )

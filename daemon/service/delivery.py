@@ -12,17 +12,16 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import orjson
-
-from adapters.sinks import SINKS, Opening, Sink
-from daemon.config.settings import EventSettings
+from adapters.sinks import SINKS, Opening, PartlyError, Repeating, Sink, SinkKind
+from daemon.config.sink_settings import EventSettings
+from daemon.service.outbox import Outbox
 from daemon.store import Store, StoreError, StoreView, open_reader
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 1000  # events handed on in one delivery
+SEVERAL_AT_ONCE = 100  # events handed on in one delivery to another server
 RETRY_S, RETRY_MOST_S = 0.5, 30.0  # pause after a failure, doubled up to the second
 LEAVE_S = 5.0  # how long an end waits for sinks that do not return
 
@@ -35,22 +34,49 @@ class Courier:
         sink: Closed by the thread when it ends.
         directory: The state directory, whose event table it reads.
         delivered: Last row delivered before, and the committed length after it.
+        outbox: What it wants of the events; all by default.
+        settings: What the configuration says of it.
 
     Attributes:
         delivered: Last row delivered and the committed length after it; replaced as a whole.
         failures: Deliveries that failed in a row.
     """
 
-    def __init__(self, name: str, sink: Sink, directory: Path, delivered: tuple[int, int]) -> None:
-        self.name, self._sink, self._directory = name, sink, directory
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        directory: Path,
+        delivered: tuple[int, int],
+        outbox: Outbox | None = None,
+        settings: object = None,
+    ) -> None:
+        self.name, self._sink, self._directory, self.settings = name, sink, directory, settings
+        self._outbox = outbox or Outbox()
         self.delivered = delivered
-        self.failures = 0
+        self.failures = self._failed = self._events = self._left_out = 0
+        self._told_at = float("-inf")
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
 
     def start(self) -> None:
         """Begin to deliver."""
         self._thread.start()
+
+    def status(self, last_row: int) -> dict[str, float]:
+        """Gauges and counts since the start: `up`, `waiting`, `delivered`, `failures`, `left_out_<reason>`.
+
+        Args:
+            last_row: Newest row of the event table.
+        """
+        left_out = {"outbox_full": float(self._left_out), **self._sink.status()}
+        return {
+            "up": float(not self.failures),
+            "waiting": float(max(0, last_row - self.delivered[0])),
+            "delivered": float(self._events),
+            "failures": float(self._failed),
+            **{f"left_out_{reason}": count for reason, count in left_out.items()},
+        }
 
     def wake(self) -> None:
         """There may be events to deliver; a pause after a failure is kept all the same."""
@@ -77,6 +103,7 @@ class Courier:
             try:
                 reader = reader or open_reader(self._directory)
                 self._deliver_all(reader)
+                self._repeat(reader)
             except Exception as error:  # whatever it is stays in this sink
                 self._note_failure(error)
             else:
@@ -88,21 +115,41 @@ class Courier:
             if self.failures:
                 self._stopping.wait(min(RETRY_MOST_S, RETRY_S * 2.0 ** min(self.failures - 1, 10)))
             else:
-                self._wake.wait()
+                self._wake.wait(self._sink.every_s if isinstance(self._sink, Repeating) else None)
         self._sink.close()
         if reader is not None:
             reader.close()
 
     def _deliver_all(self, reader: StoreView) -> None:
-        while rows := reader.events(latest_only=False, after_row=self.delivered[0], limit=AT_ONCE):
-            committed = self._sink.deliver([orjson.dumps(event.to_json()) for _, event in rows])
-            self.delivered = (rows[-1][0], committed or 0)
+        if left_out := self._outbox.left_out(reader, self.delivered[0]):
+            self._left_out += left_out
+            self.delivered = (self.delivered[0] + left_out, self.delivered[1])
+            log.error("sink was away too long, events are left out", extra={"sink": self.name, "events": left_out})
+        while waiting := self._outbox.next(reader, self.delivered[0]):
+            committed = self.delivered[1]
+            if waiting.lines:
+                try:
+                    committed = self._sink.deliver(waiting.lines) or 0
+                except PartlyError as error:
+                    if error.done:
+                        self._events += error.done
+                        self.delivered = (waiting.rows[error.done - 1], committed)
+                    raise
+                self._events += len(waiting.lines)
+            self.delivered = (waiting.through, committed)
+
+    def _repeat(self, reader: StoreView) -> None:
+        """Tell a sink that forgets what is open, when it is time."""
+        if isinstance(self._sink, Repeating) and time.monotonic() - self._told_at >= self._sink.every_s:
+            self._sink.repeat(self._outbox.open(reader))
+            self._told_at = time.monotonic()
 
     def _note_failure(self, error: Exception) -> None:
         if not self.failures:
             facts = {"sink": self.name, "error": str(error) or type(error).__name__}
             log.error("sink failed, its events wait in the store", extra=facts)
         self.failures += 1
+        self._failed += 1
 
 
 class Delivery:
@@ -118,7 +165,7 @@ class Delivery:
         self._couriers: dict[str, Courier] = {}
         self._recorded: dict[str, tuple[int, int]] = {}
         self._left: dict[str, Courier] = {}  # those that did not end in time, by the name of their sink
-        self._seen = -1
+        self._seen, self._last_row = -1, 0
 
     def prepare(self, settings: EventSettings) -> dict[str, Courier]:
         """Couriers for the sinks of a configuration: those at work where they stay, opened ones where they are new.
@@ -129,22 +176,28 @@ class Delivery:
         prepared: dict[str, Courier] = {}
         try:
             for key, kind in SINKS.items():
-                value = getattr(settings, key)
-                if value is None or value is False:
-                    continue
-                name = kind.name(value)
-                if (left := self._left.get(name)) is not None and not left.ended(0):
-                    raise OSError(
-                        f"{name} still hangs in a delivery from before, and two must not write; see to its reader"
-                    )
-                row, committed = self._store.sink_position(name, kind.size(value) if kind.size else 0)
-                prepared[name] = self._couriers.get(name) or Courier(
-                    name, kind.make(value, Opening(committed, self._stdout)), self._store.directory, (row, committed)
-                )
+                for value in kind.chosen(getattr(settings, key)):
+                    name = kind.name(value)
+                    prepared[name] = self._kept(name, value) or self._new(name, kind, value)
         except BaseException:
             self.abandon(prepared)
             raise
         return prepared
+
+    def _kept(self, name: str, value: Any) -> Courier | None:
+        """The courier at work for a sink that is as it was, files that its settings name included."""
+        courier = self._couriers.get(name)
+        files = getattr(value, "ca", None) or getattr(value, "secret_file", None)
+        return courier if courier is not None and courier.settings == value and not files else None
+
+    def _new(self, name: str, kind: SinkKind, value: Any) -> Courier:
+        if (left := self._left.get(name)) is not None and not left.ended(0):  # one that is replaced ends first
+            raise OSError(f"{name} still hangs in a delivery from before, and two must not write; see to its reader")
+        newest = self._store.last_event_row if kind.from_now else 0
+        row, committed = self._store.sink_position(name, kind.size(value) if kind.size else 0, newest)
+        outbox = Outbox(value.send, value.outbox, SEVERAL_AT_ONCE) if kind.several else Outbox()
+        sink = kind.make(value, Opening(committed, self._stdout))
+        return Courier(name, sink, self._store.directory, (row, committed), outbox, value)
 
     def abandon(self, prepared: Mapping[str, Courier]) -> None:
         """Let go what `prepare` opened."""
@@ -155,19 +208,27 @@ class Delivery:
     def take_over(self, prepared: dict[str, Courier]) -> None:
         """Start what is new, and end what is not wanted any more."""
         before, self._couriers = self._couriers, prepared
+        self._end([courier for courier in before.values() if courier not in prepared.values()])
         for name, courier in prepared.items():
-            if name not in before:
-                self._store.set_sink_position(name, *courier.delivered)  # a crash before the first record cuts to this
-                self._recorded[name] = courier.delivered
-                courier.start()
-        self._end([courier for name, courier in before.items() if name not in prepared])
+            if (old := before.get(name)) is courier:
+                continue
+            if old is not None:
+                courier.delivered = old.delivered
+            self._store.set_sink_position(name, *courier.delivered)  # a crash before the first record cuts to this
+            self._recorded[name] = courier.delivered
+            courier.start()
+        self._last_row = self._store.last_event_row
 
     def wake(self) -> None:
         """Have every sink deliver what has been recorded since the last call."""
         if self._seen != self._store.recorded:
-            self._seen = self._store.recorded
+            self._seen, self._last_row = self._store.recorded, self._store.last_event_row
             for courier in self._couriers.values():
                 courier.wake()
+
+    def status(self) -> dict[str, dict[str, float]]:
+        """`Courier.status` of each sink, by its name."""
+        return {name: courier.status(self._last_row) for name, courier in self._couriers.items()}
 
     def record(self) -> None:
         """Write down how far each sink has come."""

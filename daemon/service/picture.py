@@ -20,6 +20,7 @@ def picture_of(
     settings: Settings,
     durations: Durations,
     process: Mapping[str, object],
+    sinks: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Picture:
     """The picture between two steps.
 
@@ -29,6 +30,7 @@ def picture_of(
         settings: The configuration in force.
         durations: How long things took.
         process: What the picture says of the process.
+        sinks: `Delivery.status`; none before they are open.
     """
     return Picture(
         streams={} if durable is None else take(durable.engine, REJECTIONS, durable.version),
@@ -38,6 +40,7 @@ def picture_of(
         taken_at=wall_s(),
         max_series=settings.metrics.max_series,
         durations=durations.taken(),
+        sinks=sinks or {},
     )
 
 

@@ -286,7 +286,10 @@ class Pipeline:
         self.picture, self._published = self._picture(), time.monotonic()
 
     def _picture(self) -> Picture:
-        return picture_of(self._durable, self._sourcing, self.settings, self.durations, self._process())
+        return picture_of(self._durable, self._sourcing, self.settings, self.durations, self._process(), self._sinks())
+
+    def _sinks(self) -> dict[str, dict[str, float]]:
+        return {} if self._delivery is None else self._delivery.status()
 
     def _process(self) -> dict[str, Any]:
         return {

@@ -57,10 +57,21 @@ def _dump(event: Event) -> str:
     return json.dumps(event.to_json(), allow_nan=False)
 
 
-def sink_position(database: Database, name: str, default_bytes: int) -> tuple[int, int]:
-    """`(last_row, committed_bytes)` of a sink."""
+def revisions(database: Database, event: str) -> list[Event]:
+    """All revisions of an event, oldest first."""
+    rows = database.rows("SELECT body FROM events WHERE id = ? ORDER BY revision", [event])
+    return [Event.from_json(json.loads(body)) for (body,) in rows]
+
+
+def last_row(database: Database) -> int:
+    """Number of the newest row, 0 before the first."""
+    return int(database.value("SELECT MAX(row) FROM events") or 0)
+
+
+def sink_position(database: Database, name: str, default: tuple[int, int]) -> tuple[int, int]:
+    """`(last_row, committed_bytes)` of a sink; `default` where nothing is recorded of it."""
     rows = database.rows("SELECT last_row, committed_bytes FROM sinks WHERE name = ?", [name])
-    return (rows[0][0], rows[0][1]) if rows else (0, default_bytes)
+    return (rows[0][0], rows[0][1]) if rows else default
 
 
 def set_sink_position(database: Database, name: str, last_row: int, committed_bytes: int) -> None:

@@ -82,15 +82,25 @@ class StoreView:
             newest_first=newest_first,
         )
 
-    def sink_position(self, name: str, default_bytes: int = 0) -> tuple[int, int]:
+    def revisions(self, event: str) -> list[Event]:
+        """All revisions of the event of this id, oldest first; none where there is no such event."""
+        return event_table.revisions(self._database, event)
+
+    @property
+    def last_event_row(self) -> int:
+        """Number of the newest row of the event table, 0 before the first."""
+        return event_table.last_row(self._database)
+
+    def sink_position(self, name: str, default_bytes: int = 0, default_row: int = 0) -> tuple[int, int]:
         """`(last_row, committed_bytes)` of a sink: it has delivered events up to that row, in so many bytes.
 
         Args:
             name: Name of the sink.
             default_bytes: Committed bytes of a sink without a record. A file sink gives the size of its file, so that
                 a file that outlived its database is appended to, not cut.
+            default_row: Last row of a sink without a record; the newest row has it begin with what comes then.
         """
-        return event_table.sink_position(self._database, name, default_bytes)
+        return event_table.sink_position(self._database, name, (default_row, default_bytes))
 
     def labels(self, stream: str | None = None, series: str | None = None) -> list[Labelled]:
         """Operators' labels of a stream and a series (of all) that the state knows of, in the order they were given."""

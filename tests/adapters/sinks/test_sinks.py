@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sinks import JsonLinesFile, StandardOutput
+from adapters.sinks.json_lines_file import JsonLinesFile
+from adapters.sinks.standard_output import StandardOutput
 
 
 def test_lines_are_appended_and_the_length_returned(tmp_path: Path) -> None:

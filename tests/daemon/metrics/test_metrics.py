@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import subprocess
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from adapters.sinks.standard_output import StandardOutput
 from adapters.sockets.endpoint import CLOSINGS, REFUSALS
 from adapters.sockets.listener import Listener
 from adapters.sockets.tcp import TcpEndpoint
@@ -25,6 +28,7 @@ from daemon.metrics import catalogue
 from daemon.metrics.catalogue import METRICS, SERIES_METRICS
 from daemon.metrics.collector import BUCKETS, Durations, Picture, make_registry
 from daemon.metrics.exposition import expose
+from daemon.service.delivery import Courier
 from tests.conftest import ROOT, need
 from tests.daemon.web.pictures import NOW, columns, picture, stream
 
@@ -137,6 +141,22 @@ def test_beyond_the_cap_the_top_by_score_are_exported() -> None:
     assert samples[key("series_not_exported", stream="a")] == 4
     assert samples[key("series_not_exported", stream="b")] == 0
     assert samples[key("series", stream="a", status="ready")] == 5
+
+
+def test_what_is_open_is_exported_before_the_rest() -> None:
+    """Beyond the cap a series with an open episode or gap is kept whatever its score, and says how severe it is."""
+    series = replace(
+        columns([f"s{i}" for i in range(5)]),
+        open=np.array([False, True, False, False, False]),
+        severity=np.array([np.nan, 3.5, np.nan, np.nan, np.nan]),
+    )
+    samples = exported(picture(stream(series=series)), max_series=2)
+    opened = {
+        dict(labels)["series"]: value for (name, labels), value in samples.items() if name.endswith("episode_open")
+    }
+    assert opened == {"s1": 1, "s4": 0}
+    assert samples[key("episode_severity", stream="taxi", series="s1")] == 3.5
+    assert key("episode_severity", stream="taxi", series="s4") not in samples
 
 
 @pytest.mark.parametrize("cap", [0, 1, 10_000])
@@ -259,7 +279,7 @@ def test_a_thousand_series_take_less_than_a_tenth_of_a_second() -> None:
 def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
     """What is exported is what the table documents: no other name or label, and nothing that is not exported."""
     shown = picture(
-        stream(series=columns(["a"])),
+        stream(series=replace(columns(["a"]), open=np.ones(1, np.bool_), severity=np.full(1, 2.5))),
         stream("new", columns(["x"], status="warming")),
         sources={
             "taxi/0": {"up": 1, "lag_bytes": 0, "position_bytes": 9, "files": 1, "compressed": 0, "rotations": 0},
@@ -267,6 +287,7 @@ def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
             "taxi/2": UdpListener("taxi/2", "127.0.0.1", 0).status(),
             "taxi/3": Inbox("taxi/3", "http", Inboxes()).status(),
         },
+        sinks={"stdout": Courier("stdout", StandardOutput(io.BytesIO()), Path(), (0, 0)).status(3)},
     )
     text = generate_latest(make_registry(lambda: shown)).decode()
     found: dict[str, tuple[str, set[str]]] = {}

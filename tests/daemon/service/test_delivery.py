@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from daemon.config.settings import EventSettings
+from daemon.config.sink_settings import EventSettings
 from daemon.engine.messages.events import Event
 from daemon.service import delivery as module
 from daemon.service.delivery import Delivery

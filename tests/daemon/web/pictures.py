@@ -41,6 +41,8 @@ def columns(labels: list[str], *, width: int = 1, status: str = "ready") -> Seri
         rarity=np.full(n, 2.5, np.float32) * scored,
         error=np.full(n, 0.0125, np.float32) * scored,
         rank=np.full(n, 0.5, np.float32) * scored,
+        open=np.zeros(n, np.bool_),
+        severity=np.full(n, np.nan),
         anomalies=np.zeros((n, len(REASONS)), np.int64),
     )
 

@@ -14,46 +14,68 @@ from aiohttp.typedefs import Handler
 
 from daemon.runtime.logs import RateLimited
 from daemon.web.answers import HEADERS
+from daemon.web.crowd import Crowd, Rank
 
 FIRST_S = 10.0  # from connecting to a complete request header
 REQUEST_S = 30.0  # for answering one request
 IDLE_S = 75.0  # for reading the answer and sending the next request: more than Prometheus' usual interval
 _LINGERING_S = 2.0  # for a body nobody asked for
-MOST = 128  # connections at once
 _HEADER_BYTES = 8190
+_ACCEPTED = 32  # connections accepted in one turn of the loop, so that what they send is read before many more come
+_QUEUED = 128  # connections that the system keeps until they are accepted
 
 _quiet = logging.getLogger("aiohttp.server")
 _limited = RateLimited()
 
 
 class HttpConnection(web.RequestHandler):
-    """aiohttp's connection with a deadline that is always set."""
+    """aiohttp's connection with a deadline that is always set, and a place in the crowd.
 
-    __slots__ = ("_deadline",)
+    Attributes:
+        known: Whether it was let in once.
+        rank: See `Rank`.
+        failures: Wrong passwords that it has sent.
+        gone: Done once it is closed.
+    """
 
-    _deadline: asyncio.TimerHandle | None
+    __slots__ = ("_crowd", "_deadline", "failures", "gone", "known", "rank")
+
+    def __init__(self, crowd: Crowd, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self._crowd = crowd
+        self._deadline: asyncio.TimerHandle | None = None
+        self.known, self.rank, self.failures = False, Rank.SILENT, 0
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept a connection, unless there are too many."""
-        self._deadline = None
+        """Accept a connection; another one goes if there are too many."""
         super().connection_made(transport)
-        manager = self._manager
-        if manager is not None and len(manager.connections) > MOST:
-            self._give_up()
-            return
         self.allow(FIRST_S)
+        self._crowd.join(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the deadline."""
         if self._deadline is not None:
             self._deadline.cancel()
+        self._crowd.leave(self)
+        if not self.gone.done():
+            self.gone.set_result(None)
         super().connection_lost(exc)
+
+    def let_in(self) -> None:
+        """It may be answered, and is no stranger any more."""
+        self.known, self.rank = True, Rank.ANSWERED
+
+    def rest(self) -> None:
+        """It was answered: a stranger has little time to ask again."""
+        self.rank = Rank.RESTING if self.known else Rank.SILENT
+        self.allow(IDLE_S if self.known else FIRST_S)
 
     def allow(self, seconds: float) -> None:
         """Close the connection in so many seconds, unless a later call says otherwise."""
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self._give_up)
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self.give_up)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log what went wrong here with its traceback; what a client sent wrong is a line, and not for each request."""
@@ -78,7 +100,8 @@ class HttpConnection(web.RequestHandler):
             response.force_close()
         return response
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Close it, whatever it is at."""
         transport = self.transport
         if transport is None:
             return
@@ -110,7 +133,7 @@ async def deadlines(
         raise web.HTTPServiceUnavailable(text="this took too long; try again\n") from None
     finally:
         if isinstance(connection, HttpConnection):
-            connection.allow(IDLE_S)
+            connection.rest()
 
 
 class Site(web.BaseSite):
@@ -118,16 +141,19 @@ class Site(web.BaseSite):
 
     Args:
         runner: Of the application.
+        crowd: The connections of the server.
         host: To listen on; every address that a name has.
         port: 0 has the system choose.
         tls: Context of TLS; None for plain HTTP.
     """
 
-    __slots__ = ("_host", "_port", "_servers", "_tls")
+    __slots__ = ("_crowd", "_host", "_port", "_servers", "_tls")
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, runner: web.AppRunner, crowd: Crowd, host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> None:
         super().__init__(runner)
-        self._host, self._port, self._tls = host, port, tls
+        self._crowd, self._host, self._port, self._tls = crowd, host, port, tls
         self._servers: list[asyncio.Server] = []
 
     @property
@@ -169,30 +195,26 @@ class Site(web.BaseSite):
 
         def connection() -> HttpConnection:
             return HttpConnection(
+                self._crowd,
                 server,
                 loop=loop,
                 keepalive_timeout=IDLE_S,
                 lingering_time=_LINGERING_S,
-                access_log=None,  # type: ignore[arg-type]
+                access_log=None,
                 logger=_quiet,
                 auto_decompress=False,  # nobody reads bodies; one that cannot be decoded would only fail
                 max_line_size=_HEADER_BYTES,
                 max_field_size=_HEADER_BYTES,
             )
 
-        handshake_s, shutdown_s = (FIRST_S, _LINGERING_S) if tls else (None, None)
-        if bound is not None:
-            return await loop.create_server(
-                connection, sock=bound, ssl=tls, ssl_handshake_timeout=handshake_s, ssl_shutdown_timeout=shutdown_s
-            )
-        return await loop.create_server(
-            connection,
-            self._host,
-            self._port,
-            ssl=tls,
-            ssl_handshake_timeout=handshake_s,
-            ssl_shutdown_timeout=shutdown_s,
-        )
+        where: dict[str, Any] = {"sock": bound} if bound is not None else {"host": self._host, "port": self._port}
+        if tls:
+            where |= {"ssl": tls, "ssl_handshake_timeout": FIRST_S, "ssl_shutdown_timeout": _LINGERING_S}
+        serving = await loop.create_server(connection, backlog=_ACCEPTED, **where)
+        for each in serving.sockets:
+            with each.dup() as same:
+                same.listen(_QUEUED)
+        return serving
 
 
 async def _retire(servers: list[asyncio.Server]) -> None:
@@ -220,6 +242,7 @@ class Server:
     def __init__(self, app: web.Application, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
         self._address, self._tls = address, tls
+        self._crowd = Crowd()
         self._site: Site | None = None
 
     @property
@@ -260,7 +283,7 @@ class Server:
         await self._runner.cleanup()
 
     async def _listen(self, address: tuple[str, int]) -> Site:
-        site = Site(self._runner, *address, self._tls)
+        site = Site(self._runner, self._crowd, *address, self._tls)
         try:
             await site.start()
         except BaseException:

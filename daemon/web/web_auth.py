@@ -8,16 +8,17 @@ import binascii
 import hashlib
 import secrets
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 
-import bcrypt
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from daemon.web.connections import HttpConnection
+from daemon.web.crowd import Rank
+from daemon.web.password_checks import DisplacedError, PasswordChecks
 from daemon.web.web_config import WebConfig
 
-_REMEMBERED = 100  # right passwords kept, so that a scraper's is not hashed at each scrape
-_WAITING = 16  # passwords that may wait to be checked
+_RIGHT = 100  # right passwords kept, so that a scraper's is not hashed at each scrape
+_WRONG = 1000  # wrong ones kept, so that the same guess is not hashed again
 _BCRYPT_BYTES = 72  # bcrypt looks at no more
 
 
@@ -34,53 +35,76 @@ class Access:
         self.config, self.metrics_open = config or WebConfig(), metrics_open
         self.hosts: frozenset[str] = frozenset()
         self._right_ones: OrderedDict[bytes, None] = OrderedDict()
+        self._wrong_ones: OrderedDict[bytes, None] = OrderedDict()
         self._salt = secrets.token_bytes(32)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="password")
-        self._waiting = 0
+        self._checks = PasswordChecks()
 
     def middleware(self) -> Middleware:
         """Asks for the password before anything else is answered."""
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if not self.config.users or (self.metrics_open and request.path == "/metrics"):
-                return await handler(request)
-            user, password = _credentials(request.headers.get("Authorization", ""))
-            if await self._right(user, password):
-                return await handler(request)
-            challenge = {"WWW-Authenticate": 'Basic realm="tidegauge", charset="UTF-8"'}
-            return web.Response(status=401, text="401 a user and a password are needed\n", headers=challenge)
+            open_to_all = not self.config.users or (self.metrics_open and request.path == "/metrics")
+            if not open_to_all and (refusal := await self._refusal(request)) is not None:
+                return refusal
+            if isinstance(connection := request.protocol, HttpConnection):
+                if self.config.users and open_to_all:
+                    connection.rank = Rank.ANSWERED  # and a stranger still
+                else:
+                    connection.let_in()
+            return await handler(request)
 
         return guard
 
     async def close(self, _: web.Application) -> None:
         """Check no password any more."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._checks.close()
 
-    async def _right(self, user: str, password: bytes) -> bool:
+    async def _refusal(self, request: web.Request) -> web.Response | None:
+        """What is answered instead, None to whoever has the right password. Who sent a wrong one waits for it."""
+        challenge = {"WWW-Authenticate": 'Basic realm="tidegauge", charset="UTF-8"'}
+        refusal = web.Response(status=401, text="401 a user and a password are needed\n", headers=challenge)
+        header = request.headers.get("Authorization")
+        if header is None:
+            return refusal
+        address, began = request.remote or "", asyncio.get_running_loop().time()
+        connection = request.protocol if isinstance(request.protocol, HttpConnection) else None
+        if connection is not None:
+            connection.rank = Rank.CHECKED
+        try:
+            if await self._right(address, 0 if connection is None else connection.failures, *_credentials(header)):
+                return None
+        except DisplacedError:
+            text = "503 too many passwords are being checked; try again\n"
+            refusal = web.Response(status=503, text=text, headers={"Retry-After": "10"})
+        due = began + self._checks.failed(address)
+        if connection is not None:
+            connection.failures += 1
+            connection.rank = Rank.HELD
+            await asyncio.wait([connection.gone], timeout=max(0.0, due - asyncio.get_running_loop().time()))
+        return refusal
+
+    async def _right(self, address: str, failures: int, user: str, password: bytes) -> bool:
+        """Whether user and password are right. Raises DisplacedError."""
         if not user or b"\0" in password or len(password) > _BCRYPT_BYTES:
             return False
         users = self.config.users
         hashed = users.get(user) or next(iter(users.values()))  # a name that is not there takes as long as one that is
         key = hashlib.blake2b(b"\0".join([user.encode(), hashed, password]), key=self._salt).digest()
-        if key in self._right_ones and user in users:
-            self._right_ones.move_to_end(key)
-            return True
-        if not await self._checked(password, hashed) or user not in users:
-            return False
-        self._right_ones[key] = None
-        while len(self._right_ones) > _REMEMBERED:
-            self._right_ones.popitem(last=False)
-        return True
+        for answer, known in ((True, self._right_ones), (False, self._wrong_ones)):
+            if key in known:
+                known.move_to_end(key)
+                return answer and user in users
+        known_user = user if user in users else ""
+        right = await self._checks.is_right(address, known_user, failures, password, hashed) and user in users
+        _remember(key, *((self._right_ones, _RIGHT) if right else (self._wrong_ones, _WRONG)))
+        return right
 
-    async def _checked(self, password: bytes, hashed: bytes) -> bool:
-        if self._waiting >= _WAITING:
-            raise web.HTTPServiceUnavailable(text="too many passwords are being checked; try again")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, bcrypt.checkpw, password, hashed)
-        finally:
-            self._waiting -= 1
+
+def _remember(key: bytes, known: OrderedDict[bytes, None], most: int) -> None:
+    known[key] = None
+    while len(known) > most:
+        known.popitem(last=False)
 
 
 def _credentials(header: str) -> tuple[str, bytes]:

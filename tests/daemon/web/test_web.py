@@ -18,7 +18,7 @@ import pytest
 
 from daemon.engine.messages.events import Event
 from daemon.store import Store
-from daemon.web import connections, routes
+from daemon.web import connections, crowd, routes
 from tests.daemon.web.http_server import Answer, ask, server, talk
 from tests.daemon.web.pictures import NOW, columns, event, picture, stream
 
@@ -312,24 +312,29 @@ def test_a_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) 
     assert 0 < len(body) < length
 
 
-def test_too_many_connections_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit a connection is closed at once, those before go on."""
-    monkeypatch.setattr(connections, "MOST", 3)
+@pytest.mark.parametrize("limit", ["MOST", "STRANGERS"])
+def test_of_too_many_connections_the_oldest_silent_one_goes(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit the newest is served and the oldest that has not asked is closed; those that have asked stay."""
+    monkeypatch.setattr(crowd, limit, 3)
+    request = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-    async def work(address: str) -> tuple[bytes, bytes]:
+    async def work(address: str) -> tuple[bytes, list[bytes]]:
         host, port = address.removeprefix("http://").split(":")
-        kept = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
-        await asyncio.sleep(0.1)
-        refused = await talk(address, b"")
-        kept[0][1].write(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        answer = await kept[0][0].read()
-        for _, writer in kept:
+        asked = await asyncio.open_connection(host, int(port))
+        asked[1].write(request)
+        first = await asked[0].readuntil(b"\r\n\r\n")
+        silent = [await asyncio.open_connection(host, int(port)) for _ in range(3 if limit == "STRANGERS" else 2)]
+        newest = await talk(address, request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        gone = await asyncio.wait_for(silent[0][0].read(), 5)
+        asked[1].write(request)
+        again = await asked[0].readuntil(b"HTTP/1.1 200 OK\r\n")
+        for _, writer in (asked, *silent):
             writer.close()
-        return refused, answer
+        return gone, [first, newest, again[-17:]]
 
-    refused, answer = served(work)
-    assert refused == b""
-    assert answer.startswith(b"HTTP/1.1 200")
+    gone, answers = served(work)
+    assert gone == b""
+    assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 from daemon.runtime.logs import RateLimited
 from daemon.web.answers import HEADERS
 from daemon.web.crowd import Crowd, Rank
+from daemon.web.handshake import Handshake
 
 FIRST_S = 10.0  # from connecting to a complete request header
 REQUEST_S = 30.0  # for answering one request
@@ -207,10 +208,11 @@ class Site(web.BaseSite):
                 max_field_size=_HEADER_BYTES,
             )
 
+        def accepted() -> asyncio.Protocol:
+            return Handshake(self._crowd, connection(), tls, FIRST_S, _LINGERING_S) if tls else connection()
+
         where: dict[str, Any] = {"sock": bound} if bound is not None else {"host": self._host, "port": self._port}
-        if tls:
-            where |= {"ssl": tls, "ssl_handshake_timeout": FIRST_S, "ssl_shutdown_timeout": _LINGERING_S}
-        serving = await loop.create_server(connection, backlog=_ACCEPTED, **where)
+        serving = await loop.create_server(accepted, backlog=_ACCEPTED, **where)
         for each in serving.sockets:
             with each.dup() as same:
                 same.listen(_QUEUED)

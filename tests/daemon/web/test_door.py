@@ -15,7 +15,7 @@ import pytest
 
 from daemon.config.document import ConfigError
 from daemon.config.settings import HttpSettings
-from daemon.web import routes
+from daemon.web import crowd, routes
 from daemon.web.door import Door
 from daemon.web.web_auth import Access
 from daemon.web.web_config import read
@@ -152,6 +152,31 @@ def test_guessing_holds_up_nobody_who_is_known(passwords: Path) -> None:
         return known, {answer.status for answer in await asyncio.gather(*guesses)}
 
     assert opened(work, passwords) == (200, {401, 503})
+
+
+def test_connections_that_agree_on_no_tls_are_displaced(
+    certified: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that say nothing, or no TLS, are strangers too: the oldest goes, and a client with TLS is served."""
+    monkeypatch.setattr(crowd, "STRANGERS", 5)
+
+    async def work(address: str, _: Door) -> tuple[bytes, bytes, int, int]:
+        host, port = address.removeprefix("https://").split(":")
+        silent = [await asyncio.open_connection(host, int(port)) for _ in range(40)]
+        status = (await ask(address + "/-/healthy", ssl=trusting(authority))).status
+        first = await asyncio.wait_for(silent[0][0].read(), 5)
+        plain = await asyncio.open_connection(host, int(port))
+        plain[1].write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        said = await asyncio.wait_for(plain[0].read(), 5)
+        again = (await ask(address + "/-/healthy", ssl=trusting(authority))).status
+        for pair in (*silent, plain):
+            pair[1].close()
+        return first, said, status, again
+
+    first, said, *statuses = opened(work, certified)
+    assert first == b""
+    assert not said.startswith(b"HTTP")
+    assert statuses == [200, 200]
 
 
 def test_a_changed_file_holds_within_a_look(passwords: Path) -> None:

@@ -264,9 +264,9 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
         ":8: streams.taxi.format.columns is set, but lines of jsonl carry their own names; "
         "remove columns or set type: csv",
     ),
-    "a label of several columns": (
+    "a name of several columns": (
         STREAM + "    format:\n      series: [site, meter]\n",
-        ":7: streams.taxi.format.series is a list, but only influx joins tags to a label; name one column or key",
+        ":7: streams.taxi.format.series is a list, but only influx joins tags to a name; name one column or key",
     ),
     "a field used twice": (
         STREAM + "    format: {type: influx, value: [used, used]}\n",

@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from adapters.base import Chunk, Notice, Position, unnoticed
+from adapters.peer_source import PeerSource
 from adapters.sockets.connection import Connection, Deadlines
 from adapters.sockets.endpoint import CLOSINGS, REFUSALS, Endpoint, shown
 from adapters.sockets.limits import Patience, Seats
-from adapters.sockets.peer_source import PeerSource
 from adapters.source_kind import Surroundings
 
 BUFFER_BYTES = 16 << 20

@@ -10,8 +10,8 @@ from typing import Any
 
 from adapters.base import Chunk, Notice, Position, unnoticed
 from adapters.lines import Cut, LineCutter
+from adapters.peer_source import PeerSource
 from adapters.sockets.endpoint import shown
-from adapters.sockets.peer_source import PeerSource
 from adapters.sockets.tcp import Networks, bind
 from adapters.source_kind import Surroundings
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from adapters.base import Chunk, Notice, Position, unnoticed
 from adapters.lines import Cut, LineCutter
+from adapters.peer_source import PeerSource
 from adapters.source_kind import Surroundings
 from adapters.uploads.paths import PATHS
 
@@ -59,7 +60,7 @@ class _Upload:
     told: Future[Receipt] = field(default_factory=Future)
 
 
-class Inbox:
+class Inbox(PeerSource):
     """Bodies of whole lines; each is a place, `NAME:KEY`, and given as one chunk.
 
     A position is `{"offset": bytes, "header": line}` of a body. It is kept with the readings, so a body that is sent
@@ -91,17 +92,17 @@ class Inbox:
         remembered: int = REMEMBERED,
         notice: Notice = unnoticed,
     ) -> None:
-        self.name, self.kind, self.body_bytes = name, kind, body_bytes
-        self._inboxes, self._line_bytes, self._notice = inboxes, line_bytes, notice
+        super().__init__(name, notice)
+        self.kind, self.body_bytes = kind, body_bytes
+        self._inboxes, self._line_bytes = inboxes, line_bytes
         self._most, self._remembered = waiting_bytes, remembered
         self._lock = threading.Lock()
         self._open = False
         self._queue: deque[_Upload] = deque()
         self._pending: dict[str, _Upload] = {}  # by place: queued, or given out and not yet durable
         self._known: OrderedDict[str, Position] = OrderedDict()  # by place: how far it is durable, the newest last
-        self._forgotten: list[str] = []
         self._held = 0
-        self._counts = dict.fromkeys(("uploads", "repeated", "refused_full", "lines"), 0)
+        self._counts.update(dict.fromkeys(("uploads", "repeated", "refused_full", "lines"), 0))
 
     # Any thread
 
@@ -217,19 +218,6 @@ class Inbox:
 
     def reload(self) -> None:
         """Nothing to read again."""
-
-    def done(self) -> bool:
-        """Always False: a sender may come at any time."""
-        return False
-
-    def backlog(self) -> frozenset[str]:
-        """Always empty, see `Live`."""
-        return frozenset()
-
-    def forgotten(self) -> list[str]:
-        """See `Source.forgotten`."""
-        told, self._forgotten = self._forgotten, []
-        return told
 
     def status(self) -> dict[str, float]:
         """`up`, bytes that wait, and counts since the start."""

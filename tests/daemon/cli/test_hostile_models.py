@@ -44,17 +44,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture
-def directory(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "copy")
-
-
-@pytest.fixture
-def victim(tmp_path: Path) -> Path:
-    (path := tmp_path / "victim").write_bytes(PRECIOUS)
-    return path
-
-
 def tidegauge(*words: object) -> Result:
     return CliRunner().invoke(app, [*map(str, words)])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,17 +71,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "state").mkdir(mode=0o700)
     run("replay", directory / "tide.csv", "--config", config, "--state", directory / "state")
     return directory
-
-
-@pytest.fixture
-def directory(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "copy")
-
-
-@pytest.fixture
-def victim(tmp_path: Path) -> Path:
-    (path := tmp_path / "victim").write_bytes(b"precious")
-    return path
 
 
 def test_it_serves_and_is_never_trained(tmp_path: Path) -> None:

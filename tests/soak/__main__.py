@@ -86,13 +86,15 @@ def read_all(lives: Lives, writer: RotatingWriter, sender: Sender, rude: list[Ru
 
 def judge(name: str, outcome: Outcome, wanted: Outcome) -> bool:
     """Print a stream's figures; whether they are as they must be."""
-    lost = len(wanted.seen.keys() - outcome.seen.keys())
-    doubled = outcome.accepted - len(outcome.seen)
+    missing = sum(number >= outcome.kept_from for number in wanted.seen.keys() - outcome.seen.keys())
+    lost = max(missing, wanted.accepted - outcome.accepted)
+    doubled = outcome.accepted - len(outcome.seen) - outcome.kept_from
     repeated = outcome.seen.total() - len(outcome.seen)
     equal = outcome.state == wanted.state and outcome.events == wanted.events
     said = ", ".join(f"{count} {reason}" for reason, count in sorted(outcome.rejected.items())) or "none"
     say(
-        f"{name}: {len(wanted.seen)} readings, {lost} lost, {doubled} doubled, {repeated} read again; "
+        f"{name}: {len(wanted.seen)} readings, {lost} lost, {doubled} doubled, {repeated} read again, "
+        f"{outcome.kept_from} dropped from the journal; "
         f"rejected: {said}; {len(outcome.events)} events; state {'equal' if equal else 'DIFFERENT'}"
     )
     strangers = outcome.seen.keys() - wanted.seen.keys()

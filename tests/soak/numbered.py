@@ -92,14 +92,16 @@ class Outcome:
     """What became of one stream.
 
     Attributes:
-        seen: How often each reading was journaled.
+        seen: How often each reading was journaled, as far as the journal goes back.
+        kept_from: The first of them: those before were dropped, for a disk was full; 0 where none was.
         accepted: Readings that had an effect.
         rejected: By reason.
-        state: The stream's state but for what was rejected, as bytes.
+        state: The stream's state but for what was rejected or came again, as bytes.
         events: Every revision.
     """
 
     seen: Counter[int]
+    kept_from: int
     accepted: int
     rejected: dict[str, int]
     state: bytes
@@ -108,7 +110,7 @@ class Outcome:
 
 def _state(stream: Stream) -> bytes:
     meta, arrays = stream.state()
-    counters: dict[str, Any] = meta["counters"] | {"rejected": {}}
+    counters: dict[str, Any] = meta["counters"] | {"rejected": {}, "repeated": 0}
     return pack(meta | {"counters": counters}, arrays)
 
 
@@ -120,6 +122,7 @@ def found(state: Path) -> dict[str, Outcome]:
         durable = DurableEngine(store, InlineTrainer())
         durable.recover()
         assert store.quarantined == 0
+        dropped = next(iter(store.entries()))[0] > 1
         for _, item in store.entries():
             if isinstance(item, Batch):
                 seen.setdefault(item.stream, Counter()).update(numbers(item))
@@ -127,6 +130,7 @@ def found(state: Path) -> dict[str, Outcome]:
         return {
             name: Outcome(
                 seen[name],
+                min(seen[name]) if dropped else 0,
                 stream.counters.accepted,
                 dict(stream.counters.rejected),
                 _state(stream),
@@ -145,5 +149,5 @@ def expected(config: Path, counts: dict[str, int]) -> dict[str, Outcome]:
         events = engine.step(all_of(name, count)).events
         stream = engine.streams[name]
         accepted = stream.counters.accepted
-        outcomes[name] = Outcome(Counter(range(count)), accepted, {}, _state(stream), events)
+        outcomes[name] = Outcome(Counter(range(count)), 0, accepted, {}, _state(stream), events)
     return outcomes

@@ -19,6 +19,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from adapters.client_tls import client_context
+
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 """Schemes of addresses, each with its usual port; `mqtts` is TLS."""
 PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
@@ -56,10 +58,7 @@ class Broker:
         """What `mqtts` checks and shows; raises OSError where a file cannot be used."""
         if urlsplit(self.url).scheme != "mqtts":
             return None
-        made = ssl.create_default_context(cafile=self.ca)
-        if self.certificate is not None:
-            made.load_cert_chain(self.certificate, self.key, password="")
-        return made
+        return client_context(self.ca, self.certificate, self.key)
 
 
 class _Client(Client):

@@ -17,6 +17,7 @@ from nats.js.errors import NotFoundError
 
 from adapters.base import Position
 from adapters.brokers.subscription import Subscription
+from adapters.client_tls import client_context
 from adapters.source_kind import Surroundings
 from adapters.uploads.selector import template
 
@@ -137,10 +138,7 @@ class NatsSource(Subscription):
         ca, certificate, key = self._files
         if urlsplit(self._address).scheme != "tls":
             return None
-        made = ssl.create_default_context(cafile=ca)
-        if certificate is not None:
-            made.load_cert_chain(certificate, key, password="")
-        return made
+        return client_context(ca, certificate, key)
 
     async def _read(self, link: Any, ended: asyncio.Future[None]) -> None:
         """Take and acknowledge messages until the connection or the source ends."""

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import aiohttp
 
+from adapters.client_tls import client_context
+
 _SAID_BYTES = 300
 
 
@@ -38,7 +40,7 @@ class HttpPost:
 
     def __init__(self, url: str, headers: Mapping[str, str], timeout_s: float, ca: str | None = None) -> None:
         self._url, self._headers, self._timeout_s = url, dict(headers), timeout_s
-        self._tls: ssl.SSLContext | bool = True if ca is None else ssl.create_default_context(cafile=ca)
+        self._tls: ssl.SSLContext | bool = True if ca is None else client_context(ca)
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Post a body; any status is an answer.

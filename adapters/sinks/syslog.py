@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from adapters.client_tls import client_context
 from adapters.sinks.contract import Opening
 from adapters.sinks.gist import figures, instant, summary
 from adapters.sinks.syslog_link import DatagramLink, Link, StreamLink
@@ -104,7 +104,5 @@ def made(settings: Any, opening: Opening) -> Syslog:
         return Syslog(DatagramLink(host, port), settings.facility, socket.gethostname())
     tls = None
     if parts.scheme == "tls":
-        tls = ssl.create_default_context(cafile=settings.ca)
-        if settings.certificate is not None:
-            tls.load_cert_chain(settings.certificate, settings.key)
+        tls = client_context(settings.ca, settings.certificate, settings.key)
     return Syslog(StreamLink(host, port, settings.timeout, tls), settings.facility, socket.gethostname())

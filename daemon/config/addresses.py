@@ -7,6 +7,8 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 HINT = "write 127.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"
+NO_TLS = "is set, but url is {url}, so there is no TLS; write a scheme that has it, or remove it"
+NO_USER = "is set, but user is not; add user or remove it"
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
@@ -25,6 +27,11 @@ def split_address(text: str) -> tuple[str, int] | None:
 def join_address(host: str, port: int) -> str:
     """The text of a host and a port, an IPv6 host in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_secured(url: str) -> bool:
+    """Whether what is sent there is sent over TLS."""
+    return urlsplit(url).scheme in ("https", "mqtts", "tls")
 
 
 def is_address(url: str, schemes: Collection[str]) -> bool:

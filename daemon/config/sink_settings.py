@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator, model_validator
 
 from adapters.uploads.selector import template
-from daemon.config.addresses import is_address
+from daemon.config.addresses import NO_TLS, NO_USER, is_address, is_secured
 from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration
 
@@ -56,6 +56,28 @@ class AddressSettings(Section):
             raise ValueError(f"not an address; write {' or '.join(f'{each}://host:port' for each in cls.schemes)}")
         return url
 
+    @model_validator(mode="after")
+    def _of_tls(self) -> Self:
+        for name in ("ca", "certificate", "key"):
+            if getattr(self, name, None) is not None and self.url is not None and not is_secured(self.url):
+                raise ConflictError(name, NO_TLS.format(url=self.url))
+        return self
+
+
+class ShownSettings(AddressSettings):
+    """What sinks have in common that can show a certificate of their own."""
+
+    certificate: str | None = live(
+        None, "File with a certificate chain (PEM) of this side, for a server that asks for one; none: none is shown."
+    )
+    key: str | None = live(None, "File with its private key (PEM); none: it is in the certificate's file.")
+
+    @model_validator(mode="after")
+    def _of_certificate(self) -> Self:
+        if self.key is not None and self.certificate is None:
+            raise ConflictError("key", "is set, but certificate is not; add certificate or remove it")
+        return self
+
 
 class HttpAddressSettings(AddressSettings):
     """What sinks have in common whose other side is an HTTP server."""
@@ -98,31 +120,16 @@ class AlertmanagerSettings(HttpAddressSettings):
         return labels
 
 
-class SyslogSettings(AddressSettings):
+class SyslogSettings(ShownSettings):
     schemes = ("udp", "tcp", "tls")
 
     url: str | None = live(
         None, "Receiver, udp://, tcp:// or tls:// with a host, and a port unless it is 514 or, of TLS, 6514; none: off."
     )
     facility: Facility = live("daemon", "Facility of the messages.")
-    certificate: str | None = live(
-        None, "File with a certificate chain (PEM) of this side, for a receiver that asks for one; none: none is shown."
-    )
-    key: str | None = live(None, "File with its private key (PEM); none: it is in the certificate's file.")
-
-    @model_validator(mode="after")
-    def _of_tls(self) -> SyslogSettings:
-        for name in ("ca", "certificate", "key"):
-            if getattr(self, name) is not None and self.url is not None and not self.url.startswith("tls:"):
-                raise ConflictError(
-                    name, f"is set, but url is {self.url}, so there is no TLS; write tls://, or remove it"
-                )
-        if self.key is not None and self.certificate is None:
-            raise ConflictError("key", "is set, but certificate is not; add certificate or remove it")
-        return self
 
 
-class MqttSettings(AddressSettings):
+class MqttSettings(ShownSettings):
     schemes = ("mqtt", "mqtts")
 
     url: str | None = live(None, "Broker, mqtt:// or, over TLS, mqtts://; none: this one is off.")
@@ -134,15 +141,19 @@ class MqttSettings(AddressSettings):
     client: str | None = live(None, "Client identifier; none: the broker chooses one.", min_length=1)
     user: str | None = live(None, "User at the broker; none: it asks for none.")
     password: SecretStr | None = live(None, "Password at the broker, best written as ${NAME}.")
-    certificate: str | None = live(None, "File with the certificate chain (PEM) that is shown; none: none is.")
-    key: str | None = live(None, "File with its private key (PEM); none: it is in the certificate's file.")
 
     @field_validator("url")
     @classmethod
     def _broker(cls, url: str | None) -> str | None:
-        if url is not None and not is_address(url, ("mqtt", "mqtts")):
+        if url is not None and not is_address(url, cls.schemes):
             raise ValueError("not a broker's address; write mqtt://host:port, with user and password below")
         return url
+
+    @model_validator(mode="after")
+    def _of_user(self) -> Self:
+        if self.password is not None and self.user is None:
+            raise ConflictError("password", NO_USER)
+        return self
 
     @field_validator("topic")
     @classmethod

@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationInfo, field_validator, model_validator
 
 from adapters.source_registry import SOURCES
 from adapters.uploads.selector import selector, template
-from daemon.config.addresses import HINT, is_address, split_address
+from daemon.config.addresses import HINT, NO_TLS, NO_USER, is_address, is_secured, split_address
 from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration, Size
 
@@ -204,7 +204,13 @@ class SourceSettings(Section):
     @model_validator(mode="after")
     def _keys_together(self) -> SourceSettings:
         if self.password is not None and self.user is None:
-            raise ConflictError("password", "is set, but user is not; add user or remove it")
+            raise ConflictError("password", NO_USER)
+        if self.url is not None and not is_secured(self.url):
+            for name, given in (("ca", self.ca), ("tls", self.tls.certificate)):
+                if given is not None:
+                    raise ConflictError(name, NO_TLS.format(url=self.url))
+        if self.url is not None and self.tls.client_ca is not None:
+            raise ConflictError("tls", "has client_ca, which is for those who connect here; write ca beside url")
         if self.field is not None and self.stamp == "payload":
             raise ConflictError("field", "is set, but a message has a stamp; set stamp: arrival, or use format.value")
         return self

@@ -324,4 +324,35 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
         "version: 1\nstreams:\n  a:\n    sources: [{type: stdin}]\n  b:\n    sources: [{type: stdin}]\n",
         ":6: streams.b.sources[0] is standard input, but streams.a.sources[0] reads it already; keep one of the two",
     ),
+    "authorities for a broker without TLS": (
+        "version: 1\nstreams:\n  a:\n    sources:\n      - {type: mqtt, url: 'mqtt://b', client: c, topics: [t],\n"
+        "         ca: x}\n",
+        ":6: streams.a.sources[0].ca is set, but url is mqtt://b, so there is no TLS; write a scheme that has it, or "
+        "remove it",
+    ),
+    "a certificate for a broker without TLS": (
+        "version: 1\nstreams:\n  a:\n    sources:\n      - type: nats\n        url: nats://b\n        consumer: c\n"
+        "        subject: s\n        tls: {certificate: x}\n",
+        ":9: streams.a.sources[0].tls is set, but url is nats://b, so there is no TLS; write a scheme that has it, or "
+        "remove it",
+    ),
+    "authorities of clients for a broker": (
+        "version: 1\nstreams:\n  a:\n    sources:\n      - type: mqtt\n        url: mqtts://b\n        client: c\n"
+        "        topics: [t]\n        tls: {certificate: x, client_ca: y}\n",
+        ":9: streams.a.sources[0].tls has client_ca, which is for those who connect here; write ca beside url",
+    ),
+    "a certificate for a sink without TLS": (
+        STREAM + "events:\n  mqtt: [{url: 'mqtt://b', certificate: x}]\n",
+        ":7: events.mqtt[0].certificate is set, but url is mqtt://b, so there is no TLS; write a scheme that has it, "
+        "or remove it",
+    ),
+    "authorities for a webhook without TLS": (
+        STREAM + "events:\n  webhook: [{url: 'http://b', ca: x}]\n",
+        ":7: events.webhook[0].ca is set, but url is http://b, so there is no TLS; write a scheme that has it, or "
+        "remove it",
+    ),
+    "a password for a sink without a user": (
+        STREAM + "events:\n  mqtt: [{url: 'mqtts://b', password: x}]\n",
+        ":7: events.mqtt[0].password is set, but user is not; add user or remove it",
+    ),
 }

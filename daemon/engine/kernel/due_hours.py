@@ -116,7 +116,7 @@ def learn(r: Any, due: Due, last: int, slot: int, silent: bool, skipped: Skipped
     if r.hour != _NO_HOUR:
         full = r.count >= FULL * an_hour
         _tell(r, r.hour, full, full)
-        if not (silent and (slot - last) * due.interval_s > FROZEN_S):
+        if hour > r.hour + 1 and not (silent and (slot - last) * due.interval_s > FROZEN_S):
             before, doubted = r.hour, _is_round_the_clock(r, due)
             for at in range(max(last + 1, slot - IN_ANY_CASE_S // due.interval_s), slot, an_hour):
                 between = _local_s(due, at) // 3600

@@ -50,9 +50,9 @@ def carry_over(s: Record, usual: Any, scale: Any) -> None:
     s.regime.usual *= newest
     s.regime.lately *= newest
     s.regime.nearby *= newest
+    s.odd *= newest
     for i in range(2):
         s.regime.most[i] *= newest
-    for i in range(2):
         s.calibration.greatest[i] *= newest
     _statistics(s.statistics, newest, window)
 

@@ -89,6 +89,8 @@ class Corroboration:
         Returns:
             How far the stream has come, because the claim is believed; None: it stays where it is.
         """
+        if self.begun:  # a claim that the stream has gone beyond says nothing any more
+            self.claims = [one for one in self.claims if one.front > greatest]
         row = self._table.row_of.get(series)
         claim = self._strengthened(series, slot, greatest, known=row is not None and self._lasts()[row] != NEVER)
         front, claim.front = claim.front, max(claim.front, slot)

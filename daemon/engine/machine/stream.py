@@ -358,7 +358,7 @@ class Stream:
         if self.mode:
             return readings
         out, known = Phases.room(len(readings)), rows >= 0
-        own = self.table.arrays.rows[np.maximum(rows, 0)]
+        records, at = self.table.arrays.rows, np.maximum(rows, 0)
         place_in_phase(
             readings.at_ms.copy(),
             readings.codes.copy(),
@@ -366,8 +366,8 @@ class Stream:
             self.slots.end,
             np.where(known, KNOWN, UNSEEN).astype(np.int8),
             self.table.max_series - len(self.table),
-            np.where(known, own["phase"], NO_PHASE).astype(np.int32),
-            own["strays"].copy(),
+            np.where(known, records["phase"][at], NO_PHASE).astype(np.int32),
+            records["strays"][at],
             out,
         )
         return replace(readings, phases=out)

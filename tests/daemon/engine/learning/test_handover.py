@@ -157,6 +157,7 @@ def test_statistics_go_on_as_if_all_errors_had_been_in_the_new_scale(newest: flo
         begin(row["statistics"], 600.0, 600.0)
         regime.begin(row["regime"], 600.0)
         row["scale"] = 1
+        row["odd"] = 600.0
     plain, scaled = table
     usual = np.full(1, 600.0)
     ranks = []
@@ -170,6 +171,7 @@ def test_statistics_go_on_as_if_all_errors_had_been_in_the_new_scale(newest: flo
     wanted, got = np.array(ranks).T
     assert got == pytest.approx(wanted, rel=1e-3, abs=1e-3)
     assert usual[0] == pytest.approx(600.0 * newest)
+    assert scaled["odd"] == pytest.approx(600.0 * newest)
     assert scaled["regime"]["usual"] == pytest.approx(plain["regime"]["usual"] * newest)
 
 

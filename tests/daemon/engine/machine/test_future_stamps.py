@@ -121,6 +121,18 @@ def test_others_corroborate() -> None:
     assert the(made).counters.rejected == {"future": 2}
 
 
+def test_a_claim_that_was_overtaken_takes_nothing_back() -> None:
+    """Two meters leap, the others pass where they were, one of those leaps further: the stream never goes backwards."""
+    made = engine()
+    feed(made, meters(range(40)))
+    reached = []
+    for row in [("a", 50, 1.0), ("c", 50, 1.0), *meters(range(40, 71), "b", "d"), ("d", 80, 1.0)]:
+        feed(made, [row])
+        reached.append(the(made).schedule.greatest)
+    assert reached == sorted(reached)
+    assert max(reached) == FIRST + 70
+
+
 def test_two_series_corroborate_each_other() -> None:
     """Of two series both must say so."""
     made = engine()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -118,9 +117,7 @@ def _taken(settings: StreamSettings, labels: Sequence[Labelled], batch: Batch) -
     if settings.clock == "wall":
         kept &= batch.at_ms <= batch.received_at_ms + settings.future * 1000
     kept &= ~_called_fault(settings, labels, batch)
-    return replace(
-        batch, codes=batch.codes[kept], at_ms=batch.at_ms[kept], fold_s=batch.fold_s[kept], values=batch.values[kept]
-    )
+    return batch.only(kept)
 
 
 def _called_fault(settings: StreamSettings, labels: Sequence[Labelled], batch: Batch) -> npt.NDArray[np.bool_]:

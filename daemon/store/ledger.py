@@ -7,6 +7,7 @@ would lose their place: rows put back from here are the ones that were delivered
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import zlib
@@ -37,7 +38,8 @@ class Ledger:
         try:
             if self._descriptor < 0:
                 self._open()
-            os.pwrite(self._descriptor, data, self._size)
+            if os.pwrite(self._descriptor, data, self._size) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # the next one begins behind the last whole line
             os.fdatasync(self._descriptor)
             self._size += len(data)
         except OSError:

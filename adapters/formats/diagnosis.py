@@ -158,5 +158,6 @@ _FIXED = {
     "missing_value": Diagnosis("the value is empty, or stands for one that is missing", ""),
     "not_finite": Diagnosis("the value is no finite number", "format.missing: [nan]"),
     "width": Diagnosis("the list is not as long as the vector", "format.value"),
+    "source_series_limit": Diagnosis("the source has brought in as many series as it may", "max_series"),
     "incomplete": Diagnosis("the last line was never finished", ""),
 }

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from adapters.formats.number_text import LARGEST
 from adapters.text import is_name
 from daemon.config.format_settings import FormatSettings
 from daemon.config.settings import Limits, StreamSettings
 from daemon.engine.messages.inputs import Batch
 
-_MOST = 1e30  # as of every format
 _NS_IN_MS = 1_000_000
 
 
@@ -96,6 +96,6 @@ def _values(frame: pd.DataFrame, choices: FormatSettings) -> tuple[npt.NDArray[n
     values = np.stack([pd.to_numeric(given[name], errors="coerce").to_numpy(np.float64) for name in given], axis=1)
     missing = given.isna().to_numpy().any(axis=1)
     bad = np.isnan(values).any(axis=1)
-    beyond = (np.abs(values) > _MOST).any(axis=1)
+    beyond = (np.abs(values) > LARGEST).any(axis=1)
     reasons = np.where(missing, "missing_value", np.where(bad, "bad_value", np.where(beyond, "not_finite", "")))
     return values, reasons

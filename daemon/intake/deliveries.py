@@ -37,7 +37,8 @@ class Deliveries:
 
     def resume(self, last: Iterable[str]) -> None:
         """One is under way; `last` are the places that were read last."""
-        self.under_way, self._begun, self._since = True, set(last), self._monotonic()
+        if not self.under_way:  # else it goes on as it is
+            self.under_way, self._begun, self._since = True, set(last), self._monotonic()
 
     def next(self, waiting: Sequence[WaitingChunk], backlog: Collection[str], peers: Collection[str]) -> list[str]:
         """Places whose chunks are taken now, in that order.

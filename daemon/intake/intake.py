@@ -226,8 +226,9 @@ class Intake:
             header = self._headers.get(chunk.place, chunk.header)
             readings, header = self._parsed(fmt, chunk, header)
             self._headers[chunk.place] = header
-            self.refusals.take(source.name, chunk, readings, header)
+            had = len(readings) > 0
             readings = self.quotas.take(source.name, readings, bool(self._merge.held()))
+            self.refusals.take(source.name, chunk, readings, header, had_readings=had)
             if isinstance(source, Live):
                 source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))
             self._merge.add(chunk, readings, header)

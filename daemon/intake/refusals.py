@@ -77,15 +77,25 @@ class Refusals:
         self.counts: dict[str, Counter[str]] = {}
         self.first: dict[str, Refusal] = {}
 
-    def take(self, source: str, chunk: Chunk, readings: Readings, header: str | None) -> None:
-        """A chunk of a source, what its format made of it, and the header in force after it."""
+    def take(
+        self, source: str, chunk: Chunk, readings: Readings, header: str | None, *, had_readings: bool = False
+    ) -> None:
+        """A chunk of a source, what was made of it, and the header in force after it.
+
+        Args:
+            source: Its name.
+            chunk: The chunk.
+            readings: Those that were let in, and what was refused.
+            header: In force after it.
+            had_readings: Whether the format found any, let in or not: then what stands before the header is no fault.
+        """
         if not len(readings.bad_reasons) and not chunk.discarded:
             return
         counts = self.counts.setdefault(source, Counter())
         found = readings.rejected()
         counts.update(found)
         counts.update(chunk.discarded)
-        if len(readings):  # the header was found: what stands before it is no fault
+        if had_readings or len(readings):
             found.pop("preamble", None)
         file = printable(chunk.path or chunk.place)
         for reason, lines in found.items():

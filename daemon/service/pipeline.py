@@ -169,13 +169,17 @@ class Pipeline:
         self._delivery = delivery = Delivery(self._store, self._stdout)
         delivery.take_over(delivery.prepare(self.settings.events))
         self._sourcing.open(self._store, self._census)
-        streams, behind = self.durable.engine.streams.items(), self.durable.behind
-        unfinished = [name for name, stream in streams if len(stream.held) or name in behind]
-        self._sourcing.resume(unfinished, self._store)
+        self._resume_deliveries()
         log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
         self._full, self.ready, self.why_not = False, True, ""
         self._note_clock(wall_ms())
         self._publish()
+
+    def _resume_deliveries(self) -> None:
+        """Have intakes that are new go on with deliveries of which the engine holds readings."""
+        streams, behind = self.durable.engine.streams.items(), self.durable.behind
+        unfinished = [name for name, stream in streams if len(stream.held) or name in behind]
+        self._sourcing.resume(unfinished, self._store)
 
     def _starting(self, what: str) -> None:
         self.why_not, self.beat = what, time.monotonic()
@@ -331,7 +335,9 @@ class Pipeline:
                 self.durable.configure(settings, wall_ms())
             except BaseException:
                 self._sourcing.replace(before, self._store)
+                self._resume_deliveries()
                 raise
+            self._resume_deliveries()
         except BaseException:
             delivery.abandon(prepared)
             raise

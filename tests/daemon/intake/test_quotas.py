@@ -178,6 +178,7 @@ def test_junk_of_one_source_leaves_room(tmp_path: Path) -> None:
     with running(tmp_path) as pipeline:
         assert set(pipeline.durable.engine.streams["s"].table.row_of) == {*(f"j{i}" for i in range(9)), "g1", "g2"}
         assert pipeline.picture.streams["s"].rejected[REASON] == 21
+        assert pipeline.picture.sources["s/0"]["rejected_lines"] == 21
     with (tmp_path / "junk.csv").open("a") as file:
         file.writelines(f"2024-01-01T01:00:00Z,k{i},1\n" for i in range(30))
     with (tmp_path / "good.csv").open("a") as file:

@@ -154,6 +154,19 @@ def test_sighup_applies_policy_streams_sources_and_sinks(daemon: Daemon, directo
     assert [sorted(item.config["streams"]) for item in journaled] == [["tide"], ["bus", "tide"]]
 
 
+def test_a_delivery_goes_on_over_a_reload(directory: Path) -> None:
+    """Readings held when all sources of their stream are exchanged take effect when nothing comes, not at a restart."""
+    batch = {"arrival": "batch", "settle": "2s"}
+    write(directory, changed(**batch))
+    with Daemon(directory / "tidegauge.yaml") as daemon:
+        daemon.loaded()
+        until("the file is read", lambda: daemon.metric("tidegauge_source_position_bytes").get('{source="tide/0"}'))
+        write(directory, changed(**batch, sources=[{"path": "later.csv"}]))
+        assert reload(daemon)[0] == 200
+        assert not daemon.has_read(1), "the reload came before the end of the delivery"
+        until("both readings", lambda: daemon.has_read(2))
+
+
 HUGE = {
     "max_series": 4_000_000,
     "warm_up": "30d",

@@ -16,7 +16,7 @@ class Cut:
         data: The lines.
         consumed: Bytes of the stream that `data` and the dropped lines after it took.
         discarded: Dropped lines by reason.
-        plain: Bytes of `data` before the first dropped line; all of it, except from `take_all`.
+        plain: Bytes of `data` before the first dropped line; all of it, except from `cut_all`.
     """
 
     data: bytes
@@ -79,7 +79,7 @@ class LineCutter:
             block = block[end:]
         self._buffer += block
 
-    def take(self) -> Cut | None:
+    def cut(self) -> Cut | None:
         """The whole lines so far, up to and with the first run of dropped ones; None when there is none yet."""
         if self._dropped:
             return self._cut(b"")
@@ -98,9 +98,9 @@ class LineCutter:
             start += length + 1
         return self._cut(data)
 
-    def take_all(self) -> Cut | None:
+    def cut_all(self) -> Cut | None:
         """The whole lines so far, with dropped ones anywhere between them; None when there is none yet."""
-        cuts = list(iter(self.take, None))
+        cuts = list(iter(self.cut, None))
         if not cuts:
             return None
         discarded = sum((Counter(cut.discarded) for cut in cuts), Counter())

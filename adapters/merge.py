@@ -128,7 +128,7 @@ class EventTimeMerge:
             for place, held in self._held.items()
         ]
 
-    def take(self, places: Sequence[str]) -> Merged:
+    def merged(self, places: Sequence[str]) -> Merged:
         """The chunks of these places, one after the other; they are held whole."""
         taken = [self._held.pop(place) for place in places]
         if len(taken) == 1:

@@ -65,7 +65,7 @@ def cuts(
             text = recoder.feed(block, last=ended)
             last = text[-1:] or last
             cutter.feed(text + b"\n" if ended and last not in (b"", b"\n") else text)
-            while (cut := cutter.take()) is not None:
+            while (cut := cutter.cut()) is not None:
                 yield cut, line
                 line += cut.data.count(b"\n") + sum(cut.discarded.values())
             progress(raw.tell(), total)

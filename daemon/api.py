@@ -77,7 +77,7 @@ class Detector:
         batch = batch_of(readings, STREAM, self._settings.streams[STREAM], self._settings.limits)
         for item in (batch, Delivered(STREAM)):
             self._events += self._engine.step(item).events
-        return trace.to_frame(self._tracer.take())
+        return trace.to_frame(self._tracer.drain())
 
     def end_warm_up(self) -> int:
         """Train and begin to score with the history there is; returns how many series are ready."""
@@ -180,7 +180,7 @@ def replay(
         Path(file), chosen, name, InlineTrainer(), on_engine=lambda e: tracers.append(trace.Tracer(e.streams[name]))
     )
     return Replayed(
-        readings=trace.to_frame(tracers[0].take()),
+        readings=trace.to_frame(tracers[0].drain()),
         events=tables.to_frame(_latest(done.events)),
         revisions=tables.to_frame(done.events),
         rejected=done.rejected,

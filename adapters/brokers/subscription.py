@@ -132,7 +132,7 @@ class Subscription(PeerSource, ABC):
         if len(data) > self._line_bytes:
             cutter = LineCutter(self._line_bytes)
             cutter.feed(data)
-            if (cut := cutter.take_all()) is not None:
+            if (cut := cutter.cut_all()) is not None:
                 data, discarded = cut.data, cut.discarded
         with self._lock:
             self._counts["messages"] += 1

@@ -150,11 +150,11 @@ class Generation:
         Raises:
             OSError: The file cannot be read any longer.
         """
-        cut = self._cutter.take()
+        cut = self._cutter.cut()
         for _ in range(_DROP_BLOCKS):
             if cut is not None or self.ended or not self._fill(max(limit_bytes, 4096), now):
                 break
-            cut = self._cutter.take()
+            cut = self._cutter.cut()
             if cut is None and not self._cutter.dropping and self._size <= self._read_at:
                 break
         if cut is None and self.complete:  # it has no late writes to wait for

@@ -62,7 +62,7 @@ class Hints:
         """Whether changes of a file would be heard of."""
         return str(Path(path).parent) in self._directories.values() and not Path(path).is_symlink()
 
-    def take(self) -> Hint:
+    def drain(self) -> Hint:
         """What was said since the last call, as much of it as one read gives."""
         hint, data = Hint(), b""
         if self._kernel is not None:

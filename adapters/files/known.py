@@ -112,7 +112,7 @@ class Known:
         same_birth = opened.born_ns is not None and opened.born_ns == position.get("born_ns")
         return same_birth and same_inode(opened, position)
 
-    def take(self, place: str) -> None:
+    def claim(self, place: str) -> None:
         """A position waits no longer: its content is followed."""
         self._waiting.drop(place)
         self._drained.pop(place, None)

@@ -67,7 +67,7 @@ class Parking(dict[str, Parked]):
         self._names[parked.path] = name
         self.offsets += parked.offset
 
-    def take(self, name: str) -> Parked:
+    def fetch(self, name: str) -> Parked:
         """A file that is to be opened again, or is gone."""
         parked = self.pop(name)
         self._names.pop(parked.path, None)

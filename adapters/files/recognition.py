@@ -34,7 +34,7 @@ class Recognition:
         found = self._known.find(opened, likely, only)
         if found is None:
             return None
-        self._known.take(found.place)
+        self._known.claim(found.place)
         for entry in self._lanes.entries():  # its partial line is here, where it goes on
             if isinstance(entry, Opened) and entry.lost_of == found.place:
                 entry.lost_of = ""

@@ -62,14 +62,14 @@ class StandardInput:
         """
         if self._place in skip:
             return []
-        cut, budget = self._cutter.take(), max(limit_bytes, 4096)
+        cut, budget = self._cutter.cut(), max(limit_bytes, 4096)
         while cut is None and budget > 0 and not self._ended:
             block = self._read(min(budget, 1 << 18))
             if block is None:
                 self._more = False
                 return []
             budget -= len(block)
-            cut = self._cutter.take()
+            cut = self._cutter.cut()
         self._more = not self._ended
         return [] if cut is None else [self._chunk(cut)]
 

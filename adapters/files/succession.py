@@ -73,7 +73,7 @@ class Succession:
     def changed(self, found: Mapping[str, Signature], now: float) -> dict[str, Key]:
         """The files that are to be opened; what was parked under a name that is gone is looked for elsewhere."""
         for name in [name for name in self.parking if name not in found]:
-            parked = self.parking.take(name)
+            parked = self.parking.fetch(name)
             lane = self.lanes.setdefault(name, deque())
             if parked.offset and not _queue(lane, self._rotated.unfinished(parked.path, lane), now):
                 self._known.keep(parked.place, self._known.position(parked.place), drained=True)
@@ -110,7 +110,7 @@ class Succession:
     def _open(self, name: str, key: Key, followed: set[Key], open_file: Callable[[str], Opened | None]) -> bool:
         """Open a file, of which a copy may have come; whether that was done."""
         followed.add(key)
-        if name in self.parking and not self.parking.take(name).offset:
+        if name in self.parking and not self.parking.fetch(name).offset:
             self._succeeded.add(name)  # something may have come and gone in it
         lane = self.lanes.get(name, deque())
         opened = open_file(name) if len(lane) < _QUEUED else None

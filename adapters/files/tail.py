@@ -180,7 +180,7 @@ class FileTail:
     def _look(self, now: float) -> None:
         """Look at the names, and then at every file, when it is time; before that heed the hints."""
         if self._hints is not None:
-            hint = self._hints.take()
+            hint = self._hints.drain()
             self._quiet = set() if hint.overflowed else self._quiet - hint.changed
             self._scan_asked |= hint.overflowed or any(
                 name in self._files.lanes or self._names.matches(name) for name in hint.named

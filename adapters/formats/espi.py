@@ -164,8 +164,8 @@ class EspiFormat:
         for done in _Walk(path, ended, started).steps():
             progress(done, total)
             if pieces.full:
-                yield pieces.take()
-        yield pieces.take()
+                yield pieces.drain()
+        yield pieces.drain()
 
     def _put(self, pieces: MeterRows, meter: _Meter, reading: Mapping[str, str]) -> None:
         start, text = reading.get("start", ""), reading.get("value", "")

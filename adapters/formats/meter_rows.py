@@ -53,7 +53,7 @@ class MeterRows:
         bad = np.array([REASON[reason]], np.uint8)
         self.add("-", np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int8), bad)
 
-    def take(self) -> Readings:
+    def drain(self) -> Readings:
         """What was gathered; the ends count rows, those refused too."""
         count = len(self._names)
         rows, lines = Rows(np.arange(1, count + 1, dtype=np.int64), 1), np.arange(count)

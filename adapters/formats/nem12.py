@@ -108,12 +108,12 @@ class Nem12Format:
             ):
                 pieces.refuse("malformed")
             if pieces.full:
-                yield pieces.take()
+                yield pieces.drain()
         if not begun:
             raise DocumentError(f"{path}: not a NEM12 file: it is empty")
         if day is not None:
             self._put(pieces, day)
-        yield pieces.take()
+        yield pieces.drain()
 
     def _put(self, pieces: MeterRows, day: _Day) -> None:
         """The readings of a day."""

@@ -140,12 +140,12 @@ class WideFormat:
             elif periods is not None:
                 self._put(pieces, names, periods, fields, name)
                 if pieces.full:
-                    yield pieces.take()
+                    yield pieces.drain()
             else:
                 pieces.refuse("preamble")
         if periods is None:
             raise DocumentError(f"{path}: no line has a column {self.time!r} and columns of a day's periods")
-        yield pieces.take()
+        yield pieces.drain()
 
     def _is_header(self, fields: list[str]) -> bool:
         wanted = [name for name in (self.time, self.series, self.quality) if name is not None]

@@ -40,7 +40,7 @@ class JsonLinesFile:
         self._fd, self._committed = -1, 0
         self.beyond: list[bytes] = []
         try:
-            self._take(self._open())
+            self._adopt(self._open())
         except OSError as error:
             if error.errno != errno.ENXIO:  # a FIFO without a reader
                 raise
@@ -55,7 +55,7 @@ class JsonLinesFile:
             OSError: They could not be written, or nobody reads from a FIFO; deliver them again.
         """
         if self._rotated():
-            self._take(self._open())
+            self._adopt(self._open())
         if not lines:
             return self._committed
         data = memoryview(b"".join(line + b"\n" for line in lines))
@@ -102,7 +102,7 @@ class JsonLinesFile:
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_NONBLOCK)
         return fd
 
-    def _take(self, fd: int) -> None:
+    def _adopt(self, fd: int) -> None:
         """Go on with an open file. Only then is the one before let go: a failed opening leaves no stale number."""
         self.close()
         self._fd = fd

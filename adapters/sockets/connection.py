@@ -129,7 +129,7 @@ class Connection:
             self._cutter.feed(block)
 
     def _chunk(self, now: float) -> Chunk | None:
-        cut = self._cutter.take_all()
+        cut = self._cutter.cut_all()
         if cut is None and self.ended is not None:
             cut = self._cutter.abandon()
         if cut is not None:

@@ -27,7 +27,7 @@ class Seats:
     def __len__(self) -> int:
         return len(self._mute) + len(self._heard)
 
-    def take(self, connection: Connection) -> None:
+    def admit(self, connection: Connection) -> None:
         """Give a new connection a seat."""
         self._mute[connection.place] = connection
 

@@ -177,7 +177,7 @@ class Listener(PeerSource):
         assert self._epoll is not None
         self._epoll.register(sock, select.EPOLLIN)
         self._connections[place] = connection
-        self._seats.take(connection)
+        self._seats.admit(connection)
         self._counts["accepted"] += 1
 
     def _make_room(self, now: float) -> bool:

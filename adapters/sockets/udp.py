@@ -83,7 +83,7 @@ class UdpListener(PeerSource):
             return []
         self._count_drops(self._sock)
         truncated = self._receive(self._sock, limit_bytes)
-        cut = self._cutter.take_all()
+        cut = self._cutter.cut_all()
         if cut is None and not truncated:
             return []
         cut = cut or Cut(b"", 0, {}, 0)

@@ -181,7 +181,7 @@ class Inbox(PeerSource):
     def _chunk(self, upload: _Upload) -> Chunk:
         cutter = LineCutter(self._line_bytes)
         cutter.feed(upload.body[upload.base :])
-        cut = cutter.take_all() or Cut(b"", 0, {}, 0)
+        cut = cutter.cut_all() or Cut(b"", 0, {}, 0)
         upload.body = b""  # the chunk has what is needed of it
         dropped = sum(cut.discarded.values())
         self._counts["lines"] += cut.data.count(b"\n") + dropped

@@ -93,14 +93,14 @@ class Recorder:
 
     def __init__(self, engine: Engine, stream: str) -> None:
         self.stream = engine.streams[stream]
-        self.stream.scoring.observer = self._take
+        self.stream.scoring.observer = self._record
         self.stream.learner.joining.observer = self._join
         self.count = 0
         self.chunks: list[Columns] = []
         self.windows: list[Columns] = []
         self.joins: list[Columns] = []
 
-    def _take(self, e: Entries, n: int, scored: Scored, out: Decisions) -> None:
+    def _record(self, e: Entries, n: int, scored: Scored, out: Decisions) -> None:
         k = e.window[:n]
         at = np.maximum(k, 0)
         width = e.value.shape[1]

@@ -139,12 +139,12 @@ class _Observed:
         windows: Windows,
     ) -> list[Path]:
         """Write the report; its files, the page first."""
-        from daemon.engine.detection.policies import threshold
+        from daemon.engine.detection.policies import budget_rarity
         from daemon.replay.replay_report import of_replay
         from models.report.report_files import write_report
 
         stream = settings.streams[self._stream]
-        rarity = threshold(stream.alerts, stream.interval)
+        rarity = budget_rarity(stream.alerts, stream.interval)
         report = of_replay(file, summary, self._traces(), events, windows, rarity)
         return write_report(report, page.parent, page.name.removesuffix(".html"))
 

@@ -176,7 +176,7 @@ class Intake:
             self.sources.remove(source)
             self._health.pop(source.name, None)
 
-    def take(self, now_ms: int) -> Taken | None:
+    def poll(self, now_ms: int) -> Taken | None:
         """The next batch, or None when nothing is new. Never blocks, and reads no more than one chunk of each place."""
         backlog: set[str] = set()
         self._try_again()
@@ -189,7 +189,7 @@ class Intake:
         else:
             waiting = self._merge.waiting()
             places = self._deliveries.next(waiting, backlog, self._live())
-            merged = self._merge.take(places) if places else None
+            merged = self._merge.merged(places) if places else None
             after_end, ends = self._deliveries.took(waiting, places, self._live())
         if merged is None:
             return None
@@ -227,8 +227,8 @@ class Intake:
             readings, header = self._parsed(fmt, chunk, header)
             self._headers[chunk.place] = header
             had = len(readings) > 0
-            readings = self.quotas.take(source.name, readings, bool(self._merge.held()))
-            self.refusals.take(source.name, chunk, readings, header, had_readings=had)
+            readings = self.quotas.admit(source.name, readings, bool(self._merge.held()))
+            self.refusals.note(source.name, chunk, readings, header, had_readings=had)
             if isinstance(source, Live):
                 source.parsed(chunk.place, len(readings), Counter(readings.rejected()) + Counter(chunk.discarded))
             self._merge.add(chunk, readings, header)

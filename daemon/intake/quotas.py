@@ -51,7 +51,7 @@ class Quotas:
         self.census: Callable[[], Census] = lambda: Census((), {}, {}, True)
         self._named: dict[str, str] = {}
 
-    def take(self, source: str, readings: Readings, under_way: bool) -> Readings:
+    def admit(self, source: str, readings: Readings, under_way: bool) -> Readings:
         """Readings of a source, those of further series rejected than it may bring in.
 
         Args:

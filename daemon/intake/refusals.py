@@ -77,7 +77,7 @@ class Refusals:
         self.counts: dict[str, Counter[str]] = {}
         self.first: dict[str, Refusal] = {}
 
-    def take(
+    def note(
         self, source: str, chunk: Chunk, readings: Readings, header: str | None, *, had_readings: bool = False
     ) -> None:
         """A chunk of a source, what was made of it, and the header in force after it.

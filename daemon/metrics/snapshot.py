@@ -129,7 +129,7 @@ class StreamSnapshot(Frozen):
     series: SeriesColumns
 
 
-def take(
+def snapshots(
     engine: Engine, rejections: tuple[str, ...], version: Callable[[str], int | None]
 ) -> dict[str, StreamSnapshot]:
     """Snapshots of all streams by name.

@@ -91,7 +91,7 @@ def of_journal(
     name = _chosen(found, stream)
     own = found.streams[name]
     said = [item for item in labels if item.stream == name]
-    read = [part for part in map(partial(_taken, own, said), kept.get(name, [])) if len(part)]
+    read = [part for part in map(partial(_accepted, own, said), kept.get(name, [])) if len(part)]
     if not read:
         there = ", ".join(sorted(kept)) or "no stream"
         raise HistoryError(f"{directory}: its journal holds no reading of stream {name}; it has readings of {there}")
@@ -108,7 +108,7 @@ def _chosen(settings: Settings, stream: str | None) -> str:
     return stream
 
 
-def _taken(settings: StreamSettings, labels: Sequence[Labelled], batch: Batch) -> Batch:
+def _accepted(settings: StreamSettings, labels: Sequence[Labelled], batch: Batch) -> Batch:
     """The readings of a journaled batch that the engine did not reject, without those that were labelled a fault.
 
     It rejects those of another width than the stream's, and those in the future.

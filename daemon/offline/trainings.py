@@ -106,7 +106,7 @@ Seconds = Callable[[], float | None]
 
 
 def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any, seconds: Seconds) -> Result:
-    from models.offline.alarms import meet, threshold_of
+    from models.offline.alarms import meet, static_threshold
     from models.offline.devices import choose
     from models.offline.scorers import prepare, train_scorer
     from models.report.training_report import Variant, alarm_figures
@@ -117,7 +117,7 @@ def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any
     sha256 = _write_both(job.directory / BUNDLE, trained.bundle)
     windows = prepare(histories, job.recipe).windows
     size = job.recipe.network.window
-    threshold = threshold_of(histories, windows["validation"], trained.errors["validation"], labelled, size)
+    threshold = static_threshold(histories, windows["validation"], trained.errors["validation"], labelled, size)
     figures: dict[str, Any] = {"injected AUC": trained.detection["all"]}
     if any(labelled):
         alarms = meet(histories, windows["test"], trained.errors["test"], threshold, labelled)

@@ -102,7 +102,7 @@ def chunks(
         for readings in fmt.read(path, progress):
             if refusals is not None:
                 piece = Chunk(str(path), b"", "", None, _nowhere, path=str(path), parsed=readings)
-                refusals.take(str(path), piece, readings, None)
+                refusals.note(str(path), piece, readings, None)
             yield readings, readings.rejected()
         return
     where = str(path.absolute())
@@ -113,7 +113,7 @@ def chunks(
         readings, header = fmt.parse(cut.data, name, header)
         if refusals is not None:
             chunk = Chunk(where, cut.data, name, header, _nowhere, cut.discarded, path=where, first_line=line)
-            refusals.take(where, chunk, readings, header)
+            refusals.note(where, chunk, readings, header)
         rejected = Counter(readings.rejected())
         rejected.update(cut.discarded)
         yield readings, dict(rejected)

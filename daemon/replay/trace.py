@@ -62,9 +62,9 @@ class Tracer:
         self._stream, self._most = stream, most
         self._chunks: list[tuple[npt.NDArray[Any], ...]] = []
         self._names: dict[int, str] = {}
-        stream.scoring.observer = self._take
+        stream.scoring.observer = self._record
 
-    def _take(self, e: Entries, count: int, scored: Scored, out: Decisions) -> None:
+    def _record(self, e: Entries, count: int, scored: Scored, out: Decisions) -> None:
         index = np.flatnonzero(e.row[:count] < self._most)
         row, window = e.row[index].astype(np.int64), e.window[index]
         for each in np.unique(row).tolist():
@@ -83,7 +83,7 @@ class Tracer:
              rank, rarity, reasons)
         )  # fmt: skip
 
-    def take(self) -> list[ReadingTrace]:
+    def drain(self) -> list[ReadingTrace]:
         """`traces`, which are forgotten here."""
         found = self.traces()
         self._chunks, self._names = [], {}

@@ -91,7 +91,7 @@ class Behind:
         """The input it was at is applied."""
         self.work, self.ahead = None, self.ahead - 1
 
-    def take(self, work: Work) -> None:
+    def put(self, work: Work) -> None:
         """Its next input, from the journal."""
         self.work = work
         self.ahead_bytes -= bytes_of(work.item)

@@ -244,7 +244,7 @@ class DurableEngine:
                 del self.behind[stream]
                 return True
             else:
-                behind.take(self._work(stream, *found))
+                behind.put(self._work(stream, *found))
 
     def _next(self, stream: str, behind: Behind) -> tuple[int, Input] | None:
         """The next input of a stream that is behind, from the journal; None when all are applied."""

@@ -9,7 +9,7 @@ from adapters.base import REJECTIONS
 from daemon.clock import wall_s
 from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations, Picture
-from daemon.metrics.snapshot import take
+from daemon.metrics.snapshot import snapshots
 from daemon.runtime.durable import DurableEngine
 from daemon.service.source_set import SourceSet
 
@@ -33,7 +33,7 @@ def picture_of(
         sinks: `Delivery.status`; none before they are open.
     """
     return Picture(
-        streams={} if durable is None else take(durable.engine, REJECTIONS, durable.version),
+        streams={} if durable is None else snapshots(durable.engine, REJECTIONS, durable.version),
         sources=sourcing.status(),
         store={} if durable is None else _gauges(durable),
         process=process,

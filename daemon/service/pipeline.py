@@ -195,7 +195,7 @@ class Pipeline:
         now_ms = wall_ms()
         self._note_clock(now_ms)
         resting = self._resting()
-        taken = self._sourcing.take(now_ms, resting)
+        taken = self._sourcing.poll(now_ms, resting)
         items = [item for each in taken for item in each.inputs]
         items += [Delivered(stream, now_ms) for stream in self._sourcing.quiet(resting)]
         if items:

@@ -47,14 +47,14 @@ class SourceSet:
             intake.supervise(self._make, store.positions)
             intake.open({source.name: store.positions(source.name) for source in intake.sources})
 
-    def take(self, now_ms: int, resting: Collection[str] = ()) -> list[Taken]:
+    def poll(self, now_ms: int, resting: Collection[str] = ()) -> list[Taken]:
         """The next batch of each stream that has one.
 
         Streams that are `resting` are not read, nor is one that goes by a clock not set yet.
         """
         waiting = {*self.without_time(now_ms), *resting}
         intakes = (intake for name, intake in self._intakes.items() if name not in waiting)
-        return [taken for intake in intakes if (taken := intake.take(now_ms)) is not None]
+        return [taken for intake in intakes if (taken := intake.poll(now_ms)) is not None]
 
     def quiet(self, resting: Collection[str] = ()) -> list[str]:
         """Streams whose delivery has ended because nothing came for long enough; each end is told once.

@@ -243,7 +243,7 @@ class _Lane:
         """
         if self.worker is not None:
             try:
-                self.worker.take(request, self._start_limit_s)
+                self.worker.assign(request, self._start_limit_s)
             except (OSError, EOFError):
                 if self._closing.is_set():
                     raise
@@ -251,7 +251,7 @@ class _Lane:
                 return self.worker
         self._restart()
         if self.worker is not None:
-            self.worker.take(request, self._start_limit_s)
+            self.worker.assign(request, self._start_limit_s)
         return self.worker
 
     def _death(self, error: BaseException) -> TrainingFailed:
@@ -294,7 +294,7 @@ class _Worker:
         self.pid = self.process.pid
         self._ready = False
 
-    def take(self, request: bytes, start_limit_s: float) -> None:
+    def assign(self, request: bytes, start_limit_s: float) -> None:
         """Gives it a request and waits until it has begun on it.
 
         Raises:

@@ -46,7 +46,7 @@ class Alarms(NamedTuple):
     median_delay_slots: float
 
 
-def threshold_of(
+def static_threshold(
     histories: Sequence[History], windows: Windows, errors: Floats, labelled: Sequence[Spans], size: int
 ) -> float:
     """The static threshold: a high quantile of the validation part's errors, known anomalies left out.

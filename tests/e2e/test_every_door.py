@@ -141,7 +141,7 @@ def read(source: dict[str, Any], send: Callable[[Source, Path], None], directory
 
         def all_read() -> bool:
             nonlocal count
-            if (taken := intake.take(0)) is not None:
+            if (taken := intake.poll(0)) is not None:
                 durable.apply([taken.batch], taken.positions, 0)
                 intake.committed(taken)
                 count += len(taken.batch)

@@ -16,7 +16,7 @@ from models.architectures import build
 from models.injection import KINDS
 from models.network import NetworkConfig
 from models.offline import simple_classifiers
-from models.offline.alarms import meet, threshold_of
+from models.offline.alarms import meet, static_threshold
 from models.offline.classifiers import baselines, bundles, material, train_classifier
 from models.offline.epochs import TrainingError, fit, rate_at
 from models.offline.examples import examples
@@ -352,9 +352,9 @@ def test_known_anomalies_do_not_raise_the_threshold() -> None:
     slots = windows.slot
     span = (150 * 1800.0, 160 * 1800.0)
     errors = np.where((slots >= 150) & (slots <= 175), 9.0, 0.5)
-    assert threshold_of([series], windows, errors, [[span]], 16) == 0.5
-    assert threshold_of([series], windows, errors, [[(150 * 1800.0, 159 * 1800.0)]], 16) > 0.5
-    assert threshold_of([series], windows, errors, [[(0.0, 300 * 1800.0)]], 16) == 9.0
+    assert static_threshold([series], windows, errors, [[span]], 16) == 0.5
+    assert static_threshold([series], windows, errors, [[(150 * 1800.0, 159 * 1800.0)]], 16) > 0.5
+    assert static_threshold([series], windows, errors, [[(0.0, 300 * 1800.0)]], 16) == 9.0
 
 
 def test_a_network_of_a_recipe_has_its_shapes() -> None:

@@ -46,7 +46,7 @@ def novelty_share(alerts: AlertSettings) -> float:
     return min(NOVELTY_SHARE * alerts.false_alarms_per_month, NOVELTY_MOST)
 
 
-def threshold(alerts: AlertSettings, interval_s: int) -> float:
+def budget_rarity(alerts: AlertSettings, interval_s: int) -> float:
     """Rarity that a calibrated series reaches in `networks_share` episodes a month of 30.44 days."""
     return max(-math.log10(networks_share(alerts) * interval_s / MONTH_S), LEAST)
 
@@ -72,7 +72,7 @@ def policy_of(alerts: AlertSettings, series: str) -> int:
 def _record(alerts: AlertSettings, interval_s: int, width: int) -> tuple[float, ...]:
     limits = alerts.limits
     return (
-        threshold(alerts, interval_s),
+        budget_rarity(alerts, interval_s),
         -(-alerts.refractory // interval_s),
         _SIDES[alerts.direction],
         alerts.min_deviation,

@@ -189,7 +189,7 @@ class Arrivals:
             found,
             notes,
         )
-        return Placed(verdicts, self._entries, filled, windows, self.silence.take(found, silent), notes, noted)
+        return Placed(verdicts, self._entries, filled, windows, self.silence.tell(found, silent), notes, noted)
 
     def advance(self, reached: int, closed: int) -> list[Event]:
         """The stream has come to a slot that no reading here has moved it to; gaps that this opens."""
@@ -201,7 +201,7 @@ class Arrivals:
         table, found, rules = self.table, self._room(0), self._cover(closed, closed)
         rules = rules._replace(waiting=rules.waiting and waiting)
         count = placement.find_silent(table.arrays, table.used, self.clock, closed, rules, 0, found, 0)
-        return [event for _, event in self.silence.take(found, count)]
+        return [event for _, event in self.silence.tell(found, count)]
 
     def _room(self, readings: int) -> Silences:
         return Silences.room(2 * readings + self.table.used)

@@ -65,7 +65,7 @@ class Assessment:
         self.policies = policies(settings)
         self.adoption = Adoption(settings.adopt_slots, max(settings.model.window, 86400 // settings.interval))
 
-    def take(self, placed: Placed) -> tuple[list[tuple[int, Event]], int]:
+    def assess(self, placed: Placed) -> tuple[list[tuple[int, Event]], int]:
         """Score the entries of a chunk and decide on them in order.
 
         Returns:
@@ -98,7 +98,7 @@ class Assessment:
         def networks(k: int, slot: int) -> list[tuple[str, float]]:
             return self.learner.serving.networks(e.x[k : k + 1], e.observed[k : k + 1], slot)
 
-        return self.episodes.take(Decided(e, count, out, columns, errors, self.policies, networks), revisions), unscored
+        return self.episodes.tell(Decided(e, count, out, columns, errors, self.policies, networks), revisions), unscored
 
     def _score(self, e: Entries, count: int, windows: int) -> tuple[Any, npt.NDArray[np.int64]]:
         """Scores of the chunk's windows (None when there are none), and the local hour of each."""

@@ -83,7 +83,7 @@ class Episodes:
         self.keeps_past = False
         self.opened = 0
 
-    def take(self, decided: Decided, revisions: Sequence[Revision] = ()) -> list[tuple[int, Event]]:
+    def tell(self, decided: Decided, revisions: Sequence[Revision] = ()) -> list[tuple[int, Event]]:
         """Revisions that a chunk causes, each with the arrival index of its reading."""
         out: list[tuple[int, Event]] = []
         e, decisions, n = decided.entries, decided.decisions, decided.filled

@@ -60,7 +60,7 @@ class HeldReadings:
         self._count += len(now)
         return rest
 
-    def take(self, last_slot: dict[str, int]) -> Batch:
+    def release(self, last_slot: dict[str, int]) -> Batch:
         """All that is held, in the order in which it takes effect; nothing is held any more.
 
         Args:

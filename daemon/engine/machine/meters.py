@@ -26,7 +26,7 @@ class Meters:
         self.stream, self.table, self.slots = stream, table, slots
         self.notified: dict[int, int] = {}
 
-    def take(self, notes: Notes, count: int, policies: npt.NDArray[Any]) -> list[tuple[int, Event]]:
+    def tell(self, notes: Notes, count: int, policies: npt.NDArray[Any]) -> list[tuple[int, Event]]:
         """Events of the first `count` notes, each with its arrival index; those of other kinds have none."""
         meant = [i for i in range(count) if int(notes.kind[i]) in _REASONS]
         return [(int(notes.arrival[i]), self._event(notes, i, policies)) for i in meant]

@@ -60,7 +60,7 @@ class Silence:
         self.groups: dict[int, tuple[Event, set[int]]] = {}
         self.total = 0
 
-    def take(self, found: Silences, count: int) -> list[tuple[int, Event]]:
+    def tell(self, found: Silences, count: int) -> list[tuple[int, Event]]:
         """Events of the first `count` silences, each with the arrival index that caused it."""
         out: list[tuple[int, Event]] = []
         i = 0

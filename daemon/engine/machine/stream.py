@@ -131,7 +131,7 @@ class Stream:
         beyond: what it has of the slots before is taken up first. Stamps that nothing corroborates are taken up last,
         and close nothing.
         """
-        readings = self._coded(self.held.take(self._last_slots()))
+        readings = self._coded(self.held.release(self._last_slots()))
         reach = self.held.end()
         within, taken = int(np.searchsorted(readings.slots, reach, side="right")), 0
         events: list[Event] = []
@@ -156,7 +156,7 @@ class Stream:
         """Keep readings until their delivery ends; what there is no room for is taken up, and closes no slot."""
         events: list[Event] = []
         while len(batch := self.held.add(batch)):
-            readings = self._coded(self.held.take(self._last_slots()))
+            readings = self._coded(self.held.release(self._last_slots()))
             within = int(np.searchsorted(readings.slots, self.held.reach, side="right"))
             near = self._near(readings.part(within, len(readings)), self.held.reach)
             events += yield from self._take_up(readings.part(0, within), closing=False)
@@ -348,7 +348,7 @@ class Stream:
         self._admit(readings.series, readings.codes, rows)
         row, phases = rows[readings.codes], readings.phases
         beside = phases.phase, phases.strays, readings.quality
-        return self._take(Arrived(row, readings.slots, readings.shift, readings.values, *beside), lead)
+        return self._enter(Arrived(row, readings.slots, readings.shift, readings.values, *beside), lead)
 
     def _in_phase(self, readings: Coded, rows: npt.NDArray[np.int32]) -> Coded:
         """The readings with their slots, by the phases that their series, which are in `rows`, have by then.
@@ -409,7 +409,7 @@ class Stream:
             if row != NO_SERIES:
                 self.table.arrays.rows["policy"][row] = policy_of(self.settings.alerts, series[code])
 
-    def _take(self, readings: Arrived, lead: int | None = None) -> list[Event]:
+    def _enter(self, readings: Arrived, lead: int | None = None) -> list[Event]:
         """A chunk of readings none of which closes a due slot."""
         known = readings.row != NO_SERIES
         if not known.all():
@@ -433,11 +433,11 @@ class Stream:
         else:
             counted = placed.verdicts[~finished]
             self.counters.place(counted, np.zeros(len(counted), np.int8))
-        said, unscored = self.scoring.take(placed)
+        said, unscored = self.scoring.assess(placed)
         self.counters.unscored += unscored
         merged = [(arrival, 0, event) for arrival, event in placed.silences]
         merged += [(arrival, 1, event) for arrival, event in said]
-        odd = self.meters.take(placed.notes, placed.noted, self.scoring.policies)
+        odd = self.meters.tell(placed.notes, placed.noted, self.scoring.policies)
         merged += [(arrival, 2, event) for arrival, event in odd]
         return [event for _, _, event in sorted(merged, key=lambda item: item[:2])]
 

@@ -33,7 +33,7 @@ class Small:
                 pieces, part = MeterRows(256), slice(start, start + 48)
                 ok = piece.codes[part].astype("uint8") * 0 + 255
                 pieces.add("m", piece.at_ms[part], piece.values[part, 0], piece.quality[part], ok)
-                yield pieces.take()
+                yield pieces.drain()
 
 
 class Drop:
@@ -61,7 +61,7 @@ class Drop:
         path.write_text(text)
         os.utime(path, ns=(0, int((self.now if at is None else at) * 1e9)))
 
-    def take(self, most: int = 100) -> list[Chunk]:
+    def read(self, most: int = 100) -> list[Chunk]:
         """Chunks until nothing comes, their positions kept."""
         found: list[Chunk] = []
         while len(found) < most and (chunks := self.source.poll(1 << 20)):
@@ -81,18 +81,18 @@ def test_a_document_is_read_once_it_is_quiet(tmp_path: Path) -> None:
     """A file that still changes waits; a quiet one is read whole, once, and not again after a restart."""
     drop = Drop(tmp_path)
     drop.put("1.csv", text_of(1))
-    assert drop.take() == []
+    assert drop.read() == []
     assert drop.source.status() == {"up": 1.0, "lag_bytes": float((tmp_path / "1.csv").stat().st_size), "files": 1.0}
     drop.now += 3
     drop.put("1.csv", text_of(3))  # written on
     drop.now += 4
-    assert drop.take() == []
+    assert drop.read() == []
     drop.now += 2
-    assert rows(drop.take()) == 3 * 48
+    assert rows(drop.read()) == 3 * 48
     assert drop.source.status()["lag_bytes"] == 0.0
     drop.restart()
     drop.now += 100
-    assert drop.take() == []
+    assert drop.read() == []
 
 
 def test_documents_come_oldest_first_and_one_at_a_time(tmp_path: Path) -> None:
@@ -100,9 +100,9 @@ def test_documents_come_oldest_first_and_one_at_a_time(tmp_path: Path) -> None:
     drop = Drop(tmp_path)
     drop.put("b.csv", text_of(2), at=1.0)
     drop.put("a.csv", text_of(1), at=2.0)
-    first = drop.take(1)
+    first = drop.read(1)
     assert drop.source.backlog() == {first[0].place}
-    assert [Path(chunk.path).name for chunk in first + drop.take()] == ["b.csv", "b.csv", "a.csv"]
+    assert [Path(chunk.path).name for chunk in first + drop.read()] == ["b.csv", "b.csv", "a.csv"]
     assert drop.source.backlog() == frozenset()
 
 
@@ -111,23 +111,23 @@ def test_a_document_goes_on_where_a_restart_left_it(tmp_path: Path, taken: int) 
     """The rows after the last position, whatever row of a piece that is, and none before it."""
     drop = Drop(tmp_path)
     drop.put("1.csv", text_of(3), at=1.0)
-    chunks = drop.take(taken)
+    chunks = drop.read(taken)
     part = chunks[-1].position_at(7, None)
     drop.positions[chunks[-1].place] = part
     drop.restart()
     assert part["rows"] == 48 * (taken - 1) + 7
-    assert rows(drop.take()) == 3 * 48 - part["rows"]
+    assert rows(drop.read()) == 3 * 48 - part["rows"]
     drop.restart()
-    assert drop.take() == []
+    assert drop.read() == []
 
 
 def test_a_replaced_document_is_another_one(tmp_path: Path) -> None:
     """A new content under an old name is read from its start, and the position of the old one is given up."""
     drop = Drop(tmp_path)
     drop.put("1.csv", text_of(1), at=1.0)
-    drop.take()
+    drop.read()
     drop.put("1.csv", text_of(2), at=2.0)
-    again = drop.take()
+    again = drop.read()
     assert rows(again) == 96
     assert list(drop.positions) == [f"a/0:{tmp_path / '1.csv'}#000002"]
 
@@ -142,13 +142,13 @@ def test_what_is_no_document_is_said_once(tmp_path: Path) -> None:
 
     drop = Drop(tmp_path, Broken())
     drop.put("1.csv", text_of(3), at=1.0)
-    chunks = drop.take()
+    chunks = drop.read()
     assert (rows(chunks), [dict(chunk.discarded) for chunk in chunks]) == (48, [{}, {"malformed": 1}])
     drop.restart()
-    assert (drop.take(), drop.said) == ([], ["1.csv is torn"])
+    assert (drop.read(), drop.said) == ([], ["1.csv is torn"])
     nothing = Drop(tmp_path / "other", Nem12Format())
     (tmp_path / "other").mkdir()
     nothing.put("x.csv", "no record\n", at=1.0)
     nothing.put("y.csv", text_of(1), at=2.0)
-    assert rows(nothing.take()) == 48
+    assert rows(nothing.read()) == 48
     assert "not a NEM12 file" in nothing.said[0]

@@ -20,8 +20,8 @@ class Lossy(Hints):
 
     losing = overflowing = False
 
-    def take(self) -> Hint:
-        hint = super().take()
+    def drain(self) -> Hint:
+        hint = super().drain()
         if self.overflowing:
             return Hint(overflowed=True)
         return Hint() if self.losing else hint
@@ -139,21 +139,21 @@ def test_row_15_a_link_is_polled(tmp_path: Path) -> None:
 def test_hints_say_what_changed_and_stay_bounded(tmp_path: Path) -> None:
     """Names with any bytes, changes and names apart, no more than one read at a time, no descriptor left over."""
     before, hints = descriptors(), Hints()
-    assert hints.take() == Hint(), "nothing is watched before it is asked for"
+    assert hints.drain() == Hint(), "nothing is watched before it is asked for"
     hints.watch([str(tmp_path), str(tmp_path / "missing")])
     strange = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.csv")
     Path(strange).write_bytes(b"x")
-    assert hints.take() == Hint({strange}, {strange})
+    assert hints.drain() == Hint({strange}, {strange})
     append(Path(strange), b"y")
-    assert hints.take() == Hint({strange}, set())
+    assert hints.drain() == Hint({strange}, set())
     for number in range(3000):
         Path(tmp_path, f"{number:030}").touch()
-    assert 500 < len(hints.take().changed) < 3000
+    assert 500 < len(hints.drain().changed) < 3000
     hints.watch([])
-    while hints.take().changed:
+    while hints.drain().changed:
         pass
     Path(strange).unlink()
-    assert hints.take() == Hint()
+    assert hints.drain() == Hint()
     assert not hints.covers(strange)
     hints.close()
     hints.close()

@@ -74,7 +74,7 @@ class Files(RuleBasedStateMachine):
     def turn(self, turns: int) -> None:
         assert self.intake is not None
         for _ in range(turns):
-            taken = self.intake.take(0)
+            taken = self.intake.poll(0)
             if taken is not None:
                 self.read += [(int(at) // 1000 - START_S) // HOUR_S for at in taken.batch.at_ms]
                 self.rejected.update(dict(taken.batch.rejected))

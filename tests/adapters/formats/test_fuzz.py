@@ -109,7 +109,7 @@ def framed(stream: bytes) -> tuple[list[bytes], Counter[str]]:
 def test_any_cut_of_any_stream_gives_the_same_lines(stream: bytes, chance: random.Random) -> None:
     """However a stream arrives, its lines and drops are the same, every byte is consumed, one line is held at most."""
     cutter, lines, dropped = LineCutter(LIMIT), list[bytes](), Counter[str]()
-    take = cutter.take_all if chance.random() < 0.5 else cutter.take
+    take = cutter.cut_all if chance.random() < 0.5 else cutter.cut
     at = consumed = 0
     while at < len(stream):
         size = chance.choice([1, 2, 7, 30, 200])

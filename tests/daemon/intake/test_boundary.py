@@ -51,7 +51,7 @@ class Supervised:
     def turn(self, seconds: float = 0.0) -> None:
         self.now += seconds
         for _ in range(3):
-            taken = self.intake.take(0)
+            taken = self.intake.poll(0)
             if taken is not None:
                 for name, places in taken.positions.items():
                     self.positions.setdefault(name, {}).update(places)

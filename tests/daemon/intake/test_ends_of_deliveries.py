@@ -52,7 +52,7 @@ class Driven:
 
     def turn(self) -> list[int]:
         """Readings of the inputs of a turn; 0 is the end of a delivery."""
-        taken = self.intake.take(0)
+        taken = self.intake.poll(0)
         found = [len(item) if isinstance(item, Batch) else 0 for item in (taken.inputs if taken else [])]
         return found + [0] * self.intake.quiet()
 
@@ -110,12 +110,12 @@ def test_a_body_that_was_posted_is_a_delivery() -> None:
     intake.open({})
     told = [inbox.offer(night(day).encode(), "x") for day in (2, 1)]
     for each in told:
-        taken = intake.take(0)
+        taken = intake.poll(0)
         assert taken is not None
         assert [isinstance(item, Batch) for item in taken.inputs] == [True, False]
         intake.committed(taken)
         assert each.result(0).readings == 72
-    assert intake.take(0) is None
+    assert intake.poll(0) is None
     assert not intake.quiet()
 
 
@@ -124,7 +124,7 @@ def test_a_restart_goes_on_with_the_file_that_was_being_read(tmp_path: Path) -> 
     text = night(2)
     (tmp_path / "b.csv").write_text(text[:900])
     driven = Driven(tmp_path / "*.csv", Clock())
-    taken = driven.intake.take(0)
+    taken = driven.intake.poll(0)
     assert taken is not None
     with (tmp_path / "b.csv").open("a") as writer:
         writer.write(text[900:])

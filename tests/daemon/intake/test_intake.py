@@ -51,7 +51,7 @@ def port(source: Live) -> int:
 
 def taken(intake: Intake) -> int:
     """Readings of the next batch, which is durable then."""
-    batch = until(lambda: intake.take(0))
+    batch = until(lambda: intake.poll(0))
     intake.committed(batch)
     assert batch.positions == {}, "nothing resumes from a socket"
     return len(batch.batch)
@@ -68,12 +68,12 @@ def test_tcp(tmp_path: Path) -> None:
         assert taken(intake) == 2
         assert peer.recv(100) == b"ok 2\n"
         with socket.create_connection(("127.0.0.1", port(source))):
-            until(lambda: intake.take(0) is None and intake.status()["meters/0"]["refused_limit"] == 1)
+            until(lambda: intake.poll(0) is None and intake.status()["meters/0"]["refused_limit"] == 1)
     with (
         configured(tmp_path, "{type: tcp, listen: '127.0.0.1:0', allow: [192.0.2.7]}") as (intake, source),
         socket.create_connection(("127.0.0.1", port(source))),
     ):
-        until(lambda: intake.take(0) is None and intake.status()["meters/0"]["refused_network"] == 1)
+        until(lambda: intake.poll(0) is None and intake.status()["meters/0"]["refused_network"] == 1)
 
 
 def test_each_connection_has_its_own_header(tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_each_connection_has_its_own_header(tmp_path: Path) -> None:
     ):
         one.sendall(b"timestamp,series,value\n1714557600,a,1\n")
         two.sendall(b"value,timestamp,series\n2,1714557600,b\n")
-        batches = [until(lambda: intake.take(0)).batch]
+        batches = [until(lambda: intake.poll(0)).batch]
         if len(batches[0]) < 2:
-            batches.append(until(lambda: intake.take(0)).batch)
+            batches.append(until(lambda: intake.poll(0)).batch)
     intake.close()
     found = {batch.series[code]: batch.values[i, 0] for batch in batches for i, code in enumerate(batch.codes)}
     assert found == {"a": 1.0, "b": 2.0}
@@ -125,7 +125,7 @@ def test_tls(tmp_path: Path) -> None:
             if context is known:
                 assert taken(intake) == 1
             else:
-                until(lambda: intake.take(0) is None and intake.status()["meters/0"]["refused_certificate_missing"])
+                until(lambda: intake.poll(0) is None and intake.status()["meters/0"]["refused_certificate_missing"])
             thread.join()
         intake.reload(["meters/0"])
         (tmp_path / "server.crt").write_text("")
@@ -166,5 +166,5 @@ def test_the_documented_sender(tmp_path: Path) -> None:
     with configured(tmp_path, "{type: tcp, listen: '127.0.0.1:0', ack: true}") as (intake, source):
         sender = subprocess.Popen([sys.executable, "-c", code.replace("9899", str(port(source)))])
         assert taken(intake) == 2
-        until(lambda: intake.take(0) is None and sender.poll() is not None)
+        until(lambda: intake.poll(0) is None and sender.poll() is not None)
         assert sender.returncode == 0

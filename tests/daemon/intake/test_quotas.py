@@ -53,13 +53,13 @@ def quotas(limit: int, census: Census) -> Quotas:
 def test_further_series_are_rejected_where_they_stand() -> None:
     """Known series go on, the first new ones come in, the others' readings are rejected lines with their ends."""
     made = quotas(2, Census({"k"}, {"a": 1}, {}, settled=True))
-    taken = made.take("a", readings("x", "k", "junk", "x", "junk"), under_way=False)
+    taken = made.admit("a", readings("x", "k", "junk", "x", "junk"), under_way=False)
     assert [taken.series[code] for code in taken.codes] == ["x", "k", "x"]
     assert taken.ends.tolist() == [10, 20, 40]
     assert [REJECTIONS[reason] for reason in taken.bad_reasons] == [REASON, REASON, REJECTIONS[0]]
     assert taken.bad_ends.tolist() == [30, 50, 70]
     assert made.owners(taken.series) == {"x": "a"}
-    assert made.take("b", readings("junk"), under_way=False).series == ["junk"]
+    assert made.admit("b", readings("junk"), under_way=False).series == ["junk"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
@@ -74,7 +74,7 @@ def test_how_chunks_are_cut_makes_no_difference(size: int) -> None:
         made = quotas(3, Census(known, owned, {}, settled=applied))
         found: list[str] = []
         for start in range(0, len(names), size):
-            taken = made.take("a", readings(*names[start : start + size]), under_way=not applied)
+            taken = made.admit("a", readings(*names[start : start + size]), under_way=not applied)
             found += [taken.series[code] for code in taken.codes]
             if applied:
                 known |= dict.fromkeys(taken.series, 0)
@@ -85,9 +85,9 @@ def test_how_chunks_are_cut_makes_no_difference(size: int) -> None:
 def test_a_series_that_was_not_taken_has_no_room() -> None:
     """One that came in and has no row, because its stamp was refused, is as new as before once all is applied."""
     made = quotas(1, Census((), {}, {}, settled=True))
-    assert made.take("a", readings("x"), under_way=False).series == ["x"]
-    assert made.take("a", readings("y"), under_way=True).series == []
-    assert made.take("a", readings("y"), under_way=False).series == ["y"]
+    assert made.admit("a", readings("x"), under_way=False).series == ["x"]
+    assert made.admit("a", readings("y"), under_way=True).series == []
+    assert made.admit("a", readings("y"), under_way=False).series == ["y"]
 
 
 def owned_batch(owner: str, *names: str, slot: int = 0) -> Batch:

@@ -71,10 +71,10 @@ def test_said_once_for_each_file_and_reason(tmp_path: Path, caplog: pytest.LogCa
     two.write_text("timestamp,value\n2024-01-01,1\n31/01/2024,2\n")
     intake = intake_of(tmp_path / "*.csv")
     with caplog.at_level(logging.INFO, logger="daemon.intake.refusals"):
-        intake.take(0)
+        intake.poll(0)
         with one.open("a") as file:
             file.write("29/01/2024,2\n")
-        intake.take(0)
+        intake.poll(0)
     said = [(Path(r.file).name, r.line, r.reason, r.lines, r.text) for r in caplog.records]  # type: ignore[attr-defined]
     assert said == [
         ("1.csv", 4, "bad_time", 2, "31/01/2024,2"),
@@ -92,7 +92,7 @@ def test_the_line_number_goes_on_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "1.csv"
     path.write_text("timestamp,value\n2024-01-01,1\n")
     intake = intake_of(path)
-    taken = intake.take(0)
+    taken = intake.poll(0)
     intake.close()
     assert taken is not None
     with path.open("a") as file:
@@ -100,7 +100,7 @@ def test_the_line_number_goes_on_after_a_restart(tmp_path: Path) -> None:
     again = intake_of(path)
     again.leave(["a/0"])
     again.add(FileTail("a/0", path, scan_every_s=0), taken.positions["a/0"])
-    again.take(0)
+    again.poll(0)
     assert again.refusals.first["a/0"].line == 4
     again.close()
 
@@ -113,12 +113,12 @@ def test_series_from_the_path(tmp_path: Path) -> None:
         (folder / f"{day}.csv").write_text(f"timestamp,value\n{day},1\n")
     pattern = tmp_path / "*" / "*" / "*.csv"
     intake = intake_of(pattern, series={"path": r"(?P<series>meter-\d+)/"})
-    taken = intake.take(0)
+    taken = intake.poll(0)
     assert taken is not None
     assert (taken.batch.series, len(taken.batch)) == (["meter-7"], 2)
     intake.close()
     other = intake_of(pattern, series={"path": r"(site-\d+)/"})
-    nothing = other.take(0)
+    nothing = other.poll(0)
     assert nothing is not None
     assert (len(nothing.batch), nothing.batch.rejected) == (0, {"bad_label": 2})
     assert other.refusals.first["a/0"].key == "format.series"
@@ -132,7 +132,7 @@ def test_refused_lines_are_kept_and_rotated(tmp_path: Path) -> None:
     kept = RejectsFile(RejectsSettings(file=tmp_path / "rejects", max_bytes=4096, keep=1))
     intake = intake_of(path)
     intake.refusals.keep = kept.write
-    intake.take(0)
+    intake.poll(0)
     kept.close()
     intake.close()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "rejects", "rejects.1"]

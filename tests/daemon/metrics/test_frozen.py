@@ -14,7 +14,7 @@ from adapters.uploads.inbox import Inboxes
 from daemon.config.settings import Settings
 from daemon.metrics.collector import Durations
 from daemon.metrics.frozen import frozen
-from daemon.metrics.snapshot import take
+from daemon.metrics.snapshot import snapshots
 from daemon.service.picture import picture_of
 from daemon.service.source_set import SourceSet
 from daemon.web.answers import json_response
@@ -68,9 +68,9 @@ def test_a_snapshot_stays_as_it_was() -> None:
     """Whatever the engine takes in afterwards, a snapshot of it has the numbers of its instant, and is closed."""
     made = engine()
     feed(made, noise(range(40)))
-    before, again = (take(made, (), lambda stream: None) for _ in range(2))
+    before, again = (snapshots(made, (), lambda stream: None) for _ in range(2))
     feed(made, noise(range(40, 80)))
-    after = take(made, (), lambda stream: None)
+    after = snapshots(made, (), lambda stream: None)
     assert _text(before) == _text(again)
     assert _text(before) != _text(after)
     assert [part for stream in before.values() for part in open_to_change(stream)] == []

@@ -266,7 +266,7 @@ def test_what_is_read_ahead_is_bounded() -> None:
     assert behind.may_be_read(wanted=True)
     behind.applied()  # it makes up now
     assert (behind.may_be_read(wanted=False), behind.may_be_read(wanted=True)) == (True, False)
-    behind.take(Work(2, item, engine.begin("a", item), None, asked="a@2"))
+    behind.put(Work(2, item, engine.begin("a", item), None, asked="a@2"))
     behind.wait()
     behind.ahead_bytes = 0
     assert (behind.may_be_read(wanted=False), behind.may_be_read(wanted=True)) == (True, False)

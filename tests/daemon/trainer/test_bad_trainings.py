@@ -21,7 +21,7 @@ from daemon.cli.main import app
 from daemon.engine.messages.inputs import Configured
 from daemon.metrics.collector import Picture, make_registry
 from daemon.metrics.exposition import expose
-from daemon.metrics.snapshot import take
+from daemon.metrics.snapshot import snapshots
 from daemon.runtime.durable import DurableEngine
 from daemon.store import Store
 from daemon.trainer.trainer import WorkerTrainer
@@ -150,7 +150,7 @@ def test_each_is_survived_counted_and_recorded(tmp_path: Path, worker: MeddledWo
 
 def expect_visible(durable: DurableEngine, state: Path) -> None:
     """Each outcome is in the metrics and in `models list`."""
-    picture = Picture(take(durable.engine, REJECTIONS, durable.version), {}, {}, {}, 0.0)
+    picture = Picture(snapshots(durable.engine, REJECTIONS, durable.version), {}, {}, {}, 0.0)
     text = expose(make_registry(lambda: picture), "text/plain")[0].decode()
     for name, value in (
         ('fine_tunes_total{outcome="failed",stream="s"}', 4),

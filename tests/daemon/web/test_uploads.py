@@ -54,7 +54,7 @@ class Pipe:
             if self.held.is_set():
                 continue
             for intake in self.intakes:
-                if (taken := intake.take(0)) is not None:
+                if (taken := intake.poll(0)) is not None:
                     self._keep(taken.batch)
                     intake.committed(taken)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.config.alert_settings import AlertSettings
-from daemon.engine.detection.policies import scarcity, threshold
+from daemon.engine.detection.policies import budget_rarity, scarcity
 from daemon.engine.detection.rules import FLAT_FACTOR, FLAT_LEAST
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
@@ -135,7 +135,7 @@ def test_a_vector_is_constant_only_as_a_whole() -> None:
 def test_the_threshold_follows_from_the_budget(budget: float, novelty: bool, wanted: float) -> None:
     """Half-hourly, one episode a month is a rarity of 3.16; novelty takes half a budget, at most half an episode."""
     alerts = AlertSettings(false_alarms_per_month=budget, novelty=novelty)
-    assert threshold(alerts, 1800) == pytest.approx(wanted, abs=1e-3)
+    assert budget_rarity(alerts, 1800) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_novelty_can_be_left_out() -> None:

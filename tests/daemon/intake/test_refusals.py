@@ -149,7 +149,7 @@ def test_rejects_that_cannot_be_written_do_not_stop_readings(tmp_path: Path) -> 
 
 def test_shares_and_excerpts() -> None:
     """A preamble before readings is no refused line; an excerpt is printable and short."""
-    assert share_refused({"preamble": 2, "bad_time": 1, "duplicate": 5}, 9) == 0.1
+    assert share_refused({"preamble": 2, "bad_time": 1, "repeated": 5}, 9) == 0.1
     assert share_refused({"preamble": 2}, 0) == 1.0
     assert refused_words({"preamble": 2}, 3, None) == ""
     assert refused_words({"bad_time": 1}, 3, None) == "25.0 % of the lines were refused: 1 bad_time"

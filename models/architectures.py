@@ -45,6 +45,13 @@ def build(architecture: str, config: NetworkConfig, seed: int = 0) -> Network:
     Raises:
         ValueError: No architecture has this name, or it has no such option.
     """
+    network = shell(architecture, config, seed)
+    network.complete(config)
+    return network
+
+
+def shell(architecture: str, config: NetworkConfig, seed: int = 0) -> Network:
+    """A network whose parameters are there, and whose buffers may not be worked out. Raises as `build` does."""
     if architecture not in _BUILDERS:
         raise ValueError(f"architecture {architecture!r} is not known; use one of {', '.join(ARCHITECTURES)}")
     if config.options and architecture not in _WITH_OPTIONS:

@@ -39,14 +39,19 @@ def hidden_variables(config: NetworkConfig) -> Tensor:
     return guessed
 
 
+def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
+    """Draws from -`bound` to `bound`, in place (`bundle._shapes` says why)."""
+    return torch.rand(shape, generator=generator).mul_(2).sub_(1).mul_(bound)
+
+
 class StackedLinear(nn.Module):
     """One linear layer of K independent networks."""
 
     def __init__(self, copies: int, inputs: int, outputs: int, relu: bool, generator: torch.Generator) -> None:
         super().__init__()
         bound = 1 / math.sqrt(inputs)
-        self.weight = nn.Parameter((torch.rand(copies, inputs, outputs, generator=generator) * 2 - 1) * bound)
-        self.bias = nn.Parameter((torch.rand(copies, 1, outputs, generator=generator) * 2 - 1) * bound)
+        self.weight = nn.Parameter(_uniform((copies, inputs, outputs), bound, generator))
+        self.bias = nn.Parameter(_uniform((copies, 1, outputs), bound, generator))
         self.relu = relu
         self.outputs, self.unused = outputs, unused_outputs(outputs)
 
@@ -89,17 +94,20 @@ class MaskedEnsemble(Network):
             )
             for i, (a, b) in enumerate(pairwise(sizes))
         )
+        per_slot = torch.ones(config.copies, 1, config.window, config.width)  # (K, 1, W, F)
+        self.visible = nn.Buffer(per_slot, persistent=False)
+        self.weight = nn.Buffer(per_slot.clone(), persistent=False)
+
+    def complete(self, config: NetworkConfig) -> None:
+        """Hide from each copy what it has to guess, and weigh that."""
         guessed = hidden_variables(config)  # (K, F)
         hidden_weight = _MASKED_WEIGHT if config.width == 1 else _JOINT_WEIGHT
-        weight = torch.ones(config.copies, 1, config.window, config.width)  # (K, 1, W, F)
-        visible = weight.clone()
         first = config.window - config.masked
-        weight[:, 0, first:] += guessed.unsqueeze(1) * (hidden_weight - 1)
-        visible[:, 0, first:] -= guessed.unsqueeze(1)
-        self.visible = nn.Buffer(visible, persistent=False)
-        self.weight = nn.Buffer(weight / weight.mean((2, 3), keepdim=True), persistent=False)
+        self.weight[:, 0, first:] += guessed.unsqueeze(1) * (hidden_weight - 1)
+        self.weight.div_(self.weight.mean((2, 3), keepdim=True))
+        self.visible[:, 0, first:] -= guessed.unsqueeze(1)
         share = guessed / guessed.sum(0)  # (K, F): a copy's share in what is said of a variable
-        self.share = nn.Buffer(share.t().contiguous(), persistent=False)  # (F, K)
+        self.share.copy_(share.t())
 
     def inputs(self, x: Tensor, calendar: Tensor) -> Tensor:
         """What each copy sees: `x` without what it has to guess, flattened, and the calendar."""

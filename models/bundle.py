@@ -25,7 +25,7 @@ import orjson
 import torch
 
 from models import own_files, own_model, safetensors_archive, torchscript_archive
-from models.architectures import build
+from models.architectures import build, shell
 from models.archive import pack, unpack
 from models.atomic_file import write_atomically
 from models.bundle_content import Arrays, BundleContent, Floats
@@ -269,6 +269,10 @@ def scripted(bundle: Bundle) -> torch.jit.ScriptModule:
 
 @lru_cache(maxsize=64)
 def _shapes(architecture: str, config: NetworkConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of each parameter of a network, which takes no memory here."""
+    """Shape of each parameter of a network, which takes no memory here.
+
+    Of the networks that a daemon trains this asks for no arithmetic on meta tensors: the first makes torch import its
+    compiler and sympy, 800 modules and seconds of a start.
+    """
     with torch.device("meta"):
-        return {name: tuple(tensor.shape) for name, tensor in build(architecture, config).named_parameters()}
+        return {name: tuple(tensor.shape) for name, tensor in shell(architecture, config).named_parameters()}

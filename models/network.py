@@ -93,6 +93,9 @@ class Network(nn.Module):
         self.gap_rounds = GAP_ROUNDS
         self.share = nn.Buffer(torch.full((config.width, config.copies), 1 / config.copies), persistent=False)
 
+    def complete(self, config: NetworkConfig) -> None:
+        """Work out the buffers that follow from the configuration; `architectures.build` calls it once."""
+
     def target(self, x: Tensor, calendar: Tensor) -> Tensor:
         """What the network is to reconstruct.
 

@@ -1,0 +1,1 @@
+"""Small inputs that once came out wrong, with the right answer."""

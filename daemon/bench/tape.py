@@ -26,7 +26,7 @@ from daemon.engine.kernel.slots import SlotClock
 from daemon.engine.learning.admission import Joining, seed
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.inputs import Batch, Configured
-from daemon.engine.table.placement import Entries
+from daemon.engine.table.entries import Entries
 from daemon.engine.table.series import READY, SeriesTable
 from daemon.trainer.trainer import InlineTrainer
 

@@ -29,7 +29,7 @@ PHASES = {
     "parse": ("adapters/", "method 'split' of 'str'", "fromkeys"),
     "journal": ("daemon/store/", "sqlite3"),
     "networks": ("models/", "torch/"),
-    "placing": ("daemon/engine/table/placement.py", "daemon/engine/machine/arrivals.py"),
+    "slots": ("daemon/engine/table/", "daemon/engine/machine/arrivals.py"),
     "statistics and episodes": (
         "daemon/engine/detection/decision.py",
         "daemon/engine/machine/assessment.py",

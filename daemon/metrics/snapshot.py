@@ -16,7 +16,7 @@ from daemon.engine.machine.counters import ENGINE_REJECTIONS
 from daemon.engine.machine.engine import Engine
 from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import REASONS
-from daemon.engine.table.placement import COUNTER_RESETS
+from daemon.engine.table.overdue import COUNTER_RESETS
 from daemon.engine.table.series import FREE, STATUS
 from daemon.metrics.frozen import Frozen
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from daemon.engine.detection.decision import Decisions, Scored
 from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import REASONS
-from daemon.engine.table.placement import Entries
+from daemon.engine.table.entries import Entries
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ from pathlib import Path
 from daemon.cli.ownership import NAMES
 from tests.conftest import ROOT
 
-NOUNS = {"training", "embedding"}
-"""Nouns that end like participles: a training is an event of the lifecycle, an embedding a part of a network."""
+NOUNS = {"training", "embedding", "ring"}
+"""Nouns that end like participles: an event of the lifecycle, a part of a network, and what goes round."""
 
 
 def modules() -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """Is this reading anomalous, why, and what does that do to its series' episode?
 
-One compiled pass over placed readings in order, after their windows were scored. What is learned from them is a second
-pass over the same entries (`daemon.engine.learning.uptake`), which goes by what this one wrote down.
+One compiled pass over allotted readings in order, after their windows were scored. What is learned from them is a
+second pass over the same entries (`daemon.engine.learning.uptake`), which goes by what this one wrote down.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from daemon.engine.kernel.scale import Scale, carry_over
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.kernel.statistics import advance
 from daemon.engine.messages.events import RULE_SCORE
-from daemon.engine.table.placement import Entries
+from daemon.engine.table.entries import Entries
 from daemon.engine.table.series import READY, Arrays
 
 BOUNDS = 4.0  # usual errors between the expected value and its bounds
@@ -228,14 +228,14 @@ def decide(
     standing: Standing,
     out: Decisions,
 ) -> int:
-    """Decide on placed readings in order.
+    """Decide on allotted readings in order.
 
     Args:
         a: The table's arrays.
         p: Parameters of the statistics.
         r: The stream's rates; advanced.
         policies: `POLICY` records; the series' rows say which is theirs.
-        e: Entries that `place` wrote.
+        e: Entries that `allot` wrote.
         entries: How many.
         scored: Errors and expected values of the entries' windows.
         hours: Local hour of day of each window's newest slot, shape (K,).

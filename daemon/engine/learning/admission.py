@@ -17,7 +17,7 @@ from daemon.engine.kernel.statistics import advance, begin
 from daemon.engine.learning.reservoir import Reservoir, add, is_sampled
 from daemon.engine.learning.service_model import ServiceModel
 from daemon.engine.learning.subject import Subject
-from daemon.engine.table.placement import GREATEST, LOWEST, MOST_MISSING, fill_window
+from daemon.engine.table.ring import GREATEST, LOWEST, MOST_MISSING, fill_window
 from daemon.engine.table.series import QUEUED, READY, WARMING, Arrays, SeriesTable
 
 LEAST_OBSERVED = 0.2  # of the warm-up's slots; below it the warm-up goes on

@@ -17,7 +17,7 @@ from daemon.config.settings import StreamSettings
 from daemon.engine.kernel.calibration import MONTH_S
 from daemon.engine.kernel.slots import SlotClock
 from daemon.engine.learning import reservoir
-from daemon.engine.table.placement import GREATEST, LOWEST
+from daemon.engine.table.ring import GREATEST, LOWEST
 from models import gate
 from models.bundle import Bundle
 from models.gate import GateRule, Verdict

@@ -13,7 +13,7 @@ from daemon.engine.kernel.compiled import compiled
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.learning.drift import Errors, collect
 from daemon.engine.learning.reservoir import Reservoir, add, called_fault, is_sampled, release, set_apart
-from daemon.engine.table.placement import Entries
+from daemon.engine.table.entries import Entries
 from daemon.engine.table.series import Arrays
 
 
@@ -32,7 +32,7 @@ def take_up(a: Arrays, e: Entries, entries: int, decided: Decisions, to: Uptake)
 
     Args:
         a: The table's arrays.
-        e: Entries that `place` wrote.
+        e: Entries that `allot` wrote.
         entries: How many.
         decided: What `decide` wrote of them.
         to: Written: where they go.

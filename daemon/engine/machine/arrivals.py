@@ -1,4 +1,4 @@
-"""Readings as they arrive: a chunk of them placed in its series, and the series that fall silent meanwhile."""
+"""Readings as they arrive: a chunk of them gets its slots, and some series fall silent meanwhile."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.machine.corroboration import lead_of
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
-from daemon.engine.table import placement
+from daemon.engine.table import overdue
+from daemon.engine.table.allotment import allot
+from daemon.engine.table.entries import Beside, Entries, Notes
+from daemon.engine.table.overdue import Rules, Silences
 from daemon.engine.table.phases import Phases
-from daemon.engine.table.placement import Beside, Entries, Notes, Rules, Silences
 from daemon.engine.table.registers import meter_of
 from daemon.engine.table.series import SeriesTable
 
-CHUNK = 8192  # readings placed and scored at once
+CHUNK = 8192  # readings allotted and scored at once
 CHUNK_NUMBERS = 1 << 21  # numbers in the windows of one chunk
 LEAST_LEARNED_S = 86400  # warm-up in which a series shows when it reports
 LOOK_BACK_S = 32 * 86400  # local time is looked up so far around a reading
@@ -80,10 +82,10 @@ class Arrived(NamedTuple):
         )
 
 
-class Placed(NamedTuple):
+class Allotted(NamedTuple):
     """What became of a chunk's readings."""
 
-    verdicts: npt.NDArray[np.int8]  # of each reading, `placing.NEW` and so on
+    verdicts: npt.NDArray[np.int8]  # of each reading, `allotment.NEW` and so on
     entries: Entries  # their arrays are used again by the next chunk
     filled: int  # entries that hold a reading
     windows: int  # of entries that have one to score
@@ -93,7 +95,7 @@ class Placed(NamedTuple):
 
 
 class Arrivals:
-    """Places one stream's readings.
+    """Allots one stream's readings to slots.
 
     Args:
         table: The stream's series; changed.
@@ -102,14 +104,14 @@ class Arrivals:
 
     Attributes:
         size: Readings in a chunk at the most.
-        clock: The stream's clock as `placing.place` has it; part of the state.
+        clock: The stream's clock as `overdue` has it; part of the state.
     """
 
     def __init__(self, table: SeriesTable, silence: Silence, slots: SlotClock) -> None:
         self.table, self.silence, self.slots = table, silence, slots
         self.size = max(32, min(CHUNK, CHUNK_NUMBERS // (table.window * table.width)))
-        self.clock = np.full(placement.CLOCK, NEVER, np.int64)
-        self.clock[placement.COUNTER_RESETS] = 0
+        self.clock = np.full(overdue.CLOCK, NEVER, np.int64)
+        self.clock[overdue.COUNTER_RESETS] = 0
         self._entries: Entries | None = None
         self._wanted: object = None
 
@@ -135,14 +137,14 @@ class Arrivals:
         )
         if (wanted := (settings.due, settings.gap_after, settings.retire_after)) != self._wanted:
             self.table.rows["due"]["overdue"] = self.table.rows["last"]  # who is silent is found anew
-            self.clock[placement.NEXT_SILENCE] = NEVER
+            self.clock[overdue.NEXT_SILENCE] = NEVER
         self._rules, self._wanted, self._covered = rules, wanted, (0, -1)
         self._reach = LOOK_BACK_S // settings.interval + settings.gap_after + settings.lateness + 2
         records = policies(settings)
         self._limits = np.stack([records["lowest"], records["greatest"]], 1)
 
     def _cover(self, first: int, last: int) -> Rules:
-        """The rules, with the local clock of all times that placing readings from slot `first` to `last` asks for."""
+        """The rules, with the local clock of all times that allotting readings from slot `first` to `last` asks for."""
         due = self._rules.due
         first, last = first - self._reach, last + self._reach
         if due.mode != ALWAYS and not self._covered[0] <= first <= last <= self._covered[1]:
@@ -157,13 +159,13 @@ class Arrivals:
         A delivery that goes a little beyond is another part of the same; one that goes beyond by half of what was put
         off is the next.
         """
-        held, heard = int(self.clock[placement.HELD_SILENCE]), int(self.clock[placement.HEARD_SLOT])
+        held, heard = int(self.clock[overdue.HELD_SILENCE]), int(self.clock[overdue.HEARD_SLOT])
         if held == NEVER or reach <= held:
             return None
         return held if heard == NEVER or 2 * (reach - held) >= held - heard else None
 
-    def place(self, readings: Arrived, reached: int, lead: int | None = None) -> Placed:
-        """Place at most `size` readings, in order; values of counters are changed into increases.
+    def allot(self, readings: Arrived, reached: int, lead: int | None = None) -> Allotted:
+        """Allot at most `size` readings, in order; values of counters are changed into increases.
 
         `reached` is the slot that the stream has come to, and `lead` by how much one reading may move it; None: as
         far as one may that nobody has corroborated.
@@ -173,7 +175,7 @@ class Arrivals:
         n = len(readings.row)
         rules = self._cover(int(readings.slot.min()), int((readings.slot + readings.shift).max()))
         verdicts, found, notes = np.empty(n, np.int8), self._room(n), Notes.room(n, self.table.width)
-        filled, windows, silent, noted = placement.place(
+        filled, windows, silent, noted = allot(
             self.table.arrays,
             self.table.used,
             self.clock,
@@ -189,18 +191,18 @@ class Arrivals:
             found,
             notes,
         )
-        return Placed(verdicts, self._entries, filled, windows, self.silence.tell(found, silent), notes, noted)
+        return Allotted(verdicts, self._entries, filled, windows, self.silence.tell(found, silent), notes, noted)
 
     def advance(self, reached: int, closed: int) -> list[Event]:
         """The stream has come to a slot that no reading here has moved it to; gaps that this opens."""
-        self.clock[placement.GREATEST_SLOT] = reached
+        self.clock[overdue.GREATEST_SLOT] = reached
         return self.find_silent(closed)
 
     def find_silent(self, closed: int, waiting: bool = True) -> list[Event]:
         """Open a gap for every series that is silent once all slots up to `closed` are; `waiting` if too many are."""
         table, found, rules = self.table, self._room(0), self._cover(closed, closed)
         rules = rules._replace(waiting=rules.waiting and waiting)
-        count = placement.find_silent(table.arrays, table.used, self.clock, closed, rules, 0, found, 0)
+        count = overdue.find_silent(table.arrays, table.used, self.clock, closed, rules, 0, found, 0)
         return [event for _, event in self.silence.tell(found, count)]
 
     def _room(self, readings: int) -> Silences:

@@ -1,4 +1,4 @@
-"""Readings that have their places: scored by the networks in service, decided on, and said where they are anomalous."""
+"""Readings that have their slots: scored by the networks in service, decided on, and said where they are anomalous."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from daemon.engine.kernel.regime import Adoption
 from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.learning.learner import Learner
 from daemon.engine.learning.uptake import Uptake, take_up
-from daemon.engine.machine.arrivals import Placed
+from daemon.engine.machine.arrivals import Allotted
 from daemon.engine.machine.episodes import Decided, Episodes, revisions_of
 from daemon.engine.messages.events import Event
-from daemon.engine.table.placement import Entries
+from daemon.engine.table.entries import Entries
 from daemon.engine.table.series import SeriesTable
 
 Observer = Callable[[Entries, int, Scored, Decisions], None]
@@ -65,14 +65,14 @@ class Assessment:
         self.policies = policies(settings)
         self.adoption = Adoption(settings.adopt_slots, max(settings.model.window, 86400 // settings.interval))
 
-    def assess(self, placed: Placed) -> tuple[list[tuple[int, Event]], int]:
+    def assess(self, allotted: Allotted) -> tuple[list[tuple[int, Event]], int]:
         """Score the entries of a chunk and decide on them in order.
 
         Returns:
             The event revisions they caused, each with its arrival index, and how many could not be scored.
         """
-        e, count = placed.entries, placed.filled
-        scores, hours = self._score(e, count, placed.windows)
+        e, count = allotted.entries, allotted.filled
+        scores, hours = self._score(e, count, allotted.windows)
         columns, errors = self._columns(scores), None if scores is None else scores.slot_error
         out = Decisions.room(count, self.table.width)
         unscored = decide(
@@ -93,7 +93,7 @@ class Assessment:
         if self.observer is not None:
             self.observer(e, count, columns, out)
 
-        revisions = revisions_of(placed.notes, placed.noted)
+        revisions = revisions_of(allotted.notes, allotted.noted)
 
         def networks(k: int, slot: int) -> list[tuple[str, float]]:
             return self.learner.serving.networks(e.x[k : k + 1], e.observed[k : k + 1], slot)

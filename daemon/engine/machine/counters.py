@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from daemon.engine.messages.events import Reason
 from daemon.engine.messages.inputs import LabelKind
-from daemon.engine.table import placement
+from daemon.engine.table import allotment
 
 ENGINE_REJECTIONS = ("revision", "too_old", "future", "series_limit", "width")
-_VERDICTS = {placement.REVISION: "revision", placement.TOO_OLD: "too_old"}
-_ACCEPTED = (placement.NEW, placement.LATE, placement.REVISED, placement.BASELINE)
+_VERDICTS = {allotment.REVISION: "revision", allotment.TOO_OLD: "too_old"}
+_ACCEPTED = (allotment.NEW, allotment.LATE, allotment.REVISED, allotment.BASELINE)
 GUESSES = ("estimated", "substituted")
 """Qualities of readings that fill their slot and are neither judged nor learned from."""
 
@@ -39,14 +39,14 @@ class Counters:
         if count:
             self.rejected[reason] = self.rejected.get(reason, 0) + count
 
-    def place(self, verdicts: npt.NDArray[np.int8], quality: npt.NDArray[np.int8]) -> None:
-        """Count readings by what `placement.place` made of them, and what senders say of them, shape (N,) both."""
-        counts = np.bincount(verdicts, minlength=placement.BASELINE + 1)
+    def judge(self, verdicts: npt.NDArray[np.int8], quality: npt.NDArray[np.int8]) -> None:
+        """Count readings by what `allotment.allot` made of them, and what senders say of them, shape (N,) both."""
+        counts = np.bincount(verdicts, minlength=allotment.BASELINE + 1)
         for verdict, reason in _VERDICTS.items():
             self.reject(reason, int(counts[verdict]))
-        self.repeated += int(counts[placement.REPEATED])
-        self.revised += int(counts[placement.REVISED])
-        self.late += int(counts[placement.LATE])
+        self.repeated += int(counts[allotment.REPEATED])
+        self.revised += int(counts[allotment.REVISED])
+        self.late += int(counts[allotment.LATE])
         self.accepted += int(sum(counts[verdict] for verdict in _ACCEPTED))
         if quality.any():
             self.guess(quality[np.isin(verdicts, _ACCEPTED)])

@@ -15,7 +15,7 @@ from daemon.engine.detection.threshold import threshold_of
 from daemon.engine.kernel.slots import NEVER, SlotClock
 from daemon.engine.kernel.variables import POWER
 from daemon.engine.messages.events import REASONS, RULE_SCORE, Event, Reason, State, event_id
-from daemon.engine.table.placement import VALUE_REVISED, Entries, Notes
+from daemon.engine.table.entries import VALUE_REVISED, Entries, Notes
 from daemon.engine.table.series import SeriesTable
 
 Networks = Callable[[int, int], list[tuple[str, float]]]

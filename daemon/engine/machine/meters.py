@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from daemon.engine.kernel.slots import SlotClock
 from daemon.engine.messages.events import RULE_SCORE, Event, Reason, event_id
-from daemon.engine.table.placement import METER_REPLACED, MISREAD, Notes
+from daemon.engine.table.entries import METER_REPLACED, MISREAD, Notes
 from daemon.engine.table.series import SeriesTable
 
 _REASONS = {MISREAD: Reason.COUNTER, METER_REPLACED: Reason.REPLACED}

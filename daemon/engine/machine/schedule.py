@@ -53,7 +53,7 @@ class Schedule:
         rows = self.table.rows
         warming = (rows["status"] == WARMING) & (rows["last"] != NEVER)
         dues = [int(rows["mature"][warming].min())] if bool(warming.any()) else []
-        if self._aggregated:  # a first slot being collected will be placed
+        if self._aggregated:  # a first slot being collected will be allotted
             first = self.table.arrays.pending_slot[: len(rows)][(rows["status"] == WARMING) & (rows["last"] == NEVER)]
             dues += [int(first.min()) + self.table.warm_up_slots - 1] if len(first) else []
         learning = self.learner.due(self.closed)
@@ -106,7 +106,7 @@ class Schedule:
 
         Too few does no harm.
         A series that appears among them is due a warm-up later, and the first of all sets when series retire, so
-        readings after its first are held to that too. A reading's own slot is not known before it is placed where a
+        readings after its first are held to that too. A reading's own slot is not known before it is allotted where a
         local hour repeats: there each reading that may close a due slot ends the cut.
         """
         reach = np.maximum(np.maximum.accumulate(slots + shift), self.greatest)
@@ -118,7 +118,7 @@ class Schedule:
         due = self.next_due()
         dues = np.full(len(slots), NOTHING_DUE if due is None else due)
         ahead = min(self.table.warm_up_slots - 1, self._retire_after)
-        fresh = np.where(self.table.unplaced(rows), slots + ahead, NOTHING_DUE)
+        fresh = np.where(self.table.unbegun(rows), slots + ahead, NOTHING_DUE)
         dues[1:] = np.minimum(dues[1:], np.minimum.accumulate(fresh)[:-1])
         crossing = np.flatnonzero(advances & (dues <= closing))
         return min(int(found[0]) if len(found) else len(slots) for found in (crossing, leaps))

@@ -8,7 +8,7 @@ from typing import Any
 
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.messages.events import Event, Reason, event_id
-from daemon.engine.table.placement import BACK, Silences
+from daemon.engine.table.overdue import BACK, Silences
 from daemon.engine.table.series import SeriesTable
 
 GROUP_LEAST = 5  # series that fall silent together

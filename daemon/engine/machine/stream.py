@@ -33,9 +33,9 @@ from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Batch, Labelled
 from daemon.engine.messages.training_port import Awaiting, Trainer
-from daemon.engine.table import placement
+from daemon.engine.table import overdue
 from daemon.engine.table.aggregation import MODES, Combined, combine, finish
-from daemon.engine.table.phases import KNOWN, UNSEEN, Phases, place_in_phase
+from daemon.engine.table.phases import KNOWN, UNSEEN, Phases, slots_in_phase
 from daemon.engine.table.series import FREE, NO_PHASE, NO_SERIES, UNKNOWN, SeriesTable
 
 MISSING = 3  # of `adapters.base.QUALITIES`
@@ -191,7 +191,7 @@ class Stream:
         """All slots up to `reach`, less the lateness, are complete."""
         closed = reach - self.settings.lateness
         self.schedule.begin(reach)
-        self.schedule.greatest = self.arrivals.clock[placement.GREATEST_SLOT] = reach
+        self.schedule.greatest = self.arrivals.clock[overdue.GREATEST_SLOT] = reach
         events = (yield from self._close(closed)) if closed > self.schedule.closed else []
         return events + self._finish_slots(closed) + self.arrivals.find_silent(closed)
 
@@ -301,7 +301,7 @@ class Stream:
             advanced = yield from self._advance(slot)
             return advanced + self._admit_and_take(reading), 1
         if claims.begins(series, slot):
-            self.schedule.greatest = self.arrivals.clock[placement.GREATEST_SLOT] = min(slot, greatest)
+            self.schedule.greatest = self.arrivals.clock[overdue.GREATEST_SLOT] = min(slot, greatest)
             return [], 0
         if slot == greatest:
             return self._admit_and_take(reading), 1
@@ -320,7 +320,7 @@ class Stream:
         self.counters.reject("future", self.counters.accepted)
         self.counters.accepted = 0
         self.schedule.greatest = self.schedule.closed = self.schedule.next_retiring = NEVER
-        self.arrivals.clock[: placement.COUNTER_RESETS] = NEVER
+        self.arrivals.clock[: overdue.COUNTER_RESETS] = NEVER
 
     def _close_due(self, closing: int) -> Awaiting[list[Event]]:
         return (yield from self._close(closing)) if self.schedule.is_due(closing) else []
@@ -343,7 +343,7 @@ class Stream:
     def _admit_and_take(
         self, readings: Coded, rows: npt.NDArray[np.int32] | None = None, lead: int | None = None
     ) -> list[Event]:
-        """Readings none of which closes a due slot; `lead` as `Arrivals.place` has it."""
+        """Readings none of which closes a due slot; `lead` as `Arrivals.allot` has it."""
         rows = self.table.lookup(readings.series) if rows is None else rows
         self._admit(readings.series, readings.codes, rows)
         row, phases = rows[readings.codes], readings.phases
@@ -359,7 +359,7 @@ class Stream:
             return readings
         out, known = Phases.room(len(readings)), rows >= 0
         records, at = self.table.arrays.rows, np.maximum(rows, 0)
-        place_in_phase(
+        slots_in_phase(
             readings.at_ms.copy(),
             readings.codes.copy(),
             self.settings.interval * 1000,
@@ -419,25 +419,25 @@ class Stream:
             return []
         if self.mode:
             return self._combine(readings, lead)
-        events = self._place(readings._replace(value=readings.value.copy()), lead=lead)
-        self.schedule.greatest = max(self.schedule.greatest, int(self.arrivals.clock[placement.GREATEST_SLOT]))
+        events = self._allot(readings._replace(value=readings.value.copy()), lead=lead)
+        self.schedule.greatest = max(self.schedule.greatest, int(self.arrivals.clock[overdue.GREATEST_SLOT]))
         return events
 
-    def _place(
+    def _allot(
         self, readings: Arrived, finished: npt.NDArray[np.bool_] | None = None, lead: int | None = None
     ) -> list[Event]:
-        """Place, score and decide on a chunk; its values may be changed, `finished` ones are counted already."""
-        placed = self.arrivals.place(readings, self.schedule.greatest, lead)
+        """Allot, score and decide on a chunk; its values may be changed, `finished` ones are counted already."""
+        allotted = self.arrivals.allot(readings, self.schedule.greatest, lead)
         if finished is None:
-            self.counters.place(placed.verdicts, readings.quality)
+            self.counters.judge(allotted.verdicts, readings.quality)
         else:
-            counted = placed.verdicts[~finished]
-            self.counters.place(counted, np.zeros(len(counted), np.int8))
-        said, unscored = self.scoring.assess(placed)
+            counted = allotted.verdicts[~finished]
+            self.counters.judge(counted, np.zeros(len(counted), np.int8))
+        said, unscored = self.scoring.assess(allotted)
         self.counters.unscored += unscored
-        merged = [(arrival, 0, event) for arrival, event in placed.silences]
+        merged = [(arrival, 0, event) for arrival, event in allotted.silences]
         merged += [(arrival, 1, event) for arrival, event in said]
-        odd = self.meters.tell(placed.notes, placed.noted, self.scoring.policies)
+        odd = self.meters.tell(allotted.notes, allotted.noted, self.scoring.policies)
         merged += [(arrival, 2, event) for arrival, event in odd]
         return [event for _, _, event in sorted(merged, key=lambda item: item[:2])]
 
@@ -463,23 +463,23 @@ class Stream:
         )
         self.counters.accepted += taken
         self.counters.guess(readings.quality)
-        return self._place_combined(out, count, lead)
+        return self._allot_combined(out, count, lead)
 
     def _finish_slots(self, closed: int) -> list[Event]:
         """Pass on aggregated slots up to `closed`."""
         if not self.mode:
             return []
         out = Combined.room(self.table.used, self.table.width)
-        return self._place_combined(out, finish(self.table.arrays, self.table.used, self.mode, closed, out, 0))
+        return self._allot_combined(out, finish(self.table.arrays, self.table.used, self.mode, closed, out, 0))
 
-    def _place_combined(self, out: Combined, count: int, lead: int | None = None) -> list[Event]:
+    def _allot_combined(self, out: Combined, count: int, lead: int | None = None) -> list[Event]:
         n = len(out.slot)
         shift, phase, strays = np.zeros(n, np.int64), np.full(n, NO_PHASE, np.int32), np.zeros(n, np.int8)
         readings = Arrived(out.row, out.slot, shift, out.value, phase, strays, out.quality)
         events: list[Event] = []
         for start in range(0, count, self.arrivals.size):
             cut = slice(start, min(start + self.arrivals.size, count))
-            events += self._place(readings.part(cut), out.finished[cut], lead)
+            events += self._allot(readings.part(cut), out.finished[cut], lead)
         return events
 
     # -- state ---------------------------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""The arrays of all series of a stream, and where a reading has its place in them."""
+"""The arrays of all series of a stream, and which slots of them readings get."""

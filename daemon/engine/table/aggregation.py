@@ -16,7 +16,7 @@ MODES = {"none": 0, "mean": MEAN, "sum": SUM, "last": LAST}
 
 
 class Combined(NamedTuple):
-    """Readings to place: finished slots, and readings too old to be aggregated."""
+    """Readings to allot: finished slots, and readings too old to be aggregated."""
 
     row: npt.NDArray[np.int32]
     slot: npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ def _finish(a: Arrays, row: int, mode: int, out: Combined, n: int) -> int:
         total = a.pending[row, f]
         out.value[n, f] = total / a.pending_count[row] if mode == MEAN else total
     out.quality[n] = a.pending_quality[row]
-    a.passed[row] = max(a.passed[row], a.pending_slot[row])  # `last` follows when it is placed, a batch later
+    a.passed[row] = max(a.passed[row], a.pending_slot[row])  # `last` follows when it is allotted, a batch later
     a.pending_slot[row] = NEVER
     return n + 1
 

@@ -37,7 +37,7 @@ class Phases(NamedTuple):
 
 
 @compiled
-def place_in_phase(
+def slots_in_phase(
     at_ms: Any, codes: Any, interval_ms: int, end: bool, seen: Any, free: int, phase: Any, strays: Any, out: Phases
 ) -> None:
     """The slot of each reading, by the phase that its series has by then.

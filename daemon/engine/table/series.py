@@ -1,6 +1,6 @@
 """All series of a stream as arrays: one record a series, and the rings beside it.
 
-Rows are allotted in order of arrival, the smallest free one first, so that equal inputs give equal tables.
+Rows are given out in order of arrival, the smallest free one first, so that equal inputs give equal tables.
 """
 
 from __future__ import annotations
@@ -170,12 +170,12 @@ class SeriesTable:
         get = self.row_of.get
         return np.fromiter((get(name, UNKNOWN) for name in names), np.int32, len(names))
 
-    def unplaced(self, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Which of N readings, in these rows, are of series that have none placed yet, shape (N,)."""
-        unplaced: npt.NDArray[np.bool_] = rows == UNKNOWN
+    def unbegun(self, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Which of N readings, in these rows, are of series that have no slot filled yet, shape (N,)."""
+        unbegun: npt.NDArray[np.bool_] = rows == UNKNOWN
         if self.used:
-            unplaced |= (rows >= 0) & (self.rows["last"][np.maximum(rows, 0)] == NEVER)
-        return unplaced
+            unbegun |= (rows >= 0) & (self.rows["last"][np.maximum(rows, 0)] == NEVER)
+        return unbegun
 
     def admit(self, name: str) -> int:
         """Row of a new series in warm-up, NO_SERIES when the table is full."""

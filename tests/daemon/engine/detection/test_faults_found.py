@@ -9,7 +9,7 @@ import pytest
 
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
-from daemon.engine.table.placement import COUNTER_RESETS
+from daemon.engine.table.overdue import COUNTER_RESETS
 from tests.daemon.engine.small_engines import FIRST, INTERVAL, PureTrainer, Row, engine, feed, the
 
 WARM_UP, QUIET, DAY = 14 * 48, 7 * 48, 48

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import Event
-from daemon.engine.table.placement import COUNTER_RESETS
+from daemon.engine.table.overdue import COUNTER_RESETS
 from tests.daemon.engine.field.made import STREAM, Values, at_slots, begun, household, instant, opened, readings, slot
 
 DIP = slot(16, 12)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from daemon.engine.machine.engine import Engine
-from daemon.engine.table.placement import COUNTER_RESETS
+from daemon.engine.table.overdue import COUNTER_RESETS
 from daemon.intake.construction import make_format, to_batch
 from tests.conftest import ROOT
 from tests.daemon.engine.data_faults import CSV, FAULTS, Fault, table

@@ -46,7 +46,7 @@ def test_the_first_series_to_retire_is_noticed_in_any_batch(size: int) -> None:
 
 
 def test_a_series_whose_first_slot_is_being_collected_is_not_retired() -> None:
-    """Under `aggregate` and `lateness` a reading that was accepted is placed, though retiring comes before."""
+    """Under `aggregate` and `lateness` a reading that was accepted is allotted, though retiring comes before."""
     made = engine(**AFTER, aggregate="mean", lateness=3)
     feed(made, together(noise(range(63), "a"), noise([62], "b")))
     for slot in range(63, 68):

@@ -29,7 +29,7 @@ def test_the_warm_up_command_says_what_its_readings_cause() -> None:
 
 @pytest.mark.parametrize(("mode", "value"), [("mean", 4.0), ("sum", 12.0), ("last", 5.0)])
 def test_readings_of_a_slot_are_combined(mode: str, value: float) -> None:
-    """The slot's value is the mean, the sum or the last of its readings, placed once the slot is closed."""
+    """The slot's value is the mean, the sum or the last of its readings, allotted once the slot is closed."""
     made = engine(aggregate=mode)
     feed(made, [("a", 0, 3.0), ("a", 0, 4.0), ("a", 0, 5.0)])
     assert row_of(made, "a")["readings"] == 0
@@ -49,7 +49,7 @@ def test_a_combined_slot_waits_for_late_readings() -> None:
 
 
 def test_an_earlier_slot_is_filled_by_its_first_reading() -> None:
-    """A reading before the slot being collected, but after the last one placed, makes its slot alone."""
+    """A reading before the slot being collected, but after the last one allotted, makes its slot alone."""
     made = engine(aggregate="sum", lateness=5)
     feed(made, [("a", 0, 1.0), ("a", 3, 1.0), ("a", 2, 4.0), ("a", 2, 5.0)])
     assert the(made).counters.accepted == 3

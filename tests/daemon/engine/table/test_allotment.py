@@ -7,7 +7,8 @@ import pytest
 
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.inputs import Promoted
-from daemon.engine.table.placement import COUNTER_RESETS, fill_window
+from daemon.engine.table.overdue import COUNTER_RESETS
+from daemon.engine.table.ring import fill_window
 from tests.daemon.engine.small_engines import (
     FIRST,
     INTERVAL,

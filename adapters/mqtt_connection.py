@@ -54,6 +54,12 @@ class Broker:
     key: str | None = None
     protocol: str = "5"
 
+    @classmethod
+    def of(cls, settings: Any, certificate: str | None, key: str | None) -> Broker:
+        """As an entry of the configuration has it; where that names a certificate differs from entry to entry."""
+        password = settings.password.get_secret_value() if settings.password else None
+        return cls(settings.url, settings.user, password, settings.ca, certificate, key, settings.protocol)
+
     def context(self) -> ssl.SSLContext | None:
         """What `mqtts` checks and shows; raises OSError where a file cannot be used."""
         if urlsplit(self.url).scheme != "mqtts":

@@ -1,6 +1,6 @@
 """Tidegauge in Python: a detector over tables of pandas, replays, trainings, and recorded events as a table.
 
-These names stay: `Detector`, `Replayed`, `TrainedScorer`, `events`, `replay`, `train`. docs/python.md shows them
+These names stay: `Detector`, `Replayed`, `TrainedScorer`, `events`, `replay`, `train`. docs/python.md shows
 them at work. Settings are a stream's keys as docs/configuration.md has them, nested as in the file:
 `{"interval": "30m", "alerts": {"limits": {"max": 5}}}`. A mistake in them is a `ConfigError`, which says what to do.
 """
@@ -18,7 +18,7 @@ from daemon.config.document import ConfigError
 from daemon.config.file import load, of_options
 from daemon.config.settings import Settings
 from daemon.engine.machine.engine import Engine
-from daemon.engine.messages.events import Event
+from daemon.engine.messages.events import Event, latest
 from daemon.engine.messages.inputs import Command, Delivered
 from daemon.engine.table.series import READY
 from daemon.intake.data_frame import batch_of
@@ -26,7 +26,7 @@ from daemon.presentation import frame as tables
 from daemon.replay import trace
 from daemon.replay.replay import begun
 from daemon.replay.replay import replay as replay_file
-from daemon.store import open_reader
+from daemon.store import EventFilter, open_reader
 from daemon.trainer.trainer import InlineTrainer
 
 __all__ = ["ConfigError", "Detector", "Replayed", "TrainedScorer", "events", "replay", "train"]
@@ -98,7 +98,7 @@ class Detector:
     @property
     def events(self) -> pd.DataFrame:
         """A row for each event of this object's life, as it was last; see docs/events.md for the columns."""
-        return tables.to_frame(_latest(self._events))
+        return tables.to_frame(latest(self._events))
 
     @property
     def revisions(self) -> pd.DataFrame:
@@ -181,7 +181,7 @@ def replay(
     )
     return Replayed(
         readings=trace.to_frame(tracers[0].drain()),
-        events=tables.to_frame(_latest(done.events)),
+        events=tables.to_frame(latest(done.events)),
         revisions=tables.to_frame(done.events),
         rejected=done.rejected,
         trainings=done.trainings,
@@ -254,7 +254,7 @@ def events(state_dir: str | Path, *, revisions: bool = False) -> pd.DataFrame:
         StoreError: There is no state there, or another version's.
     """
     with open_reader(Path(state_dir)) as reader:
-        return tables.to_frame([event for _, event in reader.events(latest_only=not revisions)])
+        return tables.to_frame([event for _, event in reader.events(EventFilter(latest_only=not revisions))])
 
 
 def _settings(given: Mapping[str, object] | None, arrival: str = "batch") -> Settings:
@@ -263,8 +263,3 @@ def _settings(given: Mapping[str, object] | None, arrival: str = "batch") -> Set
         return of_options(STREAM, {"clock": "event", "arrival": arrival, **(given or {})})
     except ConfigError as error:
         raise ConfigError([dataclasses.replace(each, file="settings") for each in error.problems]) from None
-
-
-def _latest(revised: Sequence[Event]) -> list[Event]:
-    """Each event as it was last, in the order in which they began."""
-    return list({event.id: event for event in revised}.values())

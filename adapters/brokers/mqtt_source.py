@@ -14,8 +14,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from adapters.base import Position
 from adapters.brokers.subscription import Received, Subscription
 from adapters.mqtt_connection import Broker, MqttConnection
+from adapters.name_template import template
 from adapters.source_kind import Surroundings
-from adapters.uploads.selector import template
 
 _SHARED = "$share/"
 _HEADER_BYTES = 1 << 17
@@ -273,15 +273,7 @@ def made(name: str, settings: Any, surroundings: Surroundings) -> MqttSource:
     """As an entry of `sources` has it."""
     return MqttSource(
         name,
-        Broker(
-            settings.url,
-            settings.user,
-            settings.password.get_secret_value() if settings.password else None,
-            settings.ca,
-            settings.tls.certificate,
-            settings.tls.key,
-            settings.protocol,
-        ),
+        Broker.of(settings, settings.tls.certificate, settings.tls.key),
         client=settings.client,
         topics=settings.topics,
         series=settings.series,

@@ -18,8 +18,8 @@ from nats.js.errors import NotFoundError
 from adapters.base import Position
 from adapters.brokers.subscription import Subscription
 from adapters.client_tls import client_context
+from adapters.name_template import template
 from adapters.source_kind import Surroundings
-from adapters.uploads.selector import template
 
 _CONNECT_S = 10
 _LOOK_S = 1.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import zlib
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 _RAW_BYTES = 1 << 16
 _STEP_BYTES = 1 << 18
 _KEPT_BYTES = (1 << 20) + 4096
-"""What stays in memory of decompressed bytes before the place of the last read; going back further starts over."""
+"""What stays in memory of made bytes before the offset of the last read; going back further starts over."""
 
 
 class Content(Protocol):
@@ -63,33 +64,30 @@ class Plain:
             self.fd = -1
 
 
-class Compressed:
-    """A gzip file, of one member or several, decompressed forward in bounded memory; it may still be growing.
-
-    At its end the descriptor and the buffers are released, so that a thousand files read once cost nothing.
-    """
+class Forward(ABC):
+    """A file whose bytes are made forward, from its beginning, while they are read; in bounded memory."""
 
     fixed = True
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._status = os.fstat(fd)
+    def __init__(self) -> None:
         self._begin()
 
     def _begin(self) -> None:
-        self._inflate = zlib.decompressobj(wbits=31)
-        self._raw, self._raw_at = b"", 0
+        """Start over."""
         self._kept, self._kept_at = bytearray(), 0
-        self._more = True  # output may be left inside the decompressor
-        self.complete = False
 
     @property
     def _end(self) -> int:
+        """Offset after the last byte made."""
         return self._kept_at + len(self._kept)
+
+    @abstractmethod
+    def _advance(self) -> bool:
+        """Make more bytes, at the end of those kept; False where there are none now. Raises OSError."""
 
     def read(self, length: int, at: int) -> bytes:
         """See `Content.read`; what lies before `at` by more than a mebibyte is let go."""
-        if at < self._kept_at and not self.complete:
+        if at < self._kept_at:
             self._begin()
         while self._end < at + length and self._advance():
             spare = min(at, self._end) - _KEPT_BYTES - self._kept_at
@@ -98,6 +96,28 @@ class Compressed:
                 self._kept_at += spare
         first = at - self._kept_at
         return bytes(self._kept[first : first + length]) if first >= 0 else b""
+
+
+class Compressed(Forward):
+    """A gzip file, of one member or several, decompressed forward in bounded memory; it may still be growing.
+
+    At its end the descriptor and the buffers are released, so that a thousand files read once cost nothing.
+    """
+
+    complete = False
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._status = os.fstat(fd)
+        super().__init__()
+
+    def _begin(self) -> None:
+        if self.complete:
+            return  # what was let go is gone
+        super()._begin()
+        self._inflate = zlib.decompressobj(wbits=31)
+        self._raw, self._raw_at = b"", 0
+        self._more = True  # output may be left inside the decompressor
 
     def _advance(self) -> bool:
         """Decompress a step further; False at the end, or where the file ends for now."""

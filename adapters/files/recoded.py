@@ -5,17 +5,15 @@ from __future__ import annotations
 import errno
 import os
 
-from adapters.files.content import Content
+from adapters.files.content import Content, Forward
 from adapters.text_file import AUTO, Recoder
 
 _RAW_BYTES = 1 << 16
-_KEPT_BYTES = (1 << 20) + 4096
-"""What stays in memory of decoded bytes before the place of the last read; going back further starts over."""
 _EDGE_BYTES = 64
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-class Recoded:
+class Recoded(Forward):
     """A file in another encoding; offsets count bytes of UTF-8. It may grow.
 
     What was read is not looked at again but for its last bytes: where these changed, or the file is shorter, reading
@@ -26,44 +24,22 @@ class Recoded:
         encoding: See `Recoder`.
     """
 
-    fixed = True
-
     def __init__(self, inner: Content, encoding: str) -> None:
         self._inner, self._encoding = inner, encoding
-        self._begin()
+        super().__init__()
 
     def _begin(self) -> None:
+        super()._begin()
         self._recoder = Recoder(self._encoding)
         self._raw_at, self._edge = 0, b""
-        self._kept, self._kept_at = bytearray(), 0
-
-    @property
-    def _end(self) -> int:
-        return self._kept_at + len(self._kept)
 
     @property
     def complete(self) -> bool:
         """See `Content.complete`."""
         return self._inner.complete and self._raw_at >= self._inner.size()
 
-    def read(self, length: int, at: int) -> bytes:
-        """See `Content.read`.
-
-        Raises:
-            OSError: The file cannot be read, or what was read of it has changed.
-        """
-        if at < self._kept_at:
-            self._begin()
-        while self._end < at + length and self._advance():
-            spare = min(at, self._end) - _KEPT_BYTES - self._kept_at
-            if spare > 0:
-                del self._kept[:spare]
-                self._kept_at += spare
-        first = at - self._kept_at
-        return bytes(self._kept[first : first + length]) if first >= 0 else b""
-
     def _advance(self) -> bool:
-        """Decode a block; False where the file ends for now."""
+        """Decode a block; False where the file ends for now, OSError where what was read of it has changed."""
         start = self._raw_at - len(self._edge)
         block = self._inner.read(len(self._edge) + _RAW_BYTES, start)
         if block[: len(self._edge)] != self._edge:

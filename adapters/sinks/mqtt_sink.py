@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from adapters.mqtt_connection import Broker, MqttConnection
+from adapters.name_template import template
 from adapters.sinks.contract import Opening, PartlyError
-from adapters.uploads.selector import template
 
 REFUSALS = frozenset({144, 149, 153})
 """Reasons of version 5 that speak of the message: its topic, its length, its payload. It would be refused again."""
@@ -142,15 +142,7 @@ def _level(value: Any) -> str:
 def made(settings: Any, opening: Opening) -> MqttSink:
     """As an entry of `events.mqtt` has it."""
     return MqttSink(
-        Broker(
-            settings.url,
-            settings.user,
-            settings.password.get_secret_value() if settings.password else None,
-            settings.ca,
-            settings.certificate,
-            settings.key,
-            settings.protocol,
-        ),
+        Broker.of(settings, settings.certificate, settings.key),
         topic=settings.topic,
         retain=settings.retain,
         client=settings.client or "",

@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
+from adapters.name_template import template
 from adapters.source_kind import Surroundings
 from adapters.uploads.inbox import Inbox, Inboxes
-from adapters.uploads.selector import notation, selector, template
+from adapters.uploads.selector import notation, selector
 from adapters.uploads.write_request import Labels, series_of, unpacked
 
 _STALE = struct.pack("<Q", 0x7FF0_0000_0000_0002)

@@ -1,14 +1,14 @@
-"""Prometheus' labels: selectors that choose series by them, and templates that make names of them."""
+"""Prometheus' labels: selectors that choose series by them, and the name that it shows of them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from string import Formatter
 
-_NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
-_METRIC = re.compile(rf"\s*({_NAME})?\s*")
-_MATCHER = re.compile(rf"""\s*({_NAME})\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*(,|(?=\}}))""")
+from adapters.name_template import LABEL
+
+_METRIC = re.compile(rf"\s*({LABEL})?\s*")
+_MATCHER = re.compile(rf"""\s*({LABEL})\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*(,|(?=\}}))""")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 
@@ -57,24 +57,6 @@ def _test(name: str, operator: str, value: str) -> Chooses:
     except re.error as error:
         raise ValueError(f"not a regular expression: {value!r}: {error}") from None
     return lambda labels: (pattern.fullmatch(labels.get(name, "")) is not None) == (operator == "=~")
-
-
-def template(text: str) -> Callable[[Mapping[str, str]], str]:
-    """What makes a name of labels: `{instance}/{__name__}`; a label that a series lacks is empty.
-
-    Raises:
-        ValueError: It is no such text, or names no label.
-    """
-    try:
-        parts = [(literal, field, spec, how) for literal, field, spec, how in Formatter().parse(text)]
-    except ValueError as error:
-        raise ValueError(f"not a template: {text!r}: {error}; write text with {{label}}") from None
-    names = [field for _, field, _, _ in parts if field is not None]
-    if not names or any(not re.fullmatch(_NAME, name) for name in names) or any(s or h for _, _, s, h in parts):
-        raise ValueError(f"not a template: {text!r}; write text with {{label}}")
-    return lambda labels: "".join(
-        literal + ("" if field is None else labels.get(field, "")) for literal, field, _, _ in parts
-    )
 
 
 def notation(labels: Mapping[str, str]) -> str:

@@ -26,7 +26,7 @@ from daemon.engine.messages.events import Event
 from daemon.offline import recipes
 from daemon.replay.replay import replay
 from daemon.replay.trace import ReadingTrace, Tracer
-from daemon.store import open_reader
+from daemon.store import EventFilter, open_reader
 from daemon.trainer.trainer import InlineTrainer
 from models.bundle import write_bundle
 from models.gate_windows import separation
@@ -141,7 +141,7 @@ def vectors(directory: Path, slots: int, epochs: int, seed: int, say: Say, width
     say("the daemon, from standard input")
     took_s, cpu_s = _serve(config, file)
     with open_reader(directory / "state") as reader:
-        events = [event for _, event in reader.events(stream=STREAM)]
+        events = [event for _, event in reader.events(EventFilter(stream=STREAM))]
     say("the same once more in this process, for every slot's rank")
     trace = _trace(config, file)
     plain = _plain_errors(Scorer(trained.bundle), recipe, clean, broken, test)

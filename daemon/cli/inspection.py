@@ -88,13 +88,13 @@ def events_list(
     as_json: Json = False,
 ) -> None:
     """List recorded events, the oldest first, while the daemon runs or not."""
-    from daemon.store import open_reader
+    from daemon.store import EventFilter, open_reader
 
     with errors():
-        chosen = {"stream": stream, "series": series, "since": epoch(since), "until": epoch(until), "reason": reason}
+        wanted = EventFilter(stream, series, reason, epoch(since), epoch(until), latest_only=not revisions)
         directory = state or load(find_config(config)).state_dir
         with open_reader(directory) as reader:
-            found = reader.each_event(limit=limit, latest_only=not revisions, **chosen)
+            found = reader.each_event(wanted, limit=limit)
             if csv is not None:
                 found = _written(found, csv)
             shown = _print_json(found) if as_json else _print_lines(found, event_line if revisions else listed_line)

@@ -129,12 +129,12 @@ def _given(
 
 def _events(settings: Settings, ids: list[str], stream: str | None) -> list[Event]:
     """The events of these ids, whose beginnings must say which."""
-    from daemon.store import open_reader
+    from daemon.store import EventFilter, open_reader
 
     found = []
     with open_reader(settings.state_dir) as reader:
         for each in ids:
-            meant = [event for _, event in reader.events(stream=stream, beginning=each.lower(), limit=2)]
+            meant = [event for _, event in reader.events(EventFilter(stream=stream, beginning=each.lower()), limit=2)]
             if len(meant) != 1:
                 many = f"more than one event begins with {each!r}; write more of it"
                 fail(many if meant else f"there is no event {each!r}; tidegauge events list shows them")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.cli.app import fail
 from daemon.cli.label_windows import Windows, windows_of
 from daemon.config.settings import Settings
-from daemon.engine.messages.events import Event
+from daemon.engine.messages.events import Event, latest
 from daemon.presentation.console import event_line, progress, say, say_json
 from daemon.presentation.words import plural, tally
 from daemon.replay.expectations import differences, read_events, write_events
@@ -156,11 +156,6 @@ class _Observed:
 
     def _traces(self) -> list[ReadingTrace]:
         return self._tracer.traces() if self._tracer is not None else []
-
-
-def latest(events: Sequence[Event]) -> list[Event]:
-    """The last revision of each event, in the order of their beginnings."""
-    return list({event.id: event for event in events}.values())
 
 
 def _summary(report: ReplayReport, events: Sequence[Event], windows: Windows | None) -> dict[str, Any]:

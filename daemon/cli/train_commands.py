@@ -123,7 +123,8 @@ def _past(
     history: str, settings: Settings, name: str, as_json: bool
 ) -> Iterator[tuple[Path, Format | DocumentFormat | None]]:
     """The file of past readings, and how to read it where that is another way than the stream's."""
-    from adapters.uploads.selector import notation, template
+    from adapters.name_template import template
+    from adapters.uploads.selector import notation
     from daemon.clock import wall_s
     from daemon.config.source_settings import SourceSettings
     from daemon.intake.construction import make_own_format

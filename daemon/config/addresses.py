@@ -34,11 +34,18 @@ def is_secured(url: str) -> bool:
     return urlsplit(url).scheme in ("https", "mqtts", "tls")
 
 
-def is_address(url: str, schemes: Collection[str]) -> bool:
-    """Whether a URL is no more than a scheme of these, a host and perhaps a port."""
+def is_address(url: str, schemes: Collection[str], *, bare: bool = True) -> bool:
+    """Whether a URL has a scheme of these, a host and perhaps a port; `bare` allows no user, path and query beside."""
     try:
         parts = urlsplit(url)
-        plain = parts.username is None and parts.path in ("", "/") and not parts.query and not parts.fragment
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and plain and url.isprintable()
+        beside = parts.username is not None or parts.path not in ("", "/") or parts.query or parts.fragment
+        return (
+            parts.scheme in schemes
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not (bare and beside)
+            and url.isprintable()
+            and " " not in url
+        )
     except ValueError:
         return False

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator, model_validator
 
-from adapters.uploads.selector import template
+from adapters.name_template import template
 from daemon.config.addresses import NO_TLS, NO_USER, is_address, is_secured
 from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration
@@ -28,6 +27,7 @@ class AddressSettings(Section):
     """What sinks have in common whose other side is another server."""
 
     schemes: ClassVar[tuple[str, ...]] = ()
+    bare: ClassVar[bool] = True
 
     url: str | None = live(None, "Address; none: this one is off.")
     send: Literal["notify", "all"] = live(
@@ -45,15 +45,9 @@ class AddressSettings(Section):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        try:
-            parts = urlsplit(url)
-            fine = parts.scheme in cls.schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        except ValueError:
-            fine = False
-        if not fine or re.search(r"\s", url):
-            raise ValueError(f"not an address; write {' or '.join(f'{each}://host:port' for each in cls.schemes)}")
+        if url is not None and not is_address(url, cls.schemes, bare=cls.bare):
+            forms = " or ".join(f"{each}://host:port" for each in cls.schemes)
+            raise ValueError(f"not an address; write {forms}" + ", without user and path" * cls.bare)
         return url
 
     @model_validator(mode="after")
@@ -83,6 +77,7 @@ class HttpAddressSettings(AddressSettings):
     """What sinks have in common whose other side is an HTTP server."""
 
     schemes = ("http", "https")
+    bare = False
 
     url: str | None = live(None, "Address, http:// or https://; none: this one is off.")
     headers: list[str] = live([], "Headers sent along, such as `Authorization: Bearer abc`.")
@@ -141,13 +136,6 @@ class MqttSettings(ShownSettings):
     client: str | None = live(None, "Client identifier; none: the broker chooses one.", min_length=1)
     user: str | None = live(None, "User at the broker; none: it asks for none.")
     password: SecretStr | None = live(None, "Password at the broker, best written as ${NAME}.")
-
-    @field_validator("url")
-    @classmethod
-    def _broker(cls, url: str | None) -> str | None:
-        if url is not None and not is_address(url, cls.schemes):
-            raise ValueError("not a broker's address; write mqtt://host:port, with user and password below")
-        return url
 
     @model_validator(mode="after")
     def _of_user(self) -> Self:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr, ValidationInfo, field_validator, model_validator
 
+from adapters.name_template import template
 from adapters.source_registry import SOURCES
-from adapters.uploads.selector import selector, template
+from adapters.uploads.selector import selector
 from daemon.config.addresses import HINT, NO_TLS, NO_USER, is_address, is_secured, split_address
 from daemon.config.sections import ConflictError, Section, live
 from daemon.config.units import Duration, Size

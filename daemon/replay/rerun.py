@@ -10,7 +10,7 @@ from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.training_port import Outcome, failed_as_recorded
 from daemon.runtime.repetition import Progress, repeat
-from daemon.store import JournalGap, StoreView, open_reader
+from daemon.store import EventFilter, JournalGap, StoreView, open_reader
 from daemon.trainer.trainer import InlineTrainer
 from models.training import TrainingRequest
 
@@ -74,7 +74,7 @@ def rerun(directory: Path, progress: Progress) -> Rerun:
         for _, result in repeat(reader, lambda _, item: engine.step(item), 0, progress):
             events += result.events
             entries += 1
-        recorded = [event for _, event in reader.events(latest_only=False)]
+        recorded = [event for _, event in reader.events(EventFilter(latest_only=False))]
     return Rerun(entries, _arranged(events, recorded), recorded, engine.digest())
 
 

@@ -9,7 +9,7 @@ from daemon.engine.detection.rules import JUDGED
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import LabelKind, Labelled
 from daemon.runtime.durable import DurableEngine
-from daemon.store import Store
+from daemon.store import EventFilter, Store
 
 ALARMS = {reason.word for reason in JUDGED}
 """Reasons of episodes; a gap or an adopted regime is no alarm of a reading."""
@@ -85,7 +85,7 @@ def _counted(store: Store, item: Labelled) -> Labelled:
     earlier = [each for each in store.labels(item.stream, item.series) if each.since == item.since]
     if earlier and (earlier[-1].kind, earlier[-1].until) == (item.kind, item.until):
         raise ValueError(f"{item.series} is labelled {item.kind} for this period already")
-    found = store.events(stream=item.stream, series=item.series, since=item.since, until=item.until + 1)
+    found = store.events(EventFilter(stream=item.stream, series=item.series, since=item.since, until=item.until + 1))
     events = [event for _, event in found]
     true = sum(bool(ALARMS & {*event.reasons}) for event in events) if item.kind == "fault" else 0
     return replace(

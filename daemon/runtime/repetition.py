@@ -35,6 +35,6 @@ def repeat(
 
 def concerning(store: StoreView, engine: Engine, stream: str, after: int, through: int) -> Iterator[tuple[int, Input]]:
     """The entries after `after` up to `through` that concern one stream; raises as `repeat`."""
-    for seq, item in store.entries(after, through):
+    for seq, item in store.entries(after, through, stream):
         if stream in engine.concerned(item):
             yield seq, item

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import orjson
 
 from daemon.engine.messages.events import Event
-from daemon.store import StoreView
+from daemon.store import EventFilter, StoreView
 
 OPEN_MOST = 10_000  # open episodes that a sink is told again
 
@@ -50,7 +50,7 @@ class Outbox:
 
     def next(self, reader: StoreView, after: int) -> Waiting | None:
         """What is wanted of the next rows; None when there are none."""
-        rows = reader.events(latest_only=False, after_row=after, limit=self.at_once)
+        rows = reader.events(EventFilter(latest_only=False), after_row=after, limit=self.at_once)
         if not rows:
             return None
         wanted = [(row, event) for row, event in rows if self._wants(reader, event)]
@@ -58,7 +58,7 @@ class Outbox:
 
     def open(self, reader: StoreView) -> list[bytes]:
         """The newest revision of each episode that is open and was wanted."""
-        rows = reader.events(state="open", limit=OPEN_MOST, newest_first=True)
+        rows = reader.events(EventFilter(state="open"), limit=OPEN_MOST, newest_first=True)
         told = [event for _, event in rows if self.send == "all" or _notified(reader, event)]
         return [_line(event) for event in reversed(told)]
 

@@ -12,6 +12,7 @@ from daemon.store.errors import (
     StoreMissing,
     StoreUnusable,
 )
+from daemon.store.event_table import EventFilter
 from daemon.store.faults import FAULT_POINTS
 from daemon.store.model_store import ModelRecord
 from daemon.store.store import Store
@@ -20,6 +21,7 @@ from daemon.store.view import StoreView, open_reader
 __all__ = [
     "FAULT_POINTS",
     "CheckpointDamaged",
+    "EventFilter",
     "JournalGap",
     "ModelChecksum",
     "ModelRecord",

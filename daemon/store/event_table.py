@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from daemon.engine.messages.events import Event, State
@@ -15,6 +16,31 @@ ROW = "row"
 """In `meta`: rows up to this number were given out, though the table has lost the last of them."""
 
 _LATEST = "NOT EXISTS (SELECT 1 FROM events AS later WHERE later.id = events.id AND later.revision > events.revision)"
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are wanted; all conditions hold, and what is None is none.
+
+    Attributes:
+        stream: Of this stream only.
+        series: Of this series only.
+        reason: With this among the reasons.
+        since: Episodes whose last slot so far is at or after this, epoch seconds.
+        until: Episodes whose first slot is before this, epoch seconds.
+        state: In this state; with `latest_only`, in this state now.
+        beginning: Whose id begins with this.
+        latest_only: The newest revision of each event, or all revisions.
+    """
+
+    stream: str | None = None
+    series: str | None = None
+    reason: str | None = None
+    since: int | None = None
+    until: int | None = None
+    state: State | None = None
+    beginning: str | None = None
+    latest_only: bool = True
 
 
 def record(database: Database, events: Sequence[Event]) -> list[Row]:
@@ -40,70 +66,37 @@ def last_row(database: Database) -> int:
 
 
 def select(
-    database: Database,
-    *,
-    stream: str | None = None,
-    series: str | None = None,
-    reason: str | None = None,
-    since: int | None = None,
-    until: int | None = None,
-    state: State | None = None,
-    beginning: str | None = None,
-    latest_only: bool = True,
-    after_row: int = 0,
-    limit: int | None = None,
-    newest_first: bool = False,
+    database: Database, wanted: EventFilter, *, after_row: int = 0, limit: int | None = None, newest_first: bool = False
 ) -> list[tuple[int, Event]]:
     """`(row, event)` in order of rows, or against it; see `StoreView.events`."""
-    where, args = _where(after_row, stream, series, reason, since, until, state, beginning, latest_only)
+    where, args = _where(wanted, after_row)
     order = "row DESC" if newest_first else "row"
     rows = find(database, EVENTS, f"WHERE {where} ORDER BY {order} LIMIT ?", [*args, -1 if limit is None else limit])
     return [(row[0], Event.from_json(json.loads(row[-1]))) for row in rows]
 
 
-def row_before_newest(
-    database: Database,
-    count: int,
-    *,
-    stream: str | None = None,
-    series: str | None = None,
-    reason: str | None = None,
-    since: int | None = None,
-    until: int | None = None,
-    state: State | None = None,
-    latest_only: bool = True,
-) -> int:
-    """Row after which only the newest `count` of the chosen events come."""
-    where, args = _where(0, stream, series, reason, since, until, state, None, latest_only)
+def row_before_newest(database: Database, wanted: EventFilter, count: int) -> int:
+    """Row after which only the newest `count` of the wanted events come."""
+    where, args = _where(wanted)
     sql = f"SELECT row FROM events WHERE {where} ORDER BY row DESC LIMIT 1 OFFSET ?"
     return int(database.value(sql, [*args, count]) or 0)
 
 
-def _where(
-    after_row: int,
-    stream: str | None,
-    series: str | None,
-    reason: str | None,
-    since: int | None,
-    until: int | None,
-    state: State | None,
-    beginning: str | None,
-    latest_only: bool,
-) -> tuple[str, list[Any]]:
+def _where(wanted: EventFilter, after_row: int = 0) -> tuple[str, list[Any]]:
     """The condition for rows, and its values."""
     conditions: list[tuple[str, Any]] = [
         ("row > ?", after_row or None),
-        ("stream = ?", stream),
-        ("series = ?", series),
-        ("instr(' ' || reasons || ' ', ' ' || ? || ' ')", reason),
-        ("ended_at >= ?", since),
-        ("started_at < ?", until),
-        ("state = ?", state),
-        ("id >= ?", beginning),
-        ("id < ?", None if beginning is None else beginning + "~"),
+        ("stream = ?", wanted.stream),
+        ("series = ?", wanted.series),
+        ("instr(' ' || reasons || ' ', ' ' || ? || ' ')", wanted.reason),
+        ("ended_at >= ?", wanted.since),
+        ("started_at < ?", wanted.until),
+        ("state = ?", wanted.state),
+        ("id >= ?", wanted.beginning),
+        ("id < ?", None if wanted.beginning is None else wanted.beginning + "~"),
     ]
     chosen = [(text, value) for text, value in conditions if value is not None]
-    where = [text for text, _ in chosen] + ([_LATEST] if latest_only else [])
+    where = [text for text, _ in chosen] + ([_LATEST] if wanted.latest_only else [])
     return " AND ".join(where) or "1", [value for _, value in chosen]
 
 

@@ -10,13 +10,11 @@ from adapters.base import Position
 from daemon.engine.messages.inputs import Input, decode, encode
 from daemon.store.database import ROWS, Database, Row
 from daemon.store.errors import JournalGap
-from daemon.store.sealed_rows import find, is_sound, put
+from daemon.store.sealed_rows import find, is_sound, put, walk
 from daemon.store.tables import JOURNAL, META, POSITIONS
 
 LOST = "lost"
 """Kind of an entry that stands for a run of entries that are lost, up to its own number; nothing is applied for it."""
-
-_PAGE = 16
 
 
 def meta(database: Database) -> dict[str, int]:
@@ -76,10 +74,12 @@ def first_of(row: Sequence[Any]) -> int:
     return int(json.loads(row[5])["first"]) if row[1] == LOST else int(row[0])
 
 
-def entries(database: Database, after: int, through: int | None = None) -> Iterator[tuple[int, Input]]:
+def entries(
+    database: Database, after: int, through: int | None = None, stream: str | None = None
+) -> Iterator[tuple[int, Input]]:
     """Entries after `after` in order, a few in memory at a time; entries appended meanwhile come too.
 
-    Entries known to be lost are passed over.
+    Entries known to be lost are passed over, and with `stream` those of other streams: they are not even decoded.
 
     Raises:
         JournalGap: Entries after `after` were dropped.
@@ -90,27 +90,19 @@ def entries(database: Database, after: int, through: int | None = None) -> Itera
         raise JournalGap(
             f"{database.path}: entries {after + 1} to {floor} are no longer in the journal; ask for those after {floor}"
         )
-    for row in _pages(database, after, through):
-        seq, kind, *_, header, blob = row[:-1]
+    for seq, row in walk(database, JOURNAL, after, through):
+        _, kind, of, *_, header, blob = row[:-1]
         if not is_sound(JOURNAL, row):
             raise database.damaged(f"journal entry {seq} does not have the checksum recorded", ROWS)
         if first_of(row) > after + 1:
             raise database.damaged(f"journal entry {after + 1} is missing", ROWS)
         after = seq
-        if kind == LOST:
+        if kind == LOST or (stream is not None and of not in (stream, None)):
             continue
         try:
             yield seq, decode(kind, header, blob)
         except (ValueError, KeyError, TypeError) as error:
             raise database.damaged(f"journal entry {seq} cannot be read ({error})", ROWS) from error
-
-
-def _pages(database: Database, after: int, through: int | None) -> Iterator[Row]:
-    """Rows after `after`, with their checksums; no cursor stays open between two pages."""
-    sql = f"SELECT {JOURNAL.listed} FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT {_PAGE}"
-    while rows := database.rows(sql, [after, through if through is not None else 2**62]):
-        yield from rows
-        after = rows[-1][0]
 
 
 def lost_runs(database: Database) -> list[tuple[int, int]]:
@@ -122,8 +114,7 @@ def diagnose(database: Database, after: int) -> Iterator[tuple[int, int, str]]:
     """What is wrong with the entries after `after`: `(first, last, why)`, `last` having a row unless it is missing."""
     floor, _, _ = bounds(database)
     at = max(after, floor)
-    for row in _pages(database, at, None):
-        seq = row[0]
+    for seq, row in walk(database, JOURNAL, at):
         sound = is_sound(JOURNAL, row)
         first = first_of(row) if sound else seq
         if first > at + 1:

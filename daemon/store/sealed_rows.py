@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from daemon.store.database import Database, Row
 
-_PAGE = 256
+_PAGE, _JOURNAL_PAGE = 256, 16
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +106,17 @@ def find(database: Database, table: SealedTable, where: str = "", args: Sequence
     return found
 
 
-def walk(database: Database, table: SealedTable, after: int | None = None) -> Iterator[tuple[int, Row]]:
+def walk(
+    database: Database, table: SealedTable, after: int | None = None, through: int | None = None
+) -> Iterator[tuple[int, Row]]:
     """Every row with its rowid, `crc` last, from one rowid on; no cursor stays open between two pages."""
-    start = f"SELECT rowid, {table.listed} FROM {table.name} "
-    at = after
-    while True:
-        where, args = ("", []) if at is None else ("WHERE rowid > ? ", [at])
-        rows = database.rows(f"{start}{where}ORDER BY rowid LIMIT {_PAGE if table.name != 'journal' else 16}", args)
+    page = _JOURNAL_PAGE if table.name == "journal" else _PAGE
+    sql = f"SELECT rowid, {table.listed} FROM {table.name} WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT {page}"
+    at, last = _LEAST if after is None else after, _GREATEST if through is None else through
+    while rows := database.rows(sql, [at, last]):
         for rowid, *row in rows:
-            at = rowid
             yield rowid, tuple(row)
-        if not rows:
-            return
+        at = rows[-1][0]
 
 
 def unsound(database: Database, table: SealedTable, after: int | None = None) -> Iterator[Unsound]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from adapters.base import Position
-from daemon.engine.messages.events import Event, State
+from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Input, Labelled
 from daemon.store import check, event_table, journal, label_table, model_store, tables
 from daemon.store.access import refusal
 from daemon.store.database import COMPANIONS, NAME, Database
 from daemon.store.errors import ModelUnknown, StoreError, StoreMissing
+from daemon.store.event_table import EventFilter
 from daemon.store.model_store import ModelRecord
 
 _AT_ONCE = 500
+_EACH = EventFilter()
 
 
 class StoreView:
@@ -30,10 +32,15 @@ class StoreView:
         """Place -> position of one source; empty when it never had any."""
         return journal.positions(self._database, source)
 
-    def entries(self, after: int | None = None, through: int | None = None) -> Iterator[tuple[int, Input]]:
-        """`(number, input)` of the entries after `after` up to `through`, streaming; without `after`, all there are."""
+    def entries(
+        self, after: int | None = None, through: int | None = None, stream: str | None = None
+    ) -> Iterator[tuple[int, Input]]:
+        """`(number, input)` of the entries after `after` up to `through`, streaming; without `after`, all there are.
+
+        With `stream` those that name another stream are left out.
+        """
         floor, base, _ = journal.bounds(self._database)
-        return journal.entries(self._database, floor if after is None else max(after, base), through)
+        return journal.entries(self._database, floor if after is None else max(after, base), through, stream)
 
     @property
     def first_seq(self) -> int:
@@ -47,15 +54,8 @@ class StoreView:
 
     def events(
         self,
+        wanted: EventFilter = _EACH,
         *,
-        stream: str | None = None,
-        series: str | None = None,
-        reason: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-        state: State | None = None,
-        beginning: str | None = None,
-        latest_only: bool = True,
         after_row: int = 0,
         limit: int | None = None,
         newest_first: bool = False,
@@ -63,32 +63,12 @@ class StoreView:
         """Events in the order they were recorded, each with its row number; `left_out` names those that are damaged.
 
         Args:
-            stream: Of this stream only.
-            series: Of this series only.
-            reason: With this among the reasons.
-            since: Episodes whose last slot so far is at or after this, epoch seconds.
-            until: Episodes whose first slot is before this, epoch seconds.
-            state: In this state; with `latest_only`, in this state now.
-            beginning: Whose id begins with this.
-            latest_only: The newest revision of each event, or all revisions.
+            wanted: Which ones.
             after_row: Rows after this one.
             limit: At most so many.
             newest_first: From the newest row backwards, so that `limit` keeps the newest.
         """
-        return event_table.select(
-            self._database,
-            stream=stream,
-            series=series,
-            reason=reason,
-            since=since,
-            until=until,
-            state=state,
-            beginning=beginning,
-            latest_only=latest_only,
-            after_row=after_row,
-            limit=limit,
-            newest_first=newest_first,
-        )
+        return event_table.select(self._database, wanted, after_row=after_row, limit=limit, newest_first=newest_first)
 
     def revisions(self, event: str) -> list[Event]:
         """All revisions of the event of this id, oldest first; none where there is no such event."""
@@ -99,12 +79,10 @@ class StoreView:
         """Number of the newest row of the event table, 0 before the first."""
         return event_table.last_row(self._database)
 
-    def each_event(self, *, limit: int | None = None, **chosen: Any) -> Iterator[Event]:
-        """The newest `limit` events (all of them) chosen as in `events`, the oldest first; few in memory at a time."""
-        at = 0
-        if limit is not None:
-            at = event_table.row_before_newest(self._database, limit, **chosen)
-        while rows := self.events(after_row=at, limit=_AT_ONCE, **chosen):
+    def each_event(self, wanted: EventFilter = _EACH, *, limit: int | None = None) -> Iterator[Event]:
+        """The newest `limit` of the wanted events (all of them), the oldest first; few in memory at a time."""
+        at = 0 if limit is None else event_table.row_before_newest(self._database, wanted, limit)
+        while rows := self.events(wanted, after_row=at, limit=_AT_ONCE):
             yield from (event for _, event in rows)
             at = rows[-1][0]
 

@@ -19,7 +19,7 @@ from adapters.uploads.inbox import Inboxes
 from daemon.metrics.collector import Picture, make_registry
 from daemon.metrics.exposition import expose
 from daemon.runtime.logs import RateLimited
-from daemon.store import StoreError, StoreMissing, open_reader
+from daemon.store import EventFilter, StoreError, StoreMissing, open_reader
 from daemon.web import page, summary
 from daemon.web.answers import HEADERS, json_response
 from daemon.web.connections import deadlines
@@ -33,8 +33,8 @@ Ready = Callable[[], tuple[bool, str]]
 """Whether it is, and if not why."""
 Reload = Callable[[], Awaitable[bool]]
 """Whether it is done, or will be later. Raises ValueError with what is wrong with the new configuration."""
-Events = Callable[..., Iterable[dict[str, Any]]]
-"""`events(stream=, series=, reason=, since=, limit=)`: newest first; called in another thread.
+Events = Callable[[EventFilter, int], Iterable[dict[str, Any]]]
+"""The newest so many events of a filter, the newest first; called in another thread.
 
 `store_events` makes one. Raises StoreError where the store cannot be read.
 """
@@ -185,16 +185,12 @@ class _Pages:
 
     async def events(self, request: web.Request) -> web.Response:
         query = request.query
-        find = partial(
-            self._find,
-            stream=query.get("stream"),
-            series=query.get("series"),
-            reason=query.get("reason"),
-            since=_instant(query.get("since")),
-            limit=_limit(request),
+        wanted = EventFilter(
+            query.get("stream"), query.get("series"), query.get("reason"), _instant(query.get("since"))
         )
+        limit = _limit(request)
         try:
-            return json_response({"events": await self.off_loop(lambda: list(find()))})
+            return json_response({"events": await self.off_loop(lambda: list(self._find(wanted, limit)))})
         except StoreError as error:
             return _answer(str(error), "")
 
@@ -206,7 +202,7 @@ class _Pages:
     def _page(self, unready: str | None) -> str:
         picture = self._picture()
         try:
-            events = list(self._find(limit=page.EVENTS_SHOWN))
+            events = list(self._find(EventFilter(), page.EVENTS_SHOWN))
         except StoreError as error:
             _limited.log(logging.ERROR, "page", "events cannot be read", error=str(error))
             events, unready = [], unready or f"events cannot be read: {error}"
@@ -216,10 +212,10 @@ class _Pages:
 def store_events(directory: Path) -> Events:
     """Events of a state directory, newest first; none before there is a database."""
 
-    def find(*, limit: int, **wanted: Any) -> list[dict[str, Any]]:
+    def find(wanted: EventFilter, limit: int) -> list[dict[str, Any]]:
         try:
             with open_reader(directory) as reader:
-                return [event.to_json() for _, event in reader.events(newest_first=True, limit=limit, **wanted)]
+                return [event.to_json() for _, event in reader.events(wanted, newest_first=True, limit=limit)]
         except StoreMissing:
             return []
 

@@ -158,7 +158,7 @@ def test_what_goes_wrong_is_told_once_and_resolves(tmp_path: Path, sender: objec
                 daemon.end(signal.SIGKILL)
             seen = target.scrapes
             until("scrapes that nobody takes", lambda: target.scrapes > seen + 5)
-            alertmanager.kill()
+            alertmanager.end()
             with Daemon(config) as daemon:
                 daemon.loaded()
                 alertmanager.start()

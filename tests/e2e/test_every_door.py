@@ -20,7 +20,7 @@ from daemon.config.settings import Settings
 from daemon.engine.messages.events import Event
 from daemon.intake.intake import Intake
 from daemon.runtime.durable import DurableEngine
-from daemon.store import Store
+from daemon.store import EventFilter, Store
 from daemon.trainer.trainer import InlineTrainer
 from tests.adapters.brokers.mosquitto_process import MosquittoProcess
 from tests.adapters.brokers.nats_process import NatsProcess
@@ -149,7 +149,7 @@ def read(source: dict[str, Any], send: Callable[[Source, Path], None], directory
 
         until("all is read", all_read, every_s=0.01)
         intake.close()
-        return durable.digest(), [event for _, event in store.events(latest_only=False)], count
+        return durable.digest(), [event for _, event in store.events(EventFilter(latest_only=False))], count
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from daemon.replay.expectations import read_events
 from daemon.replay.replay import replay
 from daemon.runtime.durable import DurableEngine
 from daemon.service.pipeline import Pipeline
-from daemon.store import FAULT_POINTS, Store
+from daemon.store import FAULT_POINTS, EventFilter, Store
 from daemon.store.faults import Reached, nowhere
 from daemon.trainer.trainer import InlineTrainer
 from tests.daemon.store.make_fixture import reading
@@ -122,4 +122,4 @@ def recovered(directory: Path) -> tuple[str, list[Event]]:
         assert store.check() == []
         durable = DurableEngine(store, InlineTrainer())
         durable.recover()
-        return durable.digest(), [event for _, event in store.events(latest_only=False)]
+        return durable.digest(), [event for _, event in store.events(EventFilter(latest_only=False))]

@@ -15,7 +15,7 @@ from daemon.engine.messages.events import Event
 from daemon.replay.expectations import read_events
 from daemon.replay.rerun import rerun
 from daemon.runtime.durable import DurableEngine
-from daemon.store import Store, open_reader
+from daemon.store import EventFilter, Store, open_reader
 from daemon.trainer.trainer import InlineTrainer
 from tests.e2e.processes import Daemon, Writer, cpu_ns, json_of, running, until
 
@@ -96,7 +96,7 @@ def recovered(directory: Path) -> tuple[str, list[Event]]:
     with Store.open(directory) as store:
         durable = DurableEngine(store, InlineTrainer())
         durable.recover()
-        return durable.digest(), [event for _, event in store.events(latest_only=False)]
+        return durable.digest(), [event for _, event in store.events(EventFilter(latest_only=False))]
 
 
 def test_killed_at_random_instants(tmp_path: Path, reference: Reference) -> None:

@@ -17,7 +17,7 @@ from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Batch, Configured
 from daemon.runtime.durable import DurableEngine
-from daemon.store import Store
+from daemon.store import EventFilter, Store
 from daemon.trainer.trainer import InlineTrainer
 from models.archive import pack
 
@@ -126,7 +126,7 @@ def found(state: Path) -> dict[str, Outcome]:
         for _, item in store.entries():
             if isinstance(item, Batch):
                 seen.setdefault(item.stream, Counter()).update(numbers(item))
-        events = [event for _, event in store.events(latest_only=False)]
+        events = [event for _, event in store.events(EventFilter(latest_only=False))]
         return {
             name: Outcome(
                 seen[name],

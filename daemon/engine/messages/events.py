@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, Literal
@@ -27,7 +28,7 @@ class Reason(IntEnum):
 
     @property
     def bit(self) -> int:
-        """Its place in a set of reasons; a plain integer, as compiled code takes it."""
+        """What it is in a set of reasons; a plain integer, as compiled code takes it."""
         return 1 << int(self)
 
 
@@ -114,6 +115,11 @@ class Event:
         fields: dict[str, Any] = {k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()}
         fields.setdefault("notified", fields.get("notify"))
         return cls(**fields)
+
+
+def latest(revisions: Iterable[Event]) -> list[Event]:
+    """Each event as it was last, in the order in which they began."""
+    return list({event.id: event for event in revisions}.values())
 
 
 def event_id(stream: str, series: str | None, kind: str, started_at: int) -> str:

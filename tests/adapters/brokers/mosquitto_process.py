@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import socket
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from paho.mqtt import publish
 
-from tests.conftest import need
-from tests.e2e.processes import until
+from tests.server_process import ServerProcess
 
 CONFIG = """\
 listener {port} 127.0.0.1
@@ -32,8 +28,8 @@ autosave_on_changes true
 """What writes all down after each change, so that little is lost by `kill -9`; slow."""
 
 
-class MosquittoProcess:
-    """One that keeps its port over several lives.
+class MosquittoProcess(ServerProcess):
+    """One that can be made to forget, or not to.
 
     Args:
         directory: For its files.
@@ -41,11 +37,10 @@ class MosquittoProcess:
         kept: Whether sessions and messages outlive it.
     """
 
+    program = "mosquitto"
+
     def __init__(self, directory: Path, more: str = "allow_anonymous true\n", *, kept: bool = False) -> None:
-        self._program = need("mosquitto")
-        self._directory = directory
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        super().__init__(directory)
         data = directory / "mosquitto-data"
         data.mkdir(mode=0o700, exist_ok=True)
         self._config = directory / "mosquitto.conf"
@@ -53,53 +48,13 @@ class MosquittoProcess:
         text = CONFIG.format(port=self.port) + KEPT.format(data=data) * kept
         self._config.write_text(f"{text}user root\n{more}")
         self.url = f"mqtt://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def log(self) -> str:
-        """What it has logged, over all its lives."""
-        return (self._directory / "mosquitto.log").read_text(errors="replace")
-
-    def start(self) -> None:
-        """Start it and wait until it listens."""
-        with (self._directory / "mosquitto.log").open("ab") as log:
-            self._process = subprocess.Popen([str(self._program), "-c", str(self._config)], stdout=log, stderr=log)
-        until("mosquitto listens", self._listens, every_s=0.01)
-
-    def _listens(self) -> bool:
-        assert self._process is not None and self._process.poll() is None, self.log
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
-        except OSError:
-            return False
-        return True
-
-    def stall(self) -> None:
-        """Have it do nothing until it ends or goes on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Have it go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def end(self, number: int = signal.SIGKILL) -> None:
-        """Send it a signal and wait until it has ended; by default as `kill -9` does."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
-            self._process.send_signal(signal.SIGCONT)
-            self._process.wait()
+    def arguments(self) -> list[str]:
+        """See `ServerProcess.arguments`."""
+        return ["-c", str(self._config)]
 
     def publish(self, messages: Iterable[tuple[str, bytes]], retain: bool = False, qos: int = 1) -> None:
         """Publish topics and payloads in order; returns when the broker has acknowledged all of them."""
         whole: Any = [{"topic": topic, "payload": payload, "qos": qos, "retain": retain} for topic, payload in messages]
         if whole:
             publish.multiple(whole, hostname="127.0.0.1", port=self.port)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-import subprocess
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import nats
 
-from tests.conftest import need
-from tests.e2e.processes import until
+from tests.server_process import ServerProcess
 
 T = TypeVar("T")
 
 
-class NatsProcess:
-    """One that keeps its port and its streams over several lives.
+class NatsProcess(ServerProcess):
+    """One that keeps its streams over several lives.
 
     Args:
         directory: For its files.
@@ -27,35 +23,26 @@ class NatsProcess:
         options: How a client of the test connects.
     """
 
+    program = "nats-server"
+
     def __init__(self, directory: Path, more: str = "", **options: Any) -> None:
-        self._program, self._directory, self._options = need("nats-server"), directory, options
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        self._config = directory / "nats.conf"
+        super().__init__(directory)
+        self._options, self._config = options, directory / "nats.conf"
         store = f'jetstream {{ store_dir: "{directory / "nats-data"}" }}\n'
         self._config.write_text(f'listen: "127.0.0.1:{self.port}"\n{store}{more}')
         self.url = f"nats://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until it listens."""
-        with (self._directory / "nats.log").open("ab") as log:
-            self._process = subprocess.Popen([str(self._program), "-c", str(self._config)], stdout=log, stderr=log)
-        until("nats-server is ready", self._ready, every_s=0.02)
+    def arguments(self) -> list[str]:
+        """See `ServerProcess.arguments`."""
+        return ["-c", str(self._config)]
 
-    def _ready(self) -> bool:
-        assert self._process is not None and self._process.poll() is None
+    def ready(self) -> bool:
+        """Whether JetStream answers."""
         try:
             self.ask(lambda stream: stream.account_info())
         except (OSError, nats.errors.Error):
             return False
         return True
-
-    def end(self, number: int = signal.SIGKILL) -> None:
-        """Send it a signal and wait until it has ended; by default as `kill -9` does."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
-            self._process.wait()
 
     def ask(self, what: Callable[[Any], Awaitable[T]]) -> T:
         """Do something with JetStream."""
@@ -85,13 +72,6 @@ class NatsProcess:
             return self.ask(each)
         except nats.errors.Error as error:
             raise OSError(str(error)) from None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
 
 
 async def _unheard(error: Exception) -> None:

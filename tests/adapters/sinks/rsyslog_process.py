@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import socket
-import subprocess
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from tests.adapters.sockets.certificates import Authority
-from tests.conftest import missing, need
-from tests.e2e.processes import until
+from tests.conftest import missing
+from tests.server_process import ServerProcess
 
 CONFIG = """\
 global(workDirectory="{directory}" maxMessageSize="64k"{certificates})
@@ -41,19 +37,19 @@ class Logged(NamedTuple):
     text: str
 
 
-class RsyslogProcess:
-    """One that keeps its port and its file over several lives.
+class RsyslogProcess(ServerProcess):
+    """One that keeps its file over several lives.
 
     Args:
         directory: For its files.
         authority: Of its certificate and of its clients'; None: no TLS.
     """
 
+    program = "rsyslogd"
+
     def __init__(self, directory: Path, authority: Authority | None = None) -> None:
-        self._program = need("rsyslogd")
-        self._directory, self._file = directory, directory / "received"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        super().__init__(directory)
+        self._file, self._config = directory / "received", directory / "rsyslog.conf"
         certificates = driver = ""
         if authority is not None:
             if not list(Path("/usr/lib").glob("*/rsyslog/lmnsd_gtls.so")):
@@ -63,23 +59,13 @@ class RsyslogProcess:
         text = CONFIG.format(
             directory=directory, file=self._file, port=self.port, certificates=certificates, driver=driver
         )
-        (directory / "rsyslog.conf").write_text(text)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._config.write_text(text)
 
-    def start(self) -> None:
-        """Start it and wait until it listens."""
-        pid = self._directory / "rsyslog.pid"
+    def arguments(self) -> list[str]:
+        """See `ServerProcess.arguments`."""
+        pid = self.directory / "rsyslog.pid"
         pid.unlink(missing_ok=True)
-        command = [str(self._program), "-n", "-f", str(self._directory / "rsyslog.conf"), "-i", str(pid)]
-        with (self._directory / "rsyslog.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until("rsyslog listens", self._listens)
-
-    def _listens(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self._directory / "rsyslog.log").read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return ["-n", "-f", str(self._config), "-i", str(pid)]
 
     def received(self) -> list[Logged]:
         """What it has received in all its lives, in order."""
@@ -89,24 +75,6 @@ class RsyslogProcess:
     def ids(self) -> list[str]:
         """Ids of the events received."""
         return [each.data["id"] for each in self.received()]
-
-    def stall(self, *, on: bool = True) -> None:
-        """Have it do nothing, as a machine does whose disk hangs, or go on."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP if on else signal.SIGCONT)
-
-    def kill(self) -> None:
-        """As `kill -9` does."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
 
 
 def _logged(line: str) -> Logged:

@@ -148,7 +148,7 @@ def test_a_real_one_tells_of_each_once(tmp_path: Path) -> None:
             sink.repeat([line("a")])
         until("the short one resolves", lambda: ("resolved", "m2") in notes())
         assert notes().count(("firing", "m1")) <= 2, "once for each flush of its group"
-        process.kill()
+        process.end()
         with pytest.raises(OSError, match="ClientConnector"):
             sink.repeat([line("a")])
         process.start()

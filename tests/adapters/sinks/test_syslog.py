@@ -206,10 +206,10 @@ def test_an_rsyslog_that_stalls_or_is_killed_misses_nothing(rsyslog: RsyslogProc
     rsyslog.stall()
     with pytest.raises(OSError, match=r"within 0\.5 s"):
         sink.deliver([line("b"), line("c")])
-    rsyslog.stall(on=False)
+    rsyslog.go_on()
     over_tcp(rsyslog.port).deliver([line("b"), line("c")])
     until("c came", lambda: "c" in rsyslog.ids())
-    rsyslog.kill()
+    rsyslog.end()
     with pytest.raises(OSError, match="refused"):
         sink.deliver([line("d")])
     rsyslog.start()
@@ -236,7 +236,7 @@ def test_a_daemon_goes_on_beside_an_rsyslog_that_stalls_and_dies(tmp_path: Path,
         delivery.wake()
         until("the file", lambda: file.exists() and file.read_bytes().count(b"\n") == 2)
         until("a failure", lambda: delivery.status()[f"file:{file}"]["waiting"] == 0 and failures(delivery))
-        rsyslog.kill()
+        rsyslog.end()
         store.record_events([event("c")])
         delivery.wake()
         rsyslog.start()

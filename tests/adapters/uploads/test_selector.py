@@ -1,10 +1,10 @@
-"""Selectors and templates over Prometheus' labels."""
+"""Selectors over Prometheus' labels."""
 
 from __future__ import annotations
 
 import pytest
 
-from adapters.uploads.selector import notation, selector, template
+from adapters.uploads.selector import notation, selector
 
 LABELS = {"__name__": "node_load1", "instance": "web-1:9100", "job": "node", "odd": 'a"\\\nb'}
 
@@ -37,18 +37,6 @@ def test_what_is_no_selector_says_so(text: str) -> None:
     """A mistake is found when the configuration is read, with the text in the message."""
     with pytest.raises(ValueError, match=r"not a (selector|regular expression)"):
         selector(text)
-
-
-def test_a_template_makes_a_name() -> None:
-    """Labels by their names, those that are not there empty, braces doubled for themselves."""
-    assert template("{instance}/{__name__}{none} {{x}}")(LABELS) == "web-1:9100/node_load1 {x}"
-
-
-@pytest.mark.parametrize("text", ["plain", "{", "{a.b}", "{a[0]}", "{a!r}", "{a:>9}", "{}", "{0}"])
-def test_what_is_no_template_says_so(text: str) -> None:
-    """Text without a label would make all series one; attributes, indices and formats are no labels."""
-    with pytest.raises(ValueError, match="not a template"):
-        template(text)
 
 
 def test_without_a_template_the_name_is_prometheus_own() -> None:

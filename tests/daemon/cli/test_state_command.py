@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from daemon.cli.main import app
 from daemon.runtime.durable import DurableEngine
-from daemon.store import Store, open_reader, transfer
+from daemon.store import EventFilter, Store, open_reader, transfer
 from daemon.trainer.trainer import InlineTrainer
 from tests.conftest import ROOT
 from tests.daemon.store.make_fixture import MORE, ROWS, drive, make
@@ -55,7 +55,7 @@ def test_moved_as_a_file_it_goes_on(directory: Path, tmp_path: Path) -> None:
     assert "next: tidegauge run" in run("import", tmp_path / "state.tar", "--config", config)
     assert digest(directory / "state") == before
     with open_reader(directory / "state") as new, open_reader(tmp_path / "before") as old:
-        assert new.events(latest_only=False) == old.events(latest_only=False)
+        assert new.events(EventFilter(latest_only=False)) == old.events(EventFilter(latest_only=False))
         assert new.models() == old.models()
         assert new.check() == []
     assert (directory / "state").stat().st_mode & 0o777 == 0o700

@@ -19,7 +19,7 @@ from daemon.engine.messages.training_port import Outcome
 from daemon.replay.rerun import rerun
 from daemon.runtime.backlog import AHEAD_BYTES, AHEAD_BYTES_S, Behind, Work
 from daemon.runtime.durable import DurableEngine
-from daemon.store import Store
+from daemon.store import EventFilter, Store
 from models.training import TrainingRequest
 from tests.daemon.engine.small_engines import FIRST, INTERVAL, PureTrainer, batch, config, noise
 
@@ -114,7 +114,7 @@ def by_stream(events: list[Event]) -> dict[str, list[Event]]:
 
 def recorded(store: Store) -> dict[str, list[Event]]:
     """Those in the store."""
-    return by_stream([event for _, event in store.events(latest_only=False)])
+    return by_stream([event for _, event in store.events(EventFilter(latest_only=False))])
 
 
 class Woken:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.engine.messages.inputs import Batch
-from daemon.store import FAULT_POINTS, Store
+from daemon.store import FAULT_POINTS, EventFilter, Store
 from tests.daemon.store.contents import batch, event, run_child, same
 
 BODY = """
@@ -109,5 +109,5 @@ def test_events_are_there_whole_or_not(tmp_path: Path) -> None:
     assert run_child(BODY, tmp_path, "events.after_commit", 2).returncode == -signal.SIGKILL
     with Store.open(tmp_path) as store:
         store.record_events([event("e", 3), event("f")])
-        rows = [(row, found.id, found.revision) for row, found in store.events(latest_only=False)]
+        rows = [(row, found.id, found.revision) for row, found in store.events(EventFilter(latest_only=False))]
         assert rows == [(1, "e", 1), (2, "e", 2), (3, "e", 3), (4, "f", 0)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from daemon.store import Store, StoreError, open_reader, tables
+from daemon.store import EventFilter, Store, StoreError, open_reader, tables
 from daemon.store.sealed_rows import SealedTable
 from tests.daemon.store.contents import batch, event
 from tests.daemon.store.full_store import ENTRIES, EVENTS_AN_ENTRY, content, make
@@ -112,7 +112,12 @@ def read(directory: Path) -> list[str]:
     """What a reader finds wrong; it may be refused, in one line."""
     try:
         with open_reader(directory) as reader:
-            reader.events(), reader.events(newest_first=True, limit=3, stream="taxi"), reader.models(), reader.labels()
+            (
+                reader.events(),
+                reader.events(EventFilter(stream="taxi"), newest_first=True, limit=3),
+                reader.models(),
+                reader.labels(),
+            )
             return reader.check()
     except StoreError as error:
         return [str(error)]
@@ -122,7 +127,7 @@ def expect_going_on(store: Store) -> None:
     """Nothing that a sink, a source or a model relies on is lost, and all that writes works."""
     assert store.check() == []
     assert store.last_seq >= ENTRIES
-    assert max(row for row, _ in store.events(latest_only=False)) == ENTRIES * EVENTS_AN_ENTRY
+    assert max(row for row, _ in store.events(EventFilter(latest_only=False))) == ENTRIES * EVENTS_AN_ENTRY
     assert store.sink_position("file") == (ENTRIES * EVENTS_AN_ENTRY - 1, 77 * ENTRIES)
     assert {*store.positions("f")} == {"p", "q"}
     assert store.read_model("taxi", 1) == b"bytes"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from daemon.engine.messages.inputs import Batch, Command, Configured, Input, Promoted, Tick
+from daemon.engine.messages.inputs import Batch, Command, Configured, Delivered, Input, Promoted, Tick
 from daemon.store import JournalGap, Store, StoreFull, open_reader
 from tests.daemon.store.contents import batch, same
 
@@ -142,3 +142,12 @@ def test_entries_that_were_dropped_are_not_skipped_in_silence(tmp_path: Path) ->
         with pytest.raises(JournalGap, match="ask for those after 6"):
             list(store.entries(3))
         assert [seq for seq, _ in store.entries()] == [7, 8, 9, 10]
+
+
+def test_entries_of_one_stream(tmp_path: Path) -> None:
+    """Those that name another stream are left out before they are decoded; those that name none concern all."""
+    items: list[Input] = [Configured({}), batch(2), Command("warm_up", "b"), Delivered("b"), Tick(1)]
+    with Store.open(tmp_path / "state") as store:
+        store.append(items, {}, 0)
+        assert [seq for seq, _ in store.entries(0, stream="taxi")] == [1, 2, 5]
+        assert [seq for seq, _ in store.entries(2, 4, "b")] == [3, 4]

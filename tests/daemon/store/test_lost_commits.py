@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.store import Store, mark, open_reader
+from daemon.store import EventFilter, Store, mark, open_reader
 from tests.daemon.store.contents import batch, run_child
 from tests.daemon.store.full_store import ENTRIES, EVENTS_AN_ENTRY, fill
 from tests.daemon.store.test_flipped_bits import flip
@@ -69,7 +69,7 @@ def expect_noticed(directory: Path, caplog: pytest.LogCaptureFixture, *, entries
         assert ("journal entries lost" in [r.message for r in caplog.records]) == entries
         assert store.check() == []
         assert store.last_seq == LAST
-        rows = [(row, event.id) for row, event in store.events(latest_only=False)]
+        rows = [(row, event.id) for row, event in store.events(EventFilter(latest_only=False))]
         assert rows[-1] == (LAST * EVENTS_AN_ENTRY, f"e{LAST}-3")
         assert [row for row, _ in rows] == list(range(1, LAST * EVENTS_AN_ENTRY + 1))
         assert store.sink_position("file") == (LAST * EVENTS_AN_ENTRY - 1, 77 * LAST)
@@ -136,6 +136,6 @@ def test_the_end_of_the_database_is_known_without_it(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         assert (store.last_seq, store.lost) == (ENTRIES, ENTRIES - 4)
         assert store.load_checkpoint() == (4, b"state 4")
-        rows = [row for row, _ in store.events(latest_only=False)]
+        rows = [row for row, _ in store.events(EventFilter(latest_only=False))]
         assert rows == list(range(2 * EVENTS_AN_ENTRY + 1, ENTRIES * EVENTS_AN_ENTRY + 1))
         assert store.sink_position("stdout") == (ENTRIES * EVENTS_AN_ENTRY, 0)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from daemon.store import Store, tables
+from daemon.store import EventFilter, Store, tables
 from daemon.store.migration import migrate
 from tests.daemon.store.full_store import content
 from tests.daemon.store.test_state_versions import FIXTURES
@@ -47,7 +47,7 @@ def test_an_older_database_is_migrated_and_a_copy_kept(archive: Path, tmp_path: 
     with Store.open(state) as store:
         assert (store.quarantined, store.lost, store.check()) == (0, 0, [])
         assert all(" ".join(event.reasons) == row[8] for (_, event), row in zip(
-            store.events(latest_only=False), content(store)["events"], strict=True
+            store.events(EventFilter(latest_only=False)), content(store)["events"], strict=True
         ))  # fmt: skip
     after = rows_of(state / "tidegauge.db")
     for row in after["events"]:
@@ -90,5 +90,5 @@ def test_what_is_damaged_is_set_aside_on_the_way(damage: str, lost: int, tmp_pat
         connection.execute(damage)
     with Store.open(state) as store:
         assert (store.lost, store.check()) == (lost, [])
-        assert len(store.events(latest_only=False)) == 15 - (not lost)
+        assert len(store.events(EventFilter(latest_only=False))) == 15 - (not lost)
     assert len(list(state.glob("tidegauge.db.rows.quarantined-1"))) == 1

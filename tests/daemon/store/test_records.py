@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.engine.messages.inputs import Labelled
-from daemon.store import ModelChecksum, ModelUnknown, Store, model_store, open_reader, view
+from daemon.store import EventFilter, ModelChecksum, ModelUnknown, Store, model_store, open_reader, view
 from tests.daemon.store.contents import event
 
 
@@ -28,16 +28,16 @@ def test_events_are_chosen_by_every_filter(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         store.record_events([event("a"), event("b", 0, 500, series=None)])
         store.record_events([event("a", 1), event("a", 2, state="closed")])
-        all_rows = store.events(latest_only=False)
+        all_rows = store.events(EventFilter(latest_only=False))
         assert [(row, e.id, e.revision) for row, e in all_rows] == [(1, "a", 0), (2, "b", 0), (3, "a", 1), (4, "a", 2)]
         assert [row for row, _ in store.events()] == [2, 4]
-        assert [row for row, _ in store.events(state="open")] == [2]
-        assert [row for row, _ in store.events(series="m1", latest_only=False)] == [1, 3, 4]
-        assert [row for row, _ in store.events(stream="other")] == []
-        assert [row for row, _ in store.events(since=120)] == [2, 4]
-        assert [row for row, _ in store.events(since=121)] == [2]
-        assert [row for row, _ in store.events(until=500)] == [4]
-        assert [row for row, _ in store.events(latest_only=False, after_row=1, limit=2)] == [2, 3]
+        assert [row for row, _ in store.events(EventFilter(state="open"))] == [2]
+        assert [row for row, _ in store.events(EventFilter(series="m1", latest_only=False))] == [1, 3, 4]
+        assert [row for row, _ in store.events(EventFilter(stream="other"))] == []
+        assert [row for row, _ in store.events(EventFilter(since=120))] == [2, 4]
+        assert [row for row, _ in store.events(EventFilter(since=121))] == [2]
+        assert [row for row, _ in store.events(EventFilter(until=500))] == [4]
+        assert [row for row, _ in store.events(EventFilter(latest_only=False), after_row=1, limit=2)] == [2, 3]
 
 
 def test_the_newest_events_are_chosen_among_those_that_fit(tmp_path: Path) -> None:
@@ -47,8 +47,8 @@ def test_the_newest_events_are_chosen_among_those_that_fit(tmp_path: Path) -> No
         store.record_events([event("a", 1), event("a", 2, state="closed")])
         assert [row for row, _ in store.events(newest_first=True)] == [4, 2]
         assert [row for row, _ in store.events(newest_first=True, limit=1)] == [4]
-        assert [row for row, _ in store.events(newest_first=True, limit=1, state="open")] == [2]
-        assert [row for row, _ in store.events(newest_first=True, limit=2, latest_only=False)] == [4, 3]
+        assert [row for row, _ in store.events(EventFilter(state="open"), newest_first=True, limit=1)] == [2]
+        assert [row for row, _ in store.events(EventFilter(latest_only=False), newest_first=True, limit=2)] == [4, 3]
 
 
 def test_an_event_said_again_changes_nothing(tmp_path: Path) -> None:
@@ -146,12 +146,12 @@ def test_events_are_found_by_reason_and_by_the_beginning_of_their_id(tmp_path: P
     with Store.open(tmp_path) as store:
         one, other = event("ab12"), replace(event("abff"), reasons=("gap",))
         store.record_events([one, other])
-        assert [row for row, _ in store.events(reason="limit")] == [1]
-        assert [row for row, _ in store.events(reason="gap")] == [2]
-        assert store.events(reason="mod") == []
-        assert [row for row, _ in store.events(beginning="ab")] == [1, 2]
-        assert [row for row, _ in store.events(beginning="abf")] == [2]
-        assert store.events(beginning="b") == []
+        assert [row for row, _ in store.events(EventFilter(reason="limit"))] == [1]
+        assert [row for row, _ in store.events(EventFilter(reason="gap"))] == [2]
+        assert store.events(EventFilter(reason="mod")) == []
+        assert [row for row, _ in store.events(EventFilter(beginning="ab"))] == [1, 2]
+        assert [row for row, _ in store.events(EventFilter(beginning="abf"))] == [2]
+        assert store.events(EventFilter(beginning="b")) == []
 
 
 def test_the_newest_events_come_oldest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +161,7 @@ def test_the_newest_events_come_oldest_first(tmp_path: Path, monkeypatch: pytest
         store.record_events([event(f"e{n:02}", series=f"m{n % 2}") for n in range(20)])
         assert [each.id for each in store.each_event()] == [f"e{n:02}" for n in range(20)]
         assert [each.id for each in store.each_event(limit=2)] == ["e18", "e19"]
-        assert [each.id for each in store.each_event(limit=2, series="m0")] == ["e16", "e18"]
+        assert [each.id for each in store.each_event(EventFilter(series="m0"), limit=2)] == ["e16", "e18"]
         assert len(list(store.each_event(limit=50))) == 20
 
 

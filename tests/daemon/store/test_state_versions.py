@@ -13,7 +13,7 @@ import pytest
 from daemon.engine.machine import engine
 from daemon.engine.messages.events import Event
 from daemon.runtime.durable import DurableEngine
-from daemon.store import Store, open_reader
+from daemon.store import EventFilter, Store, open_reader
 from daemon.store.sealed_rows import find, put
 from daemon.store.tables import JOURNAL
 from daemon.trainer.trainer import InlineTrainer
@@ -38,7 +38,7 @@ def directory(made: Path, tmp_path: Path) -> Path:
 
 def recorded(directory: Path) -> list[Event]:
     with open_reader(directory / "state") as reader:
-        return [event for _, event in reader.events(latest_only=False)]
+        return [event for _, event in reader.events(EventFilter(latest_only=False))]
 
 
 def recovered(directory: Path) -> DurableEngine:

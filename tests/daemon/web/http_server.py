@@ -19,7 +19,7 @@ from tests.daemon.web.pictures import event, picture
 @asynccontextmanager
 async def server(
     shown: Picture | Callable[[], Picture] | None = None,
-    events: Callable[..., Any] = lambda **wanted: [event()],
+    events: Callable[..., Any] = lambda wanted, limit: [event()],
     *,
     listen: tuple[str, int] = ("127.0.0.1", 0),
     **given: Any,

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from daemon.engine.messages.events import Event
-from daemon.store import Store, StoreDamaged
+from daemon.store import EventFilter, Store, StoreDamaged
 from daemon.web import connections, crowd, routes
 from tests.daemon.web.http_server import Answer, ask, server, talk
 from tests.daemon.web.pictures import NOW, columns, event, picture, stream
@@ -167,10 +167,10 @@ def test_series_come_by_score() -> None:
 
 def test_events_are_asked_for_as_the_query_says() -> None:
     """Stream, series, reason, since (in seconds or ISO 8601) and limit reach the search; its events come back."""
-    seen: list[dict[str, Any]] = []
+    seen: list[tuple[EventFilter, int]] = []
 
-    def events(**wanted: Any) -> list[dict[str, Any]]:
-        seen.append(wanted)
+    def events(wanted: EventFilter, limit: int) -> list[dict[str, Any]]:
+        seen.append((wanted, limit))
         return [event()]
 
     body = asked(
@@ -179,8 +179,8 @@ def test_events_are_asked_for_as_the_query_says() -> None:
     assert json.loads(body)["events"][0]["id"] == "0123456789abcdef"
     assert asked("/api/v1/events?since=1785000000", events=events).status == 200
     assert seen == [
-        {"stream": "taxi", "series": "n y", "reason": "gap", "since": NOW, "limit": 7},
-        {"stream": None, "series": None, "reason": None, "since": NOW, "limit": 100},
+        (EventFilter("taxi", "n y", "gap", NOW), 7),
+        (EventFilter(since=NOW), 100),
     ]
 
 
@@ -221,7 +221,7 @@ def test_head_has_headers_and_no_body(path: str) -> None:
 def test_an_error_of_ours_is_500_without_details(caplog: pytest.LogCaptureFixture) -> None:
     """What broke goes to the log, not to the client."""
 
-    def broken(**wanted: Any) -> list[dict[str, Any]]:
+    def broken(wanted: EventFilter, limit: int) -> list[dict[str, Any]]:
         raise RuntimeError("secret path")
 
     with caplog.at_level(logging.ERROR, logger="tidegauge"):
@@ -233,7 +233,7 @@ def test_an_error_of_ours_is_500_without_details(caplog: pytest.LogCaptureFixtur
 def test_a_slow_search_does_not_hold_up_health() -> None:
     """The event list is read in other threads: health answers meanwhile."""
 
-    def slow(**wanted: Any) -> list[dict[str, Any]]:
+    def slow(wanted: EventFilter, limit: int) -> list[dict[str, Any]]:
         time.sleep(0.6)
         return []
 
@@ -396,7 +396,7 @@ def test_the_picture_is_asked_for_anew() -> None:
 
 def test_store_events_are_the_newest_first(tmp_path: Path) -> None:
     """Of a long list the newest come, one revision each, filtered; without a database there are none."""
-    assert list(routes.store_events(tmp_path)(stream=None, series=None, since=None, limit=5)) == []
+    assert list(routes.store_events(tmp_path)(EventFilter(), 5)) == []
     made = [
         Event.from_json(event(id=f"{n:016x}", revision=r, series=f"s{n % 10}", started_at=NOW + n, ended_at=NOW + n))
         for n in range(60)
@@ -405,16 +405,16 @@ def test_store_events_are_the_newest_first(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         store.record_events(made)
     find = routes.store_events(tmp_path)
-    newest = list(find(stream=None, series=None, since=None, limit=3))
+    newest = list(find(EventFilter(), 3))
     assert [(row["id"], row["revision"]) for row in newest] == [(f"{n:016x}", 1) for n in (59, 58, 57)]
-    rare = list(find(stream="taxi", series="s3", since=NOW + 20, limit=50))
+    rare = list(find(EventFilter("taxi", "s3", since=NOW + 20), 50))
     assert [row["started_at"] - NOW for row in rare] == [53, 43, 33, 23]
 
 
 def test_events_that_cannot_be_read_are_no_failure_of_the_page() -> None:
     """A malformed database: the API answers 503 in one line, the page says so and shows all the rest."""
 
-    def events(**_: Any) -> list[dict[str, Any]]:
+    def events(wanted: EventFilter, limit: int) -> list[dict[str, Any]]:
         raise StoreDamaged("tidegauge.db: is malformed")
 
     answer = asked("/api/v1/events", events=events)

@@ -97,9 +97,9 @@ def sines(positions: int, dim: int) -> Tensor:
     Source:
         Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
     """
-    place = torch.arange(positions).unsqueeze(-1)  # (W, 1)
+    position = torch.arange(positions).unsqueeze(-1)  # (W, 1)
     frequency = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000.0) / dim))  # (D / 2 rounded up,)
-    angle = place * frequency  # (W, D / 2)
+    angle = position * frequency  # (W, D / 2)
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(-2)[:, :dim].contiguous()  # (W, D)
 
 

@@ -12,7 +12,7 @@ from models.injection import KINDS, inject, spread
 from models.scorer import Scorer
 
 STRENGTH = 3.0  # spreads
-PLACES = 4  # lengths of an anomaly, from an eighth to half a window
+STEPS = 4  # lengths of an anomaly, from an eighth to half a window
 _KEPT = 0.9  # share of held-back windows, those of least error, that the error is the mean of: a few are anomalous
 
 
@@ -48,13 +48,13 @@ def injected(sample: GateSample) -> npt.NDArray[np.float32]:
     series = sample.x.transpose(1, 0, 2).astype(np.float64)  # (W, N, F): each window a variable of one short series
     unit = spread(series)  # (N, F)
     unit = np.maximum(unit, np.median(unit, axis=0))
-    for place in range(PLACES):
-        rows = slice(place, None, PLACES)
+    for step in range(STEPS):
+        rows = slice(step, None, STEPS)
         part, size = series[:, rows].reshape(window, -1), unit[rows].reshape(-1)
         for i, kind in enumerate(KINDS):
-            length = 1 + place if kind in ("spike", "dip") else max(2, window * (place + 1) // (2 * PLACES))
+            length = 1 + step if kind in ("spike", "dip") else max(2, window * (step + 1) // (2 * STEPS))
             made = inject(
-                part, kind, STRENGTH, (*sample.seed, i, place), start=window - length, length=length, unit=size
+                part, kind, STRENGTH, (*sample.seed, i, step), start=window - length, length=length, unit=size
             )
             out[i, rows] = made.values.reshape(window, -1, width).transpose(1, 0, 2)
     return np.clip(out, sample.lowest, sample.greatest, out=out)

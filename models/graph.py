@@ -109,20 +109,20 @@ def graph(network: Network) -> list[GraphNode]:
         ShapeProp(traced).propagate(*inputs)
     modules = dict(traced.named_modules())
     nodes: list[GraphNode] = []
-    place: dict[fx.Node, tuple[int, ...]] = {}  # of each traced node: the drawn ones it stands for
+    drawn: dict[fx.Node, tuple[int, ...]] = {}  # of each traced node: the drawn ones it stands for
     for node in traced.graph.nodes:
         if node.op != "output" and "tensor_meta" not in node.meta:  # a size, a device, a mask that is not there
-            place[node] = ()
+            drawn[node] = ()
             continue
         if 0 in _shape(node):  # a slice of nothing, as the other variables are where there is one
-            place[node] = ()
+            drawn[node] = ()
             continue
-        feeds = tuple(dict.fromkeys(i for each in node.all_input_nodes for i in place[each]))
+        feeds = tuple(dict.fromkeys(i for each in node.all_input_nodes for i in drawn[each]))
         made = _node(node, modules, feeds)
         if made is None or (made.kind == "operation" and _idle(made, nodes)):
-            place[node] = feeds
+            drawn[node] = feeds
         else:
-            place[node] = (len(nodes),)
+            drawn[node] = (len(nodes),)
             nodes.append(made)
     return _needed(nodes)
 

@@ -76,7 +76,7 @@ def draw(graphs: Sequence[tuple[str, list[GraphNode]]], title: str) -> str:
 def _panel(name: str, nodes: list[GraphNode], left: float) -> _Panel:
     """One graph, `left` from the left edge."""
     ranks = _ranks(nodes)
-    boxes = [_Box(box.x + left, box.y + _HEAD) for box in _places(nodes, ranks)]
+    boxes = [_Box(box.x + left, box.y + _HEAD) for box in _boxes(nodes, ranks)]
     drawn = {
         "name": name,
         "left": left + _MARGIN,
@@ -126,7 +126,7 @@ def _ranks(nodes: list[GraphNode]) -> list[int]:
     return ranks
 
 
-def _places(nodes: list[GraphNode], ranks: list[int]) -> list[_Box]:
+def _boxes(nodes: list[GraphNode], ranks: list[int]) -> list[_Box]:
     """Middle and top of each box: below the middle of those that feed it, side by side where they share a row."""
     rows: dict[int, list[int]] = defaultdict(list)
     for i, rank in enumerate(ranks):
@@ -139,8 +139,8 @@ def _places(nodes: list[GraphNode], ranks: list[int]) -> list[_Box]:
         ordered = sorted(row, key=lambda i: (wanted[i], i))
         start = _mean(list(wanted.values()), middle) - (len(row) - 1) * _ACROSS / 2
         start = min(max(start, _MARGIN + _WIDE / 2), 2 * middle - _MARGIN - (len(row) - 1) * _ACROSS - _WIDE / 2)
-        for place, i in enumerate(ordered):
-            x[i] = start + place * _ACROSS
+        for index, i in enumerate(ordered):
+            x[i] = start + index * _ACROSS
     return [_Box(x[i], _MARGIN + ranks[i] * _DOWN) for i in range(len(nodes))]
 
 

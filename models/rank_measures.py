@@ -65,14 +65,14 @@ def vus_pr(score: Scores, label: Labels, longest: int) -> float:
 def _areas(score: Scores, label: Labels, longest: int) -> list[float]:
     """Range-aware area under the precision-recall curve for each buffer of 0 to `longest` readings."""
     order, ends = _thresholds(score)
-    place = np.empty(len(score), np.int64)
-    place[order] = np.arange(len(score))
+    rank = np.empty(len(score), np.int64)
+    rank[order] = np.arange(len(score))
     runs = _runs(label)
     positives, inside = float(label.sum()), np.cumsum(label[order])[ends]
     areas = []
     for buffer in range(longest + 1):
         beside = np.cumsum(_beside(label, runs, buffer)[order])[ends]
-        first = np.sort([place[a : b + 1].min() for a, b in _widened(runs, buffer // 2, len(label))])
+        first = np.sort([rank[a : b + 1].min() for a, b in _widened(runs, buffer // 2, len(label))])
         existence = np.searchsorted(first, ends, side="right") / len(first)
         found = inside + beside
         recall = np.minimum(found / (positives + beside / 2.0), 1.0) * existence
@@ -81,7 +81,7 @@ def _areas(score: Scores, label: Labels, longest: int) -> list[float]:
 
 
 def _thresholds(score: Scores) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Readings by falling score, and the last place of each group of equal scores, shape (number of thresholds,)."""
+    """Readings by falling score, and the last rank of each group of equal scores, shape (number of thresholds,)."""
     order = np.argsort(-score, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
     return order, ends

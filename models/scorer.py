@@ -106,13 +106,13 @@ class Scorer:
         x = rng.random((most, window, width), np.float32)
         observed = rng.random((most, window)) < 0.9
         calendar = rng.random((most, CALENDAR), np.float32)
-        places = [place for place in (0, 1, 7, 30, 31, 100, 127, 300, 510, 511) if place < most]
-        x[places], observed[places], calendar[places] = x[0], observed[0], calendar[0]
+        rows = [row for row in (0, 1, 7, 30, 31, 100, 127, 300, 510, 511) if row < most]
+        x[rows], observed[rows], calendar[rows] = x[0], observed[0], calendar[0]
         seen = [
             tuple(part[at].numpy().tobytes() for part in parts)
             for size in (*self._sizes, self._sizes[-1])  # twice, for one that draws at random
             for parts in [self._run(size, x[:size], observed[:size], calendar[:size])]
-            for at in places
+            for at in rows
             if at < size
         ]
         if len(set(seen)) != 1:

@@ -16,7 +16,7 @@ import orjson
 from models.archive import unpack
 from models.bundle_content import BundleContent, Floats
 from models.bundle_errors import BundleError
-from models.torchscript_objects import TensorPlace, parameters
+from models.torchscript_objects import TensorSpan, parameters
 
 MAGIC = b"PK\x03\x04"
 MANIFEST, OPTIMISER = "manifest.json", "optimiser.tga"
@@ -59,10 +59,10 @@ class _Archive:
             raise BundleError(f"a TorchScript file, but no Tidegauge bundle: it lacks {' or '.join(lacking)}")
         if f"{self._root}/byteorder" in self._files and self._read("byteorder", 16) != b"little":
             raise BundleError("bundle was written on a machine of another byte order")
-        places = parameters(program)
-        if sum(4 * math.prod(place.shape) for place in places.values()) > self._bytes:
+        spans = parameters(program)
+        if sum(4 * math.prod(span.shape) for span in spans.values()) > self._bytes:
             raise BundleError("bundle's weights are more than the file holds")
-        weights = {name: self._weight(place) for name, place in places.items()}
+        weights = {name: self._weight(span) for name, span in spans.items()}
         meta, optimiser = unpack(self._read(f"extra/{OPTIMISER}", self._bytes))
         manifest = orjson.loads(self._read(f"extra/{MANIFEST}", _MANIFEST_BYTES))
         return BundleContent(manifest, weights, optimiser, meta["digest"])
@@ -74,16 +74,16 @@ class _Archive:
             raise BundleError(f"bundle's {name} is compressed or of more than {most} bytes")
         return self._zip.read(file)
 
-    def _weight(self, place: TensorPlace) -> Floats:
-        storage, count = place.storage, math.prod(place.shape)
+    def _weight(self, span: TensorSpan) -> Floats:
+        storage, count = span.storage, math.prod(span.shape)
         if storage.kind != "torch FloatStorage":
             raise BundleError(f"bundle has a weight of {storage.kind[:40]}, which is not float32")
-        if not _in_order(place.shape, place.stride):
-            raise BundleError(f"bundle has a weight of strides {place.stride}, which are not in order")
+        if not _in_order(span.shape, span.stride):
+            raise BundleError(f"bundle has a weight of strides {span.stride}, which are not in order")
         numbers = np.frombuffer(self._read(f"data/{storage.key}", self._bytes), "<f4")
-        if len(numbers) != storage.length or place.offset + count > len(numbers):
+        if len(numbers) != storage.length or span.offset + count > len(numbers):
             raise BundleError("bundle has a weight of more numbers than are there")
-        return numbers[place.offset : place.offset + count].reshape(place.shape).copy()
+        return numbers[span.offset : span.offset + count].reshape(span.shape).copy()
 
 
 def _in_order(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:

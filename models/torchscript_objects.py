@@ -29,7 +29,7 @@ class Storage(NamedTuple):
     length: int
 
 
-class TensorPlace(NamedTuple):
+class TensorSpan(NamedTuple):
     """Where a tensor's numbers lie, in sizes that can be reckoned with; whether the storage has them is not known."""
 
     storage: Storage
@@ -52,7 +52,7 @@ class _Object:
         self.fields: dict[str, Any] = {}
 
 
-def parameters(data: bytes) -> dict[str, TensorPlace]:
+def parameters(data: bytes) -> dict[str, TensorSpan]:
     """The parameters of the module in a `data.pkl`, by dotted name.
 
     Raises:
@@ -61,7 +61,7 @@ def parameters(data: bytes) -> dict[str, TensorPlace]:
     root = _Machine().run(data)
     if not isinstance(root, _Object):
         raise ValueError("data.pkl holds no module")
-    found: dict[str, TensorPlace] = {}
+    found: dict[str, TensorSpan] = {}
     seen: set[int] = set()  # modules and tensors that stand in several places count once, as in torch
     waiting = [("", root)]
     while waiting:
@@ -69,7 +69,7 @@ def parameters(data: bytes) -> dict[str, TensorPlace]:
         for name, value in module.fields.items():
             if id(value) in seen:
                 continue
-            if isinstance(value, TensorPlace) and value.is_parameter:
+            if isinstance(value, TensorSpan) and value.is_parameter:
                 found[prefix + name] = value
                 seen.add(id(value))
             elif isinstance(value, _Object):
@@ -170,7 +170,7 @@ class _Machine:
             if len(shape) > _RANK or min(numbers) < 0 or max(numbers) > _MOST:
                 raise ValueError("data.pkl has a tensor of a size that no weight has")
             is_parameter = _typed(is_parameter, bool)
-            self._stack.append(TensorPlace(_typed(storage, Storage), offset, shape, stride, is_parameter))
+            self._stack.append(TensorSpan(_typed(storage, Storage), offset, shape, stride, is_parameter))
         elif function.text == _EMPTY and not given:
             self._stack.append({})
         elif _TYPED in function.text:

@@ -220,14 +220,14 @@ class MqttSource(Subscription):
         elif message.retain and not self._stamped:  # nobody knows of when it is
             self._ignore(message, "retained_ignored")
         else:
-            self._take(message, topic)
+            self._accept(message, topic)
 
     def _ignore(self, message: MQTTMessage, why: str) -> None:
         self._counts[why] += 1
         if message.qos and self._link is not None:
             self._link.client.ack(message.mid, message.qos)
 
-    def _take(self, message: MQTTMessage, topic: str) -> None:
+    def _accept(self, message: MQTTMessage, topic: str) -> None:
         payload, handle = bytes(message.payload), None
         self._marks += 1
         if message.qos:

@@ -147,7 +147,7 @@ class NatsSource(Subscription):
         consumer = await self._consumer_of(stream, name)
         subscription = await stream.pull_subscribe_bind(self._consumer, name)
         tasks: set[asyncio.Future[None]] = {
-            asyncio.ensure_future(self._take(stream, name, consumer, subscription)),
+            asyncio.ensure_future(self._consume(stream, name, consumer, subscription)),
             asyncio.ensure_future(self._acknowledge(link)),
         }
         done, left = await asyncio.wait({*tasks, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -196,7 +196,7 @@ class NatsSource(Subscription):
             )
         return info
 
-    async def _take(self, stream: Any, name: str, consumer: Any, subscription: Any) -> None:
+    async def _consume(self, stream: Any, name: str, consumer: Any, subscription: Any) -> None:
         """What earlier connections were given and did not make durable, then what is delivered."""
         known = bool(self._newest)
         sequence = self._newest if known else consumer.ack_floor.stream_seq

@@ -87,10 +87,10 @@ def jobs(series: int, days: int, budgets: Sequence[float], seed: int) -> list[Bu
 def values_of(job: BudgetJob) -> tuple[Floats, list[Anomaly]]:
     """The series of a run, shape (slots, N), and the anomalies in them."""
     columns, anomalies = [], []
-    for place, number in enumerate(job.series):
+    for turn, number in enumerate(job.series):
         values = seasonal(job.noise, job.days, PER_DAY, (job.seed, number))
         if job.injected:
-            values, own = with_anomalies(values, place, (job.seed, number))
+            values, own = with_anomalies(values, turn, (job.seed, number))
             anomalies += own
         columns.append(values)
     return np.stack(columns, 1), anomalies

@@ -23,7 +23,7 @@ NIGHT_TIMES, NIGHT_MOST = 3.0, 6.0  # times the night's median that a baseload r
 Floats = npt.NDArray[np.float64]
 
 
-class Place(NamedTuple):
+class Spot(NamedTuple):
     """Where a fault is put and what it goes by.
 
     Attributes:
@@ -52,23 +52,23 @@ class MeterFault:
     Attributes:
         days: Shortest and longest it lasts; 0: one slot.
         within_days: From its start, in which an event counts as having found it.
-        change: Values from the start on, shape (L,), and the place; returns what they become.
+        change: Values from the start on, shape (L,), and the spot; returns what they become.
     """
 
     days: tuple[float, float]
     within_days: float
-    change: Callable[[Floats, Place], Floats]
+    change: Callable[[Floats, Spot], Floats]
 
 
-def _spike(x: Floats, p: Place) -> Floats:
+def _spike(x: Floats, p: Spot) -> Floats:
     return x + p.size * p.spread
 
 
-def _dip(x: Floats, p: Place) -> Floats:
+def _dip(x: Floats, p: Spot) -> Floats:
     return _above_zero(x, x - p.size * p.spread)
 
 
-def _either(x: Floats, p: Place) -> Floats:
+def _either(x: Floats, p: Spot) -> Floats:
     return _above_zero(x, x + (p.size if p.rng.random() < 0.5 else -p.size) * p.spread)
 
 
@@ -77,52 +77,52 @@ def _above_zero(x: Floats, changed: Floats) -> Floats:
     return np.maximum(changed, 0.0) if np.nanmin(x) >= 0.0 else changed
 
 
-def _stuck(x: Floats, p: Place) -> Floats:
+def _stuck(x: Floats, p: Spot) -> Floats:
     return np.where(np.isnan(x), np.nan, x[0] if not np.isnan(x[0]) else np.nanmedian(x))
 
 
-def _zero(x: Floats, p: Place) -> Floats:
+def _zero(x: Floats, p: Spot) -> Floats:
     return 0.0 * x
 
 
-def _times(factor: float) -> Callable[[Floats, Place], Floats]:
+def _times(factor: float) -> Callable[[Floats, Spot], Floats]:
     return lambda x, p: factor * x
 
 
-def _night(x: Floats, p: Place) -> Floats:
+def _night(x: Floats, p: Spot) -> Floats:
     night = (p.first + p.start + np.arange(len(x))) % p.day < NIGHT_H / 24 * p.day
     usual = float(np.nanmedian(x[night])) if night.any() else 0.0
     return np.where(night, x + min(NIGHT_TIMES * abs(usual), NIGHT_MOST * p.spread), x)
 
 
-def _late_by(hours: float) -> Callable[[Floats, Place], Floats]:
-    def change(x: Floats, p: Place) -> Floats:
+def _late_by(hours: float) -> Callable[[Floats, Spot], Floats]:
+    def change(x: Floats, p: Spot) -> Floats:
         return np.roll(x, max(1, round(hours / 24 * p.day)))
 
     return change
 
 
-def _exchanged(x: Floats, p: Place) -> Floats:
+def _exchanged(x: Floats, p: Spot) -> Floats:
     return p.other[p.start : p.start + len(x)]
 
 
-def _drift(x: Floats, p: Place) -> Floats:
+def _drift(x: Floats, p: Spot) -> Floats:
     return x + 8.0 * p.spread * np.arange(1, len(x) + 1) / len(x)
 
 
-def _noise(x: Floats, p: Place) -> Floats:
+def _noise(x: Floats, p: Spot) -> Floats:
     return _above_zero(x, x + p.size / 2 * p.spread * p.rng.standard_normal(len(x)))
 
 
-def _season(x: Floats, p: Place) -> Floats:
+def _season(x: Floats, p: Spot) -> Floats:
     return np.roll(x, p.day // 2)
 
 
-def _missing(x: Floats, p: Place) -> Floats:
+def _missing(x: Floats, p: Spot) -> Floats:
     return np.full(len(x), np.nan)
 
 
-def _after_vacation(x: Floats, p: Place) -> Floats:
+def _after_vacation(x: Floats, p: Spot) -> Floats:
     """Ten days at the least that the series uses, then nothing."""
     away = 10 * p.day
     low = float(np.nanquantile(x[:away], 0.1)) * (1 + 0.1 * p.rng.standard_normal(len(x)))
@@ -175,7 +175,7 @@ def put(values: Floats, other: Floats, kind: str, first: int, day: int, turn: in
         kind: Of `KINDS`.
         first: Slot of the first value.
         day: Slots of a day.
-        turn: Number of the series: sizes and places go in turn.
+        turn: Number of the series: sizes and spots go in turn.
         seed: Of everything random; equal arguments give equal bits.
 
     Returns:
@@ -189,9 +189,9 @@ def put(values: Floats, other: Floats, kind: str, first: int, day: int, turn: in
     least, most = made.days
     length = max(1, round((least + (most - least) * rng.random()) * day))
     end = min(start + length, len(values))
-    place = Place(start, day, first, spread(values[:start], day), SIZES[turn % len(SIZES)], other, rng)
+    spot = Spot(start, day, first, spread(values[:start], day), SIZES[turn % len(SIZES)], other, rng)
     changed = values.copy()
-    changed[start:end] = made.change(values[start:end], place)
+    changed[start:end] = made.change(values[start:end], spot)
     until = start + max(2, round(made.within_days * day))
     return changed, Fault(kind, start, end, min(until, len(values)))
 

@@ -196,8 +196,8 @@ def run(
         for done, future in enumerate(as_completed(futures), 1):
             found += future.result()
             progress(done, len(futures))
-    place = {file.name: i for i, file in enumerate(files)}
-    return sorted(found, key=lambda d: (d.seed, place[d.file]))
+    order = {file.name: i for i, file in enumerate(files)}
+    return sorted(found, key=lambda d: (d.seed, order[d.file]))
 
 
 def write_results(directory: Path, files: Sequence[CorpusFile], found: Sequence[Detection]) -> None:

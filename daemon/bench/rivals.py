@@ -94,11 +94,11 @@ def hour_of_week(table: SideBySide) -> Floats:
 
 def _against_slots(x: Floats, table: SideBySide, season: int, centred: bool) -> Floats:
     """Deviations from the mean (or 0) of a slot of the season, which forget, shrunk towards the overall ones."""
-    places, n = max(season, 1), x.shape[1:]
-    mean, power, seen = np.zeros((places, *n)), np.zeros((places, *n)), np.zeros((places, *n))
+    period, n = max(season, 1), x.shape[1:]
+    mean, power, seen = np.zeros((period, *n)), np.zeros((period, *n)), np.zeros((period, *n))
     overall, score = np.zeros((3, *n)), np.zeros_like(x)
     for t in range(len(x)):
-        h, v = (table.first + t) % places, x[t]
+        h, v = (table.first + t) % period, x[t]
         middle = (mean[h] * seen[h] + SHRINK * overall[0]) / (seen[h] + SHRINK) if centred else 0.0 * v
         unit = np.sqrt((power[h] * seen[h] + SHRINK * overall[1]) / (seen[h] + SHRINK))
         off = v - middle

@@ -108,7 +108,7 @@ class Recorder:
         def of(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
             return column[at] if len(column) else np.zeros((n, *column.shape[1:]), column.dtype)
 
-        scale = np.broadcast_to(self.stream.learner.serving.scale, (n, 2))
+        error_scale = np.broadcast_to(self.stream.learner.serving.error_scale, (n, 2))
         self.chunks.append(
             {
                 "row": e.row[:n].copy(),
@@ -119,7 +119,7 @@ class Recorder:
                 "newest": of(scored.newest),
                 "rms": of(scored.rms),
                 "expected": of(scored.expected),
-                "scale": scale.copy(),
+                "error_scale": error_scale.copy(),
             }
         )
         self.count += n
@@ -136,14 +136,14 @@ class Recorder:
             }
         )
         own = {name: getattr(a, name)[row : row + 1].copy() for name in ("origin", "scale", "median", "low", "high")}
-        of_networks = self.stream.learner.serving.scale[None].copy()
-        places = {"row": [row], "at": [self.count], "windows": [len(joining.slot)]}
-        self.joins.append(own | {"network": of_networks} | {n: np.array(v) for n, v in places.items()})
+        of_networks = self.stream.learner.serving.error_scale[None].copy()
+        facts = {"row": [row], "at": [self.count], "windows": [len(joining.slot)]}
+        self.joins.append(own | {"network": of_networks} | {n: np.array(v) for n, v in facts.items()})
 
     def recording(self, names: Sequence[str], gaps: Sequence[tuple[int, int]]) -> Recording:
         """All of it, with rows in the order of these names, whichever series came first."""
-        place = {name: i for i, name in enumerate(names)}
-        rows = np.array([place[str(name)] for name in self.stream.table.names], np.int32)
+        index = {name: i for i, name in enumerate(names)}
+        rows = np.array([index[str(name)] for name in self.stream.table.names], np.int32)
         entries, joins = _joined(self.chunks), _joined(self.joins)
         entries["row"], joins["row"] = rows[entries["row"]], rows[joins["row"]]
         said = np.array(gaps, np.int64).reshape(-1, 2)
@@ -216,7 +216,7 @@ def decide_again(recording: Recording, settings: StreamSettings) -> DecidedAgain
     adoption = Adoption(settings.adopt_slots, max(settings.model.window, 86400 // settings.interval))
     records = policies(settings)
     out = Decisions.room(len(entries["row"]), width)
-    carried = np.flatnonzero((np.diff(entries["scale"], axis=0) != 0).any(1)) + 1
+    carried = np.flatnonzero((np.diff(entries["error_scale"], axis=0) != 0).any(1)) + 1
     cuts = np.unique(np.concatenate([recording.joins["at"], carried, np.arange(0, len(entries["row"]), CHUNK)]))
     joined = np.concatenate([[0], np.cumsum(recording.joins["windows"])])
     turn = 0
@@ -278,6 +278,6 @@ def _decide(table: SeriesTable, recording: Recording, cut: slice, out: Decisions
     entries = Entries(e["row"], e["slot"], e["value"], np.arange(n), window, x, np.ones((len(x), 1), bool))
     columns = Scored(e["newest"][scored], e["rms"][scored], e["expected"][scored])
     hours = clock.hours(e["slot"][scored])
-    standing = Standing(adoption, e["scale"][0].copy())
+    standing = Standing(adoption, e["error_scale"][0].copy())
     part = Decisions(*(column[cut] for column in out))  # type: ignore[arg-type]
     decide(table.arrays, fixed, rates, records, entries, n, columns, hours, standing, part)

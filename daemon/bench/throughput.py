@@ -37,6 +37,7 @@ PHASES = {
     ),
     "series lookup": (
         "daemon/engine/machine/stream.py",
+        "daemon/engine/machine/reception.py",
         "daemon/engine/machine/schedule.py",
         "daemon/engine/table/series.py",
         "numpy.fromiter",

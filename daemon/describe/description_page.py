@@ -57,7 +57,7 @@ def page(d: Description, yaml: str) -> str:
     )
 
 
-def _place(v: Values, value: float) -> float:
+def _across(v: Values, value: float) -> float:
     """Horizontal place of a value."""
     share = (value - v.min) / (v.max - v.min) if v.max > v.min else 0.5
     return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
@@ -66,7 +66,7 @@ def _place(v: Values, value: float) -> float:
 def box_plot(v: Values) -> str:
     """Box plot of the values as SVG; ticks at both ends are the smallest and the greatest."""
     names = ("min", "lower", "q25", "median", "q75", "upper", "max")
-    x = {name: _place(v, getattr(v, name)) for name in names}
+    x = {name: _across(v, getattr(v, name)) for name in names}
     return fill(
         _PACKAGE,
         "box_plot.svg",

@@ -113,9 +113,9 @@ def aggregated(values: pd.DataFrame, aggregate: Aggregate) -> pd.DataFrame:
     if aggregate in ("none", "last"):
         kept: Literal["first", "last"] = "first" if aggregate == "none" else "last"
         return values[~values.index.duplicated(kept)].sort_index()
-    slots, place, count = np.unique(values.index, return_inverse=True, return_counts=True)
+    slots, index, count = np.unique(values.index, return_inverse=True, return_counts=True)
     total = np.zeros((len(slots), values.shape[1]))
-    np.add.at(total, place, values.to_numpy())  # as the engine adds; pandas' sums compensate rounding
+    np.add.at(total, index, values.to_numpy())  # as the engine adds; pandas' sums compensate rounding
     return pd.DataFrame(total / count[:, None] if aggregate == "mean" else total, slots)
 
 

@@ -1,6 +1,6 @@
 """What was committed last, in a small file beside the database: SQLite drops the end of a damaged log without a word.
 
-The file has two places, written in turn, each under a checksum, so that one is whole whatever happens. It is written
+The file has two halves, written in turn, each under a checksum, so that one is whole whatever happens. It is written
 after each commit, where it takes no room that is not there, and synced at most once a second: a commit costs no second
 sync. So after a power cut it may be a second behind, which never looks like a loss.
 """
@@ -124,16 +124,16 @@ def read(directory: Path) -> Noted | None:
 
 
 def _newest(data: bytes) -> tuple[int, bytes] | None:
-    """Number and body of the newer of the two places that are whole."""
+    """Number and body of the newer of the two halves that are whole."""
     found = [each for start in (0, _PLACE) if (each := _whole(data[start : start + _PLACE])) is not None]
     return max(found, default=None)
 
 
-def _whole(place: bytes) -> tuple[int, bytes] | None:
-    if len(place) < _HEAD.size:
+def _whole(half: bytes) -> tuple[int, bytes] | None:
+    if len(half) < _HEAD.size:
         return None
-    magic, crc, number, length = _HEAD.unpack_from(place)
-    body = place[_HEAD.size : _HEAD.size + length]
-    if magic != _MAGIC or zlib.crc32(place[8 : _HEAD.size] + body) != crc or len(body) != length:
+    magic, crc, number, length = _HEAD.unpack_from(half)
+    body = half[_HEAD.size : _HEAD.size + length]
+    if magic != _MAGIC or zlib.crc32(half[8 : _HEAD.size] + body) != crc or len(body) != length:
         return None
     return number, body

@@ -95,9 +95,9 @@ def material(
         number, of = fold
         folds = fold_series(names, of, recipe.split_seed)
         part = np.where(folds == number, 2, np.where(folds == (number + 1) % of, 1, 0))
-    place = np.zeros(len(labels), np.int64)
-    place[present] = part
-    parts = {name: made.rows(place[made.series] == i) for i, name in enumerate(PARTS)}
+    part_of = np.zeros(len(labels), np.int64)
+    part_of[present] = part
+    parts = {name: made.rows(part_of[made.series] == i) for i, name in enumerate(PARTS)}
     learned = sorted(set(parts["train"].series.tolist()))
     intervals = sorted({h.interval_s for h in histories})
     return Material(parts, [histories[i] for i in learned], [labelled[i] for i in learned], labels, intervals, without)

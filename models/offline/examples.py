@@ -133,10 +133,10 @@ def past(clean: Clean, raw: Floats, starts: npt.NDArray[np.int64]) -> Floats:
     Returns:
         Shape (M, W, DAYS), NaN where there are none.
     """
-    places = clean.days[:, starts[:, None] + np.arange(raw.shape[1])]  # (DAYS, M, W)
-    within = places - starts[:, None]
+    slots = clean.days[:, starts[:, None] + np.arange(raw.shape[1])]  # (DAYS, M, W)
+    within = slots - starts[:, None]
     own = np.take_along_axis(raw[None], np.maximum(within, 0), -1)
-    before = np.where(places >= 0, clean.values[places], np.nan)
+    before = np.where(slots >= 0, clean.values[slots], np.nan)
     return np.moveaxis(np.where(within >= 0, own, before), 0, -1)
 
 

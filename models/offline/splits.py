@@ -61,15 +61,15 @@ def split_series(series: Sequence[str], shares: Sequence[float], seed: int) -> n
     Raises:
         HistoryError: There are fewer series than parts.
     """
-    places = _shuffled(series, seed)
+    rank = _shuffled(series, seed)
     count, total = len(series), sum(shares)
     if count < 3:
         raise HistoryError(f"{count} series cannot be split into training, validation and test; give at least 3")
     test = max(1, round(count * shares[2] / total))
     validation = max(1, min(round(count * shares[1] / total), count - test - 1))
     part = np.zeros(count, np.int64)
-    part[places >= count - test - validation] = 1
-    part[places >= count - test] = 2
+    part[rank >= count - test - validation] = 1
+    part[rank >= count - test] = 2
     return part
 
 
@@ -85,8 +85,8 @@ def fold_series(series: Sequence[str], folds: int, seed: int) -> npt.NDArray[np.
 
 
 def _shuffled(series: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
-    """Place of each series in a seeded order that does not depend on the order given."""
-    order = np.argsort(np.array(series, dtype=object), kind="stable")
-    places = np.empty(len(series), np.int64)
-    places[order] = np.random.default_rng(seed).permutation(len(series))
-    return places
+    """Rank of each series in a seeded order that does not depend on the order given."""
+    by_name = np.argsort(np.array(series, dtype=object), kind="stable")
+    rank = np.empty(len(series), np.int64)
+    rank[by_name] = np.random.default_rng(seed).permutation(len(series))
+    return rank

@@ -176,12 +176,14 @@ def cell(value: Any) -> str:
 def cells(table: Table) -> list[list[str]]:
     """A table's rows as text; the numbers of a column have one number of decimals, as many as one of them needs."""
     rows = [[cell(value) for value in row] for row in table.rows]
-    for place in range(len(table.columns)):
-        numbers = [i for i, row in enumerate(table.rows) if isinstance(row[place], float) and "e" not in rows[i][place]]
-        most = max((len(rows[i][place].partition(".")[2]) for i in numbers), default=0)
+    for column in range(len(table.columns)):
+        numbers = [
+            i for i, row in enumerate(table.rows) if isinstance(row[column], float) and "e" not in rows[i][column]
+        ]
+        most = max((len(rows[i][column].partition(".")[2]) for i in numbers), default=0)
         for i in numbers:
-            if rows[i][place] != "-":
-                rows[i][place] = f"{table.rows[i][place]:,.{most}f}"
+            if rows[i][column] != "-":
+                rows[i][column] = f"{table.rows[i][column]:,.{most}f}"
     return rows
 
 

@@ -279,8 +279,8 @@ def _readings(scored: ScoredTraining, spans: Sequence[tuple[Any, Any]], index: i
     traces = [Trace("reading", instants(scored.at), scored.values, quiet=True)]
     for part, e in scored.part_error.items():
         at = scored.part_at[part][e > scored.threshold]
-        place = np.searchsorted(scored.at, at)
-        traces.append(Trace(f"alarm, {part}", instants(at), scored.values[place], "points"))
+        values = scored.values[np.searchsorted(scored.at, at)]
+        traces.append(Trace(f"alarm, {part}", instants(at), values, "points"))
     return Figure(f"series-{index}", "Anomalies on the series", "", "value", traces, "", {}, spans, "labelled window")
 
 

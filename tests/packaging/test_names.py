@@ -41,3 +41,43 @@ def test_no_two_classes_have_one_name() -> None:
 def test_modules_are_nouns() -> None:
     """No module is a participle: `decision` is a heading, `deciding` a sentence cut short."""
     assert [str(path) for path in modules() if path.stem.endswith("ing") and path.stem not in NOUNS] == []
+
+
+ROOMS_OF_PLACES = ("adapters/", "daemon/intake/", "daemon/service/", "daemon/store/", "daemon/web/")
+
+
+def functions(path: Path) -> set[str]:
+    """Names of a module's functions and methods."""
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.name.strip("_") for node in tree if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+
+
+def identifiers(path: Path) -> set[str]:
+    """Names that a module gives to functions, classes, arguments and variables; those of fields are a state's, too."""
+    found = functions(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            found.add(node.name.lower().strip("_"))
+        elif isinstance(node, ast.arg):
+            found.add(node.arg.lower())
+        elif isinstance(node, ast.Name):
+            found.add(node.id.lower().strip("_"))
+    return found
+
+
+def test_a_place_is_where_chunks_come_from() -> None:
+    """A file, a connection, a topic: only rooms that deal with sources speak of places. Readings get slots."""
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in modules()
+        if identifiers(path) & {"place", "places", "placed", "placement"}
+        and not str(path.relative_to(ROOT)).startswith(ROOMS_OF_PLACES)
+    ]
+    assert wrong == []
+
+
+def test_words_that_meant_too_much_are_gone() -> None:
+    """No function is called `take`; a scale is that of a series' values, and the other one is an `error_scale`."""
+    for path in modules():
+        assert "take" not in functions(path), path
+    assert [path.stem for path in modules() if "scale" in path.stem] == ["error_scale"]

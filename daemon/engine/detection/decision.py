@@ -19,10 +19,10 @@ from daemon.engine.detection.threshold import threshold
 from daemon.engine.kernel import regime, variables
 from daemon.engine.kernel.calibration import Rates, calibrate, measure
 from daemon.engine.kernel.compiled import compiled
+from daemon.engine.kernel.error_scale import ErrorScale, carry_over
 from daemon.engine.kernel.hours import usual_error
 from daemon.engine.kernel.parameters import Parameters
 from daemon.engine.kernel.regime import Adoption
-from daemon.engine.kernel.scale import Scale, carry_over
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.kernel.statistics import advance
 from daemon.engine.messages.events import RULE_SCORE
@@ -49,7 +49,7 @@ class Standing(NamedTuple):
     """What holds for the whole stream while readings are decided on."""
 
     adoption: Adoption
-    scale: Scale
+    error_scale: ErrorScale
 
 
 class Decisions(NamedTuple):
@@ -166,7 +166,7 @@ def _judge(
     """
     row, k, value = e.row[i], e.window[i], e.value[i]
     s = a.rows[row]
-    carry_over(s, a.usual[row], standing.scale)
+    carry_over(s, a.usual[row], standing.error_scale)
     around, surprise = out.around[i], out.surprise[i]
     rank, rarity, error = _rarity(a, p, r, row, k, e.x[k, -1], scored, hours[k], around, surprise)
     out.rank[i], out.rarity[i] = rank, rarity

@@ -280,5 +280,5 @@ class Admission:
         hours = self.slots.hours(w.slot)
         if self.observer is not None:
             self.observer(Joining(row, w.x, scores.newest, scores.rms, w.slot))
-        self.table.rows["scale"][row] = self.serving.scale
+        self.table.rows["scale"][row] = self.serving.error_scale
         join(self.table, row, self.parameters, w, scores.newest, scores.rms, hours, self.reservoir, sample_rate)

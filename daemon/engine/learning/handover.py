@@ -1,6 +1,6 @@
 """From one network to the next: how many times greater the errors of the new one are.
 
-`daemon.engine.kernel.scale` carries over by this ratio what series know of errors.
+`daemon.engine.kernel.error_scale` carries over by this ratio what series know of errors.
 """
 
 from __future__ import annotations

@@ -109,11 +109,11 @@ class Promotion:
         return self.gate.judge(self.serving.scorer, candidate, slot, self.seen_to)
 
     def _serve(self, bundle: Bundle, scorer: Scorer, slot: int) -> None:
-        """Put a model into service; where it does not continue the one before, the statistics change their scale."""
+        """Put a model into service; unless it continues the one before, the statistics change their error scale."""
         before = self.serving
         if before.champion is not None and before.scorer is not None and not _akin(before.champion, bundle):
             sample = self.gate.comparable(slot, self.seen_to)
-            before.scale[:] *= handover.ratio(before.scorer, scorer, sample)
+            before.error_scale[:] *= handover.ratio(before.scorer, scorer, sample)
             self.drift.restart()
         before.serve(bundle, scorer, slot)
 

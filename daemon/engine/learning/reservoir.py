@@ -1,7 +1,7 @@
 """Windows to train on: the newest ones, and a uniform sample of all there ever were. Bounded and seeded.
 
 Windows of episodes are set apart in a ring of their own, from which those of a series go to the others when its new
-regime is adopted; otherwise newer ones take their places. What an operator calls a fault is taken out and set apart,
+regime is adopted; otherwise newer ones take their cells. What an operator calls a fault is taken out and set apart,
 and no regime takes it back.
 """
 
@@ -64,7 +64,7 @@ def most_windows(window: int, width: int) -> int:
 
 @compiled
 def _sampled(r: Reservoir) -> int:
-    """Places of the sample of all."""
+    """Cells of the sample of all."""
     return len(r.slot) - RECENT - APART
 
 
@@ -86,11 +86,11 @@ def add(r: Reservoir, row: int, x: Any, observed: Any, slot: int) -> None:
     n = r.seen[0]
     r.seen[0] = n + 1
     _put(r, n % RECENT, row, x, observed, slot)
-    place, older = n, _sampled(r)
+    cell, older = n, _sampled(r)
     if n >= older:
-        place = np.int64(mix(r.seed[0], n) % np.uint64(n + 1))
-    if place < older:
-        _put(r, RECENT + place, row, x, observed, slot)
+        cell = np.int64(mix(r.seed[0], n) % np.uint64(n + 1))
+    if cell < older:
+        _put(r, RECENT + cell, row, x, observed, slot)
 
 
 @compiled
@@ -113,10 +113,10 @@ def set_apart(r: Reservoir, row: int, x: Any, observed: Any, slot: int) -> None:
 def release(r: Reservoir, row: int, since: int) -> None:
     """Add the windows of a series that were set apart from slot `since` on, oldest first."""
     for i in range(APART):
-        place = RECENT + _sampled(r) + (r.seen[1] + i) % APART
-        if r.row[place] == row and r.slot[place] >= since:
-            r.row[place] = FREE
-            add(r, row, r.x[place], r.observed[place], r.slot[place])
+        cell = RECENT + _sampled(r) + (r.seen[1] + i) % APART
+        if r.row[cell] == row and r.slot[cell] >= since:
+            r.row[cell] = FREE
+            add(r, row, r.x[cell], r.observed[cell], r.slot[cell])
 
 
 def forget(r: Reservoir, rows: npt.NDArray[np.int64]) -> None:
@@ -174,7 +174,7 @@ def _reaching(r: Reservoir, period: Period) -> npt.NDArray[np.bool_]:
 
 
 def _is_learned(r: Reservoir) -> npt.NDArray[np.bool_]:
-    """Which places are those of the ring of recent windows and of the sample, shape (N,)."""
+    """Which cells are those of the ring of recent windows and of the sample, shape (N,)."""
     return np.arange(len(r.slot)) < RECENT + _sampled(r)
 
 
@@ -187,8 +187,8 @@ def recent(r: Reservoir, count: int = RECENT) -> npt.NDArray[np.int64]:
 
 def apart(r: Reservoir) -> npt.NDArray[np.int64]:
     """Indices of the windows set apart, oldest first."""
-    places = RECENT + _sampled(r) + (int(r.seen[1]) + np.arange(APART)) % APART
-    kept: npt.NDArray[np.int64] = places[r.row[places] != FREE]
+    cells = RECENT + _sampled(r) + (int(r.seen[1]) + np.arange(APART)) % APART
+    kept: npt.NDArray[np.int64] = cells[r.row[cells] != FREE]
     return kept
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.engine.kernel.scale import Scale, unscaled
+from daemon.engine.kernel.error_scale import ErrorScale, first_error_scale
 from daemon.engine.kernel.slots import SlotClock
 from models.bundle import Bundle
 from models.combination import Contributions
@@ -23,14 +23,14 @@ class ServiceModel:
     Attributes:
         champion: Its bundle, None before the first.
         promoted_slot: Slot at which it came into service.
-        scale: Of its errors; the statistics of all series follow it.
+        error_scale: Of its errors; the statistics of all series follow it.
     """
 
     slots: SlotClock
     champion: Bundle | None = None
     scorer: Scorer | None = None
     promoted_slot: int | None = None
-    scale: Scale = field(default_factory=unscaled)
+    error_scale: ErrorScale = field(default_factory=first_error_scale)
     _contributions: Contributions | None = None
 
     def serve(self, bundle: Bundle, scorer: Scorer, slot: int) -> None:
@@ -60,7 +60,7 @@ class ServiceModel:
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """JSON and arrays that `restore` continues from."""
-        arrays: dict[str, npt.NDArray[Any]] = {"scale": self.scale.copy()}
+        arrays: dict[str, npt.NDArray[Any]] = {"scale": self.error_scale.copy()}
         if self.champion is not None:
             arrays["champion"] = np.frombuffer(self.champion.to_bytes(), np.uint8)
         return {"promoted_slot": self.promoted_slot}, arrays
@@ -68,7 +68,7 @@ class ServiceModel:
     def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         """Continue from what `state` returned."""
         self.promoted_slot = meta["promoted_slot"]
-        self.scale[:] = arrays["scale"]
+        self.error_scale[:] = arrays["scale"]
         if "champion" in arrays:
             self.champion = Bundle.from_bytes(arrays["champion"].tobytes())
             self.scorer = Scorer(self.champion)

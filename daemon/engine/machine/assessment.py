@@ -84,7 +84,7 @@ class Assessment:
             count,
             columns,
             hours,
-            Standing(self.adoption, self.learner.serving.scale),
+            Standing(self.adoption, self.learner.serving.error_scale),
             out,
         )
         take_up(self.table.arrays, e, count, out, self._uptake())

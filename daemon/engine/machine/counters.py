@@ -60,3 +60,7 @@ class Counters:
         """Count a series that is forgotten; its anomalous slots by reason, shape (8,), stay in the stream's total."""
         self.retired_anomalies = [c + int(n) for c, n in zip(self.retired_anomalies, anomalies, strict=True)]
         self.retired += 1
+
+    def restore(self, meta: dict[str, Any]) -> None:
+        """Go on from what `vars` of another gave. Raises TypeError when that is no such thing."""
+        vars(self).update(vars(Counters(**meta)))

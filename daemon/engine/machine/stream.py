@@ -5,7 +5,6 @@ What may close a slot is `Awaiting`: it stops where the outcome of a training is
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,22 +20,22 @@ from daemon.engine.learning import admission, reservoir
 from daemon.engine.learning.learner import Learner
 from daemon.engine.learning.operator_labels import Labels
 from daemon.engine.learning.subject import Subject
-from daemon.engine.machine.arrivals import Arrivals, Arrived, Coded
+from daemon.engine.machine.arrivals import Arrivals, Coded
 from daemon.engine.machine.assessment import Assessment
 from daemon.engine.machine.corroboration import Corroboration, reach_of
 from daemon.engine.machine.counters import Counters
 from daemon.engine.machine.episodes import Episodes
 from daemon.engine.machine.held_readings import HeldReadings
 from daemon.engine.machine.meters import Meters
+from daemon.engine.machine.reception import Reception
 from daemon.engine.machine.schedule import Schedule
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Batch, Labelled
 from daemon.engine.messages.training_port import Awaiting, Trainer
 from daemon.engine.table import overdue
-from daemon.engine.table.aggregation import MODES, Combined, combine, finish
-from daemon.engine.table.phases import KNOWN, UNSEEN, Phases, slots_in_phase
-from daemon.engine.table.series import FREE, NO_PHASE, NO_SERIES, UNKNOWN, SeriesTable
+from daemon.engine.table.phases import Phases
+from daemon.engine.table.series import FREE, NO_PHASE, UNKNOWN, SeriesTable
 
 MISSING = 3  # of `adapters.base.QUALITIES`
 
@@ -73,17 +72,21 @@ class Stream:
         self.held = HeldReadings(name, width, self.slots)
         self.corroboration = Corroboration(self.table, reach_of(p, settings.interval))
         self.scoring = Assessment(settings, self.table, self.slots, fixed, self.learner, self.episodes)
+        self.reception = Reception(
+            self.table, self.slots, self.schedule, self.arrivals, self.scoring, self.meters, self.counters
+        )
         self.labels = Labels(self.table, self.reservoir, self.slots)
         self.configure(settings)
 
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings; those that need a new state must be as they were."""
         replan = settings.model.retrain_every != self.learner.settings.model.retrain_every
-        self.settings, self.mode = settings, MODES[settings.aggregate]
+        self.settings = settings
         self.slots.set_holidays(settings.holidays)
         self.learner.configure(settings)
         self.schedule.configure(settings)
         self.arrivals.configure(settings)
+        self.reception.configure(settings)
         self.scoring.configure(settings)
         self.episodes.names = settings.format.names
         self.episodes.keeps_past = settings.revisions == "take"
@@ -115,7 +118,7 @@ class Stream:
         return before + (yield from self._run(self._coded(batch)))
 
     def _coded(self, batch: Batch) -> Coded:
-        """Readings with the slots in which they lie; `_in_phase` gives them those that they have."""
+        """Readings with the slots in which they lie; `Reception.in_phase` gives them those that they have."""
         n = len(batch)
         quality = np.zeros(n, np.int8) if batch.quality is None else batch.quality
         phases = Phases(self.slots.slots(batch.at_ms), np.full(n, NO_PHASE, np.int32), np.zeros(n, np.int8))
@@ -176,14 +179,14 @@ class Stream:
             self.schedule.begin(int(readings.slots[0]))
         rows, start, lead = self.table.lookup(readings.series), 0, ANY_LEAD if closing else 0
         while start < len(readings):
-            ahead = self._in_phase(readings.part(start, start + self.arrivals.size), rows)
+            ahead = self.reception.in_phase(readings.part(start, start + self.arrivals.size), rows)
             count = len(ahead)
             if closing:
                 count = self.schedule.cut(rows[ahead.codes], ahead.slots, ahead.shift, leaping=True)
             if not count:
                 events += yield from self._close_due(self.schedule.closed_by(int(ahead.slots[0])))
                 rows, count = self.table.lookup(readings.series), 1
-            events += self._admit_and_take(ahead.part(0, count), rows, lead)
+            events += self.reception.take_in(ahead.part(0, count), rows, lead)
             start += count
         return events
 
@@ -193,7 +196,7 @@ class Stream:
         self.schedule.begin(reach)
         self.schedule.greatest = self.arrivals.clock[overdue.GREATEST_SLOT] = reach
         events = (yield from self._close(closed)) if closed > self.schedule.closed else []
-        return events + self._finish_slots(closed) + self.arrivals.find_silent(closed)
+        return events + self.reception.finish_slots(closed) + self.arrivals.find_silent(closed)
 
     def _without_future(self, batch: Batch) -> Batch:
         """The readings that are not stamped too far ahead of the wall clock, where the stream goes by it."""
@@ -216,7 +219,7 @@ class Stream:
         if self.settings.clock != "wall" or self.settings.arrival == "batch" or self.schedule.greatest == NEVER:
             return []
         closed = self.slots.slot_of_now(now_ms) - 1 - self.settings.lateness
-        return self._finish_slots(closed) + self.arrivals.find_silent(closed)
+        return self.reception.finish_slots(closed) + self.arrivals.find_silent(closed)
 
     def end_warm_up(self) -> Awaiting[tuple[list[Event], int]]:
         """Operator's command: train and join at once with what there is; revisions, and how many series joined."""
@@ -224,7 +227,7 @@ class Stream:
         greatest = self.schedule.greatest
         if greatest == NEVER:
             return events, 0
-        events += self._finish_slots(greatest)
+        events += self.reception.finish_slots(greatest)
         return events, (yield from self.learner.end_warm_up(greatest))
 
     def label(self, item: Labelled) -> list[Event]:
@@ -259,7 +262,7 @@ class Stream:
         events: list[Event] = []
         rows, start = self.table.lookup(readings.series), 0
         while start < len(readings):
-            ahead, count = self._in_phase(readings.part(start, start + self.arrivals.size), rows), 0
+            ahead, count = self.reception.in_phase(readings.part(start, start + self.arrivals.size), rows), 0
             if self.corroboration.begun:
                 count = self.schedule.cut(rows[ahead.codes], ahead.slots, ahead.shift)
             if count:
@@ -291,7 +294,7 @@ class Stream:
         if self.corroboration.is_far(series, slot, greatest):
             self.counters.reject("future", 1)
             return [], 1
-        return self._admit_and_take(reading), 1
+        return self.reception.take_in(reading), 1
 
     def _begin(self, reading: Coded, series: str, slot: int) -> Awaiting[tuple[list[Event], int]]:
         """One of the first readings of all, until two agree where the stream is; returns what `_step_to` does."""
@@ -299,12 +302,12 @@ class Stream:
         if greatest == NEVER:
             claims.first = (series, slot)
             advanced = yield from self._advance(slot)
-            return advanced + self._admit_and_take(reading), 1
+            return advanced + self.reception.take_in(reading), 1
         if claims.begins(series, slot):
             self.schedule.greatest = self.arrivals.clock[overdue.GREATEST_SLOT] = min(slot, greatest)
             return [], 0
         if slot == greatest:
-            return self._admit_and_take(reading), 1
+            return self.reception.take_in(reading), 1
         moved_to = claims.believe(series, slot, greatest)
         if moved_to is None:
             self.counters.reject("future", 1)
@@ -331,50 +334,20 @@ class Stream:
         events = yield from self._close_due(closing)
         self.schedule.begin(slot)
         self.schedule.greatest = slot
-        return events + (self._finish_slots(closing) if self.mode else self.arrivals.advance(slot, closing))
+        if self.reception.aggregates:
+            return events + self.reception.finish_slots(closing)
+        return events + self.arrivals.advance(slot, closing)
 
     def _take_known(self, readings: Coded, rows: npt.NDArray[np.int32] | None = None) -> list[Event]:
         """Readings from where the stream is: they speak against those ahead of it."""
         if self.corroboration:
             heard = {readings.series[code] for code in np.unique(readings.codes).tolist()}
             self.corroboration.contradict(heard, self.schedule.greatest)
-        return self._admit_and_take(readings, rows)
-
-    def _admit_and_take(
-        self, readings: Coded, rows: npt.NDArray[np.int32] | None = None, lead: int | None = None
-    ) -> list[Event]:
-        """Readings none of which closes a due slot; `lead` as `Arrivals.allot` has it."""
-        rows = self.table.lookup(readings.series) if rows is None else rows
-        self._admit(readings.series, readings.codes, rows)
-        row, phases = rows[readings.codes], readings.phases
-        beside = phases.phase, phases.strays, readings.quality
-        return self._enter(Arrived(row, readings.slots, readings.shift, readings.values, *beside), lead)
-
-    def _in_phase(self, readings: Coded, rows: npt.NDArray[np.int32]) -> Coded:
-        """The readings with their slots, by the phases that their series, which are in `rows`, have by then.
-
-        Where several readings make a slot, they have no phase: each belongs to the slot in which it lies.
-        """
-        if self.mode:
-            return readings
-        out, known = Phases.room(len(readings)), rows >= 0
-        records, at = self.table.arrays.rows, np.maximum(rows, 0)
-        slots_in_phase(
-            readings.at_ms.copy(),
-            readings.codes.copy(),
-            self.settings.interval * 1000,
-            self.slots.end,
-            np.where(known, KNOWN, UNSEEN).astype(np.int8),
-            self.table.max_series - len(self.table),
-            np.where(known, records["phase"][at], NO_PHASE).astype(np.int32),
-            records["strays"][at],
-            out,
-        )
-        return replace(readings, phases=out)
+        return self.reception.take_in(readings, rows)
 
     def _close(self, upto: int) -> Awaiting[list[Event]]:
         """Do everything that is due up to slot `upto`, slot by slot."""
-        events = self._finish_slots(upto)
+        events = self.reception.finish_slots(upto)
         for slot in self.schedule.close(upto):
             admission.queue(self.table, admission.mature(self.table, slot, upto))
             yield from self.learner.act(slot, upto)
@@ -395,91 +368,6 @@ class Stream:
         self.meters.forget(row)
         self.episodes.forget(row)
         self.table.retire(row)
-        return events
-
-    def _admit(self, series: list[str], codes: npt.NDArray[np.int32], rows: npt.NDArray[np.int32]) -> None:
-        """Give rows to series seen for the first time, in order of arrival."""
-        unknown = codes[rows[codes] == UNKNOWN]
-        if not len(unknown):
-            return
-        _, first = np.unique(unknown, return_index=True)
-        for at in np.sort(first):
-            code = int(unknown[at])
-            row = rows[code] = self.table.admit(series[code])
-            if row != NO_SERIES:
-                self.table.arrays.rows["policy"][row] = policy_of(self.settings.alerts, series[code])
-
-    def _enter(self, readings: Arrived, lead: int | None = None) -> list[Event]:
-        """A chunk of readings none of which closes a due slot."""
-        known = readings.row != NO_SERIES
-        if not known.all():
-            self.counters.reject("series_limit", int((~known).sum()))
-            readings = readings.part(known)
-        if not len(readings.row):
-            return []
-        if self.mode:
-            return self._combine(readings, lead)
-        events = self._allot(readings._replace(value=readings.value.copy()), lead=lead)
-        self.schedule.greatest = max(self.schedule.greatest, int(self.arrivals.clock[overdue.GREATEST_SLOT]))
-        return events
-
-    def _allot(
-        self, readings: Arrived, finished: npt.NDArray[np.bool_] | None = None, lead: int | None = None
-    ) -> list[Event]:
-        """Allot, score and decide on a chunk; its values may be changed, `finished` ones are counted already."""
-        allotted = self.arrivals.allot(readings, self.schedule.greatest, lead)
-        if finished is None:
-            self.counters.judge(allotted.verdicts, readings.quality)
-        else:
-            counted = allotted.verdicts[~finished]
-            self.counters.judge(counted, np.zeros(len(counted), np.int8))
-        said, unscored = self.scoring.assess(allotted)
-        self.counters.unscored += unscored
-        merged = [(arrival, 0, event) for arrival, event in allotted.silences]
-        merged += [(arrival, 1, event) for arrival, event in said]
-        odd = self.meters.tell(allotted.notes, allotted.noted, self.scoring.policies)
-        merged += [(arrival, 2, event) for arrival, event in odd]
-        return [event for _, _, event in sorted(merged, key=lambda item: item[:2])]
-
-    # -- aggregation ---------------------------------------------------------------------------------------------
-
-    def _combine(self, readings: Arrived, lead: int | None) -> list[Event]:
-        """Collect a chunk's readings into slots, and pass on those that can no longer change."""
-        table, schedule = self.table, self.schedule
-        out = Combined.room(len(readings.row) + table.used, table.width)
-        count, taken, schedule.greatest = combine(
-            table.arrays,
-            table.used,
-            self.mode,
-            self.settings.lateness,
-            schedule.lead if lead is None else lead,
-            schedule.greatest,
-            readings.row,
-            readings.slot,
-            readings.shift,
-            readings.value,
-            readings.quality,
-            out,
-        )
-        self.counters.accepted += taken
-        self.counters.guess(readings.quality)
-        return self._allot_combined(out, count, lead)
-
-    def _finish_slots(self, closed: int) -> list[Event]:
-        """Pass on aggregated slots up to `closed`."""
-        if not self.mode:
-            return []
-        out = Combined.room(self.table.used, self.table.width)
-        return self._allot_combined(out, finish(self.table.arrays, self.table.used, self.mode, closed, out, 0))
-
-    def _allot_combined(self, out: Combined, count: int, lead: int | None = None) -> list[Event]:
-        n = len(out.slot)
-        shift, phase, strays = np.zeros(n, np.int64), np.full(n, NO_PHASE, np.int32), np.zeros(n, np.int8)
-        readings = Arrived(out.row, out.slot, shift, out.value, phase, strays, out.quality)
-        events: list[Event] = []
-        for start in range(0, count, self.arrivals.size):
-            cut = slice(start, min(start + self.arrivals.size, count))
-            events += self._allot(readings.part(cut), out.finished[cut], lead)
         return events
 
     # -- state ---------------------------------------------------------------------------------------------------
@@ -524,7 +412,7 @@ class Stream:
         self.episodes.restore(meta["episodes"])
         self.meters.restore(meta["meters"])
         self.labels.restore(meta["labels"])
-        self.counters = Counters(**meta["counters"])
+        self.counters.restore(meta["counters"])
         self.schedule.closed, self.schedule.greatest = meta["closed"], meta["greatest"]
         self.schedule.next_retiring = meta["next_retiring"]
         self.corroboration.restore(meta["corroboration"])

@@ -59,7 +59,7 @@ SERIES = np.dtype(
         ("rarity", "f4"),
         ("score", "f4"),
         ("error", "f4"),  # reconstruction error
-        ("scale", "f4", (2,)),  # of the errors that its statistics are in, see kernel.scale.Scale
+        ("scale", "f4", (2,)),  # the error scale of its statistics, see `ErrorScale`; states have it by this name
         ("anomalies", "i4", (len(Reason),)),  # anomalous slots by reason
         ("late", "i4"),
         ("fault_until", "i8"),  # last slot whose window has a reading that an operator called a fault

@@ -30,7 +30,7 @@ from daemon.config.sink_settings import SyslogSettings, WebhookSettings
     ],
 )
 def test_an_address_has_scheme_host_and_port(url: str, bare: bool, fine: bool) -> None:
-    """A scheme that is allowed, a host, a possible port, no blanks; user, path and query only where they can be sent."""
+    """A scheme that is allowed, a host, a possible port, no blanks; more only where it can be sent."""
     assert is_address(url, ["tcp"], bare=bare) is fine
 
 

@@ -175,7 +175,7 @@ def test_a_regime_may_be_learned_from_the_beginning() -> None:
     learner = the(made).learner
     assert learner.outcomes["rejected"] == 0
     assert [call.kind for call in trainer.calls][-1] == "tune", "then tunings go on from it"
-    scale = learner.serving.scale.copy()
+    scale = learner.serving.error_scale.copy()
     assert (scale < 0.9).all(), scale
     assert row_of(made, "a")["scale"].tolist() == scale.tolist()
     loaded = Engine(PureTrainer())

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.engine.kernel import regime
+from daemon.engine.kernel.error_scale import carry_over
 from daemon.engine.kernel.parameters import parameters
-from daemon.engine.kernel.scale import carry_over
 from daemon.engine.kernel.statistics import advance, begin
 from daemon.engine.learning import handover
 from daemon.engine.machine.engine import Engine
@@ -83,7 +83,7 @@ def test_a_model_with_other_errors_makes_no_burst_of_alarms(monkeypatch: pytest.
     """Errors rise by half and more, alarms do not; without the change of scale they would."""
     made, control = loaded(), loaded()
     promote(made, crude())
-    assert (the(made).learner.serving.scale > 1.5).all(), the(made).learner.serving.scale
+    assert (the(made).learner.serving.error_scale > 1.5).all(), the(made).learner.serving.error_scale
     quiet = alarms(made, range(FRESH, FRESH + 96))
     with monkeypatch.context() as patched:
         patched.setattr(handover, "ratio", lambda *_: np.ones(2))
@@ -99,11 +99,11 @@ def test_going_back_restores_the_scale() -> None:
     champion = learner.champion
     assert champion is not None
     promote(made, crude())
-    assert (learner.serving.scale > 1.5).all()
+    assert (learner.serving.error_scale > 1.5).all()
     promote(made, champion)
-    assert learner.serving.scale == pytest.approx([1, 1], rel=1e-5)
+    assert learner.serving.error_scale == pytest.approx([1, 1], rel=1e-5)
     promote(made, replace(champion, manifest=replace(champion.manifest, parent=champion.digest)))
-    assert learner.serving.scale == pytest.approx([1, 1], rel=1e-5)
+    assert learner.serving.error_scale == pytest.approx([1, 1], rel=1e-5)
 
 
 def test_a_series_changes_its_scale_at_its_next_reading() -> None:
@@ -112,11 +112,11 @@ def test_a_series_changes_its_scale_at_its_next_reading() -> None:
     usual = row_of(made, "b")["regime"]["usual"].copy()
     promote(made, crude())
     feed(made, noise(range(FRESH, FRESH + 1)))
-    scale = the(made).learner.serving.scale
+    scale = the(made).learner.serving.error_scale
     assert row_of(made, "a")["scale"].tolist() == scale.tolist()
     assert row_of(made, "b")["scale"].tolist() == [1, 1]
     assert row_of(made, "b")["regime"]["usual"] == usual
-    the(made).learner.serving.scale[:] *= 2
+    the(made).learner.serving.error_scale[:] *= 2
     feed(made, noise(range(FRESH, FRESH + 1), "b"))
     assert row_of(made, "b")["regime"]["usual"] == pytest.approx(usual * 2 * scale[0] / 2, rel=0.03)
 

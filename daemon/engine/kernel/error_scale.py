@@ -1,4 +1,4 @@
-"""The scale of errors: what a series knows of them, carried over to a network whose errors are of another size.
+"""The error scale: what a series knows of them, carried over to a network whose errors are of another size.
 
 A tuning changes errors little, and the statistics follow by themselves. A network trained anew, or from elsewhere, may
 err three times as much everywhere, or a third: its first days would be all alarms, or none. So what is kept in units of
@@ -19,32 +19,32 @@ import numpy.typing as npt
 from daemon.engine.kernel.compiled import compiled
 
 Record = Any
-NEWEST, WINDOW = 0, 1  # of a scale: errors of the newest reading, and of the window
+NEWEST, WINDOW = 0, 1  # of an error scale: errors of the newest reading, and of the window
 
-Scale = npt.NDArray[np.float32]
-"""(2,) product of all ratios so far. A series' statistics are in the scale that they were last carried over to."""
+ErrorScale = npt.NDArray[np.float32]
+"""(2,) product of all ratios so far. A series' statistics are in the one that they were last carried over to."""
 
 
-def unscaled() -> Scale:
-    """The scale of a stream's first network."""
+def first_error_scale() -> ErrorScale:
+    """The error scale of a stream's first network."""
     return np.ones(2, np.float32)
 
 
 @compiled
-def carry_over(s: Record, usual: Any, scale: Any) -> None:
-    """Bring a series into the stream's scale, if it is not in it yet.
+def carry_over(s: Record, usual: Any, error_scale: Any) -> None:
+    """Bring a series into the stream's error scale, if it is not in it yet.
 
     Args:
         s: Its record.
         usual: Usual error of each variable, shape (F,).
-        scale: The stream's `Scale`.
+        error_scale: The stream's `ErrorScale`.
     """
-    if s.scale[NEWEST] == scale[NEWEST] and s.scale[WINDOW] == scale[WINDOW]:
+    if s.scale[NEWEST] == error_scale[NEWEST] and s.scale[WINDOW] == error_scale[WINDOW]:
         return
-    newest = float(scale[NEWEST]) / s.scale[NEWEST]
+    newest = float(error_scale[NEWEST]) / s.scale[NEWEST]
     # the error of a window of several variables is that of its newest reading, see daemon.engine.kernel.variables
-    window = float(scale[WINDOW]) / s.scale[WINDOW] if len(usual) == 1 else newest
-    s.scale[NEWEST], s.scale[WINDOW] = scale[NEWEST], scale[WINDOW]
+    window = float(error_scale[WINDOW]) / s.scale[WINDOW] if len(usual) == 1 else newest
+    s.scale[NEWEST], s.scale[WINDOW] = error_scale[NEWEST], error_scale[WINDOW]
     for f in range(len(usual)):
         usual[f] *= newest
     s.regime.usual *= newest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,8 @@ LIFECYCLE_COLUMNS = (
     "error, last week",
     "promoted / refused / taken back",
 )
+
+Csv = Annotated[Path | None, typer.Option(help="Write the figures here, too, a row each.")]
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure this machine.")
 app.add_typer(bench_app, name="bench")
@@ -107,6 +110,7 @@ def nab(
     ablate: Annotated[bool, typer.Option(help="Run again without each part; leaves other detectors out.")] = False,
     jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show each file, too.")] = False,
+    csv: Csv = None,
     as_json: Json = False,
 ) -> None:
     """Score detection at shipped defaults on a labelled corpus in NAB's layout; docs/benchmarks.md explains it."""
@@ -124,6 +128,7 @@ def nab(
         if results is not None:
             measuring.write_results(results, files, found)
     summary = scores.summarise(files, found)
+    write_csv(csv, ({"detector": n, **seed} for n, each in summary["detectors"].items() for seed in each["seeds"]))
     if as_json:
         say_json(summary)
         return
@@ -142,6 +147,7 @@ def budget(
     per_month: Annotated[list[float], typer.Option("--budget", help="Budget; several.", min=0.01)] = [0.3, 1.0, 5.0],  # noqa: B006 - typer reads it, nobody changes it
     seed: Annotated[int, typer.Option(help="Seed of the series and of everything random.", min=0)] = 0,
     jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    csv: Csv = None,
     as_json: Json = False,
 ) -> None:
     """New episodes a month on made series without anomalies, and which anomalies put into them are found."""
@@ -150,12 +156,22 @@ def budget(
     todo = measuring.jobs(series, days, sorted(set(per_month)), seed)
     with errors(), progress(plural(len(todo), "run"), as_json) as step:
         summary = measuring.summarise(measuring.run(todo, jobs, step))
+    write_csv(csv, [*summary["rates"], *summary["recall"]])
     if as_json:
         say_json(summary)
         return
     console = table_console()
     for table in (_rate_table(summary), _recall_table(summary)):
         console.print(table)
+
+
+def write_csv(path: Path | None, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write figures where `--csv` says."""
+    if path is not None:
+        from daemon.presentation.frame import write_figures
+
+        with errors():
+            write_figures(path, rows)
 
 
 def _rate_table(summary: dict[str, Any]) -> Table:
@@ -259,6 +275,7 @@ def lifecycle(
     seed: Annotated[list[int], typer.Option(help="Seed of series and stream; give it several times.", min=0)] = [0],  # noqa: B006 - typer reads it, nobody changes it
     plot: Annotated[Path | None, typer.Option(help="Draw the first seed's runs here, as SVG.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    csv: Csv = None,
     as_json: Json = False,
 ) -> None:
     """What changes, faults and bad data do over weeks, with the lifecycle and without; see docs/lifecycle.md."""
@@ -269,6 +286,7 @@ def lifecycle(
         runs = measure(sorted(set(seed)), jobs, step)
         if plot is not None:
             plot.write_text(svg(runs))
+    write_csv(csv, (run.to_json() for run in runs))
     if as_json:
         say_json([run.to_json() for run in runs])
         return

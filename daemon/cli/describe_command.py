@@ -26,18 +26,28 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 @app.command()
 def describe(
-    file: Annotated[Path, typer.Argument(help="Readings: .csv, .jsonl or .parquet; any other name is read as CSV.")],
+    file: Annotated[
+        Path, typer.Argument(help="Readings: CSV, JSON lines, Parquet, NEM12 or Green Button; its content tells.")
+    ],
     time: Time = None,
     value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
     series: Series = None,
-    delimiter: Annotated[str | None, typer.Option(help="Between a CSV file's columns; default: a comma.")] = None,
-    decimal: Annotated[str | None, typer.Option(help="A CSV file's decimal sign: . (default) or a comma.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Between a CSV file's columns; default: as the file has it.")
+    ] = None,
+    decimal: Annotated[
+        str | None, typer.Option(help="A CSV file's decimal sign, . or a comma; default: as it has it.")
+    ] = None,
     timezone: Annotated[str, typer.Option(help="Zone of stamps without one.")] = "UTC",
     html: Annotated[Path | None, typer.Option(help="Write a page with box plot and histogram here.")] = None,
     config: Annotated[Path | None, typer.Option(help="Write the suggested configuration here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Describe a file: statistics, gaps, interval, seasons, and a configuration to begin with."""
+    """Describe a file: statistics, gaps, interval, seasons, and a configuration to begin with.
+
+    Beside --time, --value, --series, --delimiter or --decimal nothing is looked for: what is not given is its default
+    of docs/configuration.md.
+    """
     from daemon.describe.description_page import page
     from daemon.describe.file_layout import layout_of
     from daemon.describe.suggestion import suggested

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from daemon.cli.app import Json, errors, fail
-from daemon.cli.bench_commands import bench_app
+from daemon.cli.bench_commands import Csv, bench_app, write_csv
 from daemon.presentation.console import progress, say_json, table_console
 from daemon.presentation.words import plural
 
@@ -34,6 +34,7 @@ def detection(
     keep: Annotated[Path | None, typer.Option(help="Keep what the networks said here, to decide on it again.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    csv: Csv = None,
     as_json: Json = False,
 ) -> None:
     """Faults found, events found and false alarms at fixed budgets, over corpora in NAB's layout."""
@@ -49,6 +50,10 @@ def detection(
                 summary = summarise(measuring.run(todo, jobs, step), budgets)
         except corpus.CorpusError as error:
             fail(str(error))
+    figures = summary["corpora"].items()
+    write_csv(
+        csv, ({"corpus": n, **one} for n, each in figures for key in ("rates", "events") for one in each.get(key, ()))
+    )
     if leave_out:
         summary["leave_out"] = left_out(summary)
     if as_json:

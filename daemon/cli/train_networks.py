@@ -75,7 +75,8 @@ def train_networks(
     needs("plotly", "matplotlib")
     with errors():
         from daemon.offline import recipes, trainings
-        from daemon.offline.train_report import of_training
+        from daemon.offline.train_report import figures_of, of_training
+        from daemon.presentation.frame import write_figures
         from models.offline import devices
         from models.offline.epochs import TrainingError
         from models.offline.history import HistoryError
@@ -92,6 +93,8 @@ def train_networks(
             report = of_training(jobs, results, histories, labelled, rejected)
             out.mkdir(parents=True, exist_ok=True)
             paths = write_report(report, out)
+            paths.append(out / "report.csv")
+            write_figures(paths[-1], (figures_of(job, result) for job, result in zip(jobs, results, strict=True)))
         except (HistoryError, CheckpointError, TrainingError, devices.NoDevice) as error:
             fail(str(error))
         except recipes.RecipeError as error:

@@ -14,68 +14,20 @@ import pandas as pd
 from adapters.base import Progress
 from daemon.config.format_settings import FormatSettings
 from daemon.config.settings import StreamSettings
+from daemon.describe.seasons import Season, seasons_of
+from daemon.describe.value_summary import Values, sentinels, statistics
 from daemon.intake.arrival_pattern import ArrivalPattern
 from daemon.intake.refusals import Refusals, refused_words
 from daemon.replay.replay import LINE_BYTES, Reader, chunks, likely_interval
 from daemon.replay.unread import unread
 
-BINS = 40
 MOST_GAPS = 10  # shown, the longest
-WHISKER = 1.5  # interquartile ranges (Tukey 1977)
-SEASON_SLOTS = 200_000  # newest slots that seasons are looked for in
-LEAST_STRENGTH = 0.3  # autocorrelation of a season
-LEAST_RISE = 0.2  # of the autocorrelation, from its lowest point before a season's peak
-FEWEST_PAIRS = 0.5  # of the pairs that a lag would have without gaps in common
-NEARLY = 0.8  # of the strongest season: the shortest one that is as strong as this is named too
 
-SENTINELS = np.array(
-    [
-        *(sign * nines for sign in (1, -1) for nines in (99, 999, 9999, 99999, 999999, 9999999)),
-        -1,
-        -99.9,
-        -999.9,
-        32767,
-        -32768,
-        65535,
-        2147483647,
-        -2147483648,
-        4294967295,
-        1e20,
-        -1e20,
-    ]
-)
-"""What stands for a missing value in files of loggers and head-ends."""
-
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
 class DescribingError(ValueError):
     """A file that cannot be described; the message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """Statistics of all values. `std` divides by count - 1; quartiles interpolate between neighbours.
-
-    Attributes:
-        lower, upper: Whiskers of the box plot: the outermost values within 1.5 interquartile ranges of the box.
-        outside: Values beyond the whiskers.
-        bins: Values in each of equal parts between `min` and `max`, shape (40,).
-    """
-
-    count: int
-    mean: float
-    std: float
-    min: float
-    q25: float
-    median: float
-    q75: float
-    max: float
-    lower: float
-    upper: float
-    outside: int
-    bins: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +38,6 @@ class Gap:
     after: int
     before: int
     slots: int
-
-
-@dataclass(frozen=True, slots=True)
-class Season:
-    """A period after which values come again; `strength` is the autocorrelation there, at most 1."""
-
-    period_s: int
-    strength: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +151,7 @@ def describe(
         rising=rising,
         values=statistics(frame["value"]),
         refused=refused_words(rejected, len(frame), shown),
-        seasons=_seasons(frame[frame["series"] == counts.idxmax()], interval, rising),
+        seasons=seasons_of(frame[frame["series"] == counts.idxmax()], interval, rising),
     )
 
 
@@ -286,105 +230,3 @@ def _settle(code: Ints, at_s: Ints, fold_s: npt.NDArray[np.int32]) -> None:
             if at_s[row] <= max(before, moved):
                 at_s[row] += fold_s[row]
                 moved = int(at_s[row])
-
-
-def sentinels(values: Floats) -> list[float]:
-    """Numbers that stand for missing values: such as people take for that, and far outside of all others.
-
-    >>> sentinels(np.array([0.1, 0.5, -999.0, 0.4, 2.0, -999.0]))
-    [-999.0]
-    """
-    usual = np.isin(values, SENTINELS)
-    rest = values[~usual]
-    if not usual.any() or 2 * len(rest) < len(values):
-        return []
-    low, high = float(rest.min()), float(rest.max())
-    reach = max(high - low, abs(high), 1e-9)
-    found = sorted(set(values[usual].tolist()))
-    return [each for each in found if each < low - reach or each > high + 3 * reach or (each < 0 <= low)]
-
-
-def statistics(values: pd.Series) -> Values:
-    """Statistics of values, at least one.
-
-    >>> statistics(pd.Series([1.0, 2, 3, 4, 100])).outside
-    1
-    """
-    found = values.describe()
-    low, q25, q75, high = (float(found[key]) for key in ("min", "25%", "75%", "max"))
-    reach = WHISKER * (q75 - q25)
-    inside = values[values.between(q25 - reach, q75 + reach)]
-    wide = high - low > BINS * np.spacing(max(abs(low), abs(high)))  # else bins have no width
-    bins, _ = np.histogram(values, BINS, (low, high) if wide else (low - 0.5, low + 0.5))
-    return Values(
-        count=len(values),
-        mean=float(found["mean"]),
-        std=float(found["std"]) if len(values) > 1 else 0.0,
-        min=low,
-        q25=q25,
-        median=float(found["50%"]),
-        q75=q75,
-        max=high,
-        lower=float(inside.min()),
-        upper=float(inside.max()),
-        outside=len(values) - len(inside),
-        bins=bins.tolist(),
-    )
-
-
-def _seasons(own: pd.DataFrame, interval: int, rising: bool) -> list[Season]:
-    """The seasons of one series' readings, by time, in its newest slots."""
-    values = own.set_index("slot")["value"]
-    if rising:
-        rise = values.diff()
-        values = rise.where(rise >= 0, values).iloc[1:]
-    values = values.groupby(level=0).last()  # the reading of a slot that came last
-    newest = values.index[-1]
-    slots = pd.RangeIndex(max(values.index[0], newest + 1 - SEASON_SLOTS), newest + 1)
-    return [Season(lag * interval, strength) for lag, strength in seasons(values.reindex(slots).to_numpy())]
-
-
-def seasons(grid: Floats) -> list[tuple[int, float]]:
-    """Periods of a series, in slots, each with its autocorrelation: the strongest, and the shortest nearly as strong.
-
-    A period is a peak of the autocorrelation that rises clearly from the valley before it, within a third of the
-    history, so that it was seen three times.
-
-    Args:
-        grid: One value a slot, NaN is a gap, shape (N,).
-
-    >>> [lag for lag, _ in seasons(np.sin(np.arange(1000) * 2 * np.pi / 24))]
-    [24]
-    """
-    correlation = _autocorrelation(grid)[: len(grid) // 3]
-    if len(correlation) < 5:
-        return []
-    valley = np.minimum.accumulate(correlation)
-    inner = correlation[1:-1]
-    peak = (inner > correlation[:-2]) & (inner >= correlation[2:])
-    clear = (inner >= LEAST_STRENGTH) & (inner - valley[1:-1] >= LEAST_RISE)
-    lags = np.flatnonzero(peak & clear) + 1
-    if not len(lags):
-        return []
-    # among multiples that are equally strong the first
-    strongest = int(lags[np.flatnonzero(correlation[lags] >= correlation[lags].max() - 0.01)[0]])
-    shortest = int(lags[np.flatnonzero(correlation[lags] >= NEARLY * correlation[strongest])[0]])
-    found = (strongest, shortest) if 2 * shortest <= strongest else (strongest,)
-    return [(lag, float(correlation[lag])) for lag in found]
-
-
-def _autocorrelation(grid: Floats) -> Floats:
-    """Correlation of a series with itself, by lag, over the pairs that are both there; shape (N,)."""
-    seen = ~np.isnan(grid)
-    size = 1 << (2 * len(grid) - 1).bit_length()
-    x = np.where(seen, grid - np.nanmean(grid), 0.0)
-    spectrum, mask = np.fft.rfft(x, size), np.fft.rfft(seen.astype(np.float64), size)
-    products = np.fft.irfft(spectrum * spectrum.conj(), size)[: len(grid)]
-    pairs = np.fft.irfft(mask * mask.conj(), size)[: len(grid)]
-    # where gaps come again, as at night, few and special pairs are left at some lags: they say nothing of a season
-    expected = pairs[0] * (1 - np.arange(len(grid)) / len(grid))
-    pairs = np.where(pairs >= FEWEST_PAIRS * expected, pairs, 0.0)
-    variance = products[0] / max(pairs[0], 1.0)
-    if variance <= 0:
-        return np.zeros(len(grid))
-    return np.where(pairs > 0.5, products / np.maximum(pairs, 1.0) / variance, 0.0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from daemon.config.units import format_duration
-from daemon.describe.description import Description, Values
+from daemon.describe.description import Description
 from daemon.describe.suggestion import arrival_words, interval_words
+from daemon.describe.value_summary import Values
 from daemon.presentation.words import instant
 from daemon.web.page_assets import STYLE
 from models.markup import render as fill

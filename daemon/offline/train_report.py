@@ -60,6 +60,14 @@ def of_training(
     return replace(made, sections=[*made.sections, ReportSection("Layers", _layers(jobs, histories), _LAYERS)])
 
 
+def figures_of(job: Job, result: Result) -> dict[str, Any]:
+    """What a training came to, as a row of figures."""
+    of = {"recipe": job.recipe.name, "seed": job.seed, "fold": None if job.fold is None else job.fold[0]}
+    made = result.variant
+    single = {name: value for name, value in made.data.items() if isinstance(value, (int, float, str, dict))}
+    return of | {"parameters": made.parameters, "seconds": made.seconds, "loss": made.losses} | single
+
+
 def _of_scorers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, list[ReportSection]]:
     """How the readings were parted, and what is said of scorers alone."""
     shares = ", ".join(f"{100 * s / sum(recipe.split):.0f} %" for s in recipe.split)

@@ -1,8 +1,10 @@
-"""Events as a table of pandas, for whoever counts and draws them."""
+"""Events and figures as tables of pandas, for whoever counts and draws them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +55,15 @@ def to_frame(events: Sequence[Event]) -> pd.DataFrame:
         "members": pd.array([event.members["count"] if event.members else None for event in events], "Int64"),
     }
     return pd.DataFrame(columns).astype(dict.fromkeys(_TEXTS, "string"))
+
+
+def write_figures(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write figures as CSV, a row each; what is nested has a column for each of its keys, `outer.inner`.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    pd.json_normalize([dict(row) for row in rows], sep=".").to_csv(path, index=False)
 
 
 def _utc_or_none(epoch_s: Sequence[int | None]) -> pd.DatetimeIndex:

@@ -1,21 +1,17 @@
 """The contract of `base.Source`, held against every source of the registry. A new one joins by its line there.
 
-How a sender reaches it is what `RIGS` says; without an entry there its tests fail.
+How a sender reaches it is what `RIGS` of source_rigs.py says; without an entry there its tests fail.
 
 A file can be read again from a position. A peer cannot be asked again, but it can be told how far it was read: where a
-source is live, the sender goes on from the positions with which the source was opened.
-"""
+source is live, the sender goes on from the positions with which the source was opened."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -23,197 +19,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.base import Chunk, Live, Position, Source, unnoticed
-from adapters.brokers.mqtt_source import MqttSource
-from adapters.brokers.nats_source import NatsSource
 from adapters.files.stdin import StandardInput
-from adapters.files.tail import FileTail
-from adapters.mqtt_connection import Broker
-from adapters.sockets.listener import Listener
-from adapters.sockets.tcp import TcpEndpoint
-from adapters.sockets.udp import UdpListener
-from adapters.sockets.unix import UnixEndpoint
 from adapters.source_kind import Surroundings
 from adapters.source_registry import SOURCES
-from adapters.uploads.inbox import Inbox, Inboxes
-from adapters.uploads.remote_write import RemoteWrite
+from adapters.uploads.inbox import Inboxes
 from daemon.config.document import ConfigError
 from daemon.config.file import load
 from daemon.config.source_settings import SourceSettings
-from tests.adapters.brokers.mosquitto_process import MosquittoProcess
-from tests.adapters.brokers.nats_process import NatsProcess
+from tests.conformance.source_rigs import LIMIT, RIGS, brokers, split
 from tests.e2e.processes import until
-
-LIMIT = 60
-
-
-@dataclass
-class Rig:
-    """A kind of source over some content: `make` makes a new one over it, as a restart would.
-
-    Attributes:
-        make: Makes one, not open.
-        places: How many of the contents it reads.
-        send: Sends what comes after the positions to a live source that is open.
-    """
-
-    make: Callable[[], Source]
-    places: int
-    send: Callable[[Source, Mapping[str, Position]], None] = lambda source, positions: None
-
-    def open(self, positions: Mapping[str, Position]) -> Source:
-        """A new source, open."""
-        source = self.make()
-        source.open(positions)
-        self.send(source, positions)
-        return source
-
-
-@contextmanager
-def tail(contents: list[bytes]) -> Iterator[Rig]:
-    with TemporaryDirectory() as folder:
-        for number, content in enumerate(contents):
-            Path(folder, f"{number}.csv").write_bytes(content)
-        yield Rig(lambda: FileTail("s", f"{folder}/*.csv", line_bytes=LIMIT, scan_every_s=0), len(contents))
-
-
-@contextmanager
-def stdin(contents: list[bytes]) -> Iterator[Rig]:
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "input")
-        path.write_bytes(contents[0])
-        files = []
-
-        def make() -> Source:
-            files.append(path.open("rb"))
-            return StandardInput("s", files[-1], line_bytes=LIMIT)
-
-        try:
-            yield Rig(make, 1)
-        finally:
-            for file in files:
-                file.close()
-
-
-def send_streams(
-    contents: list[bytes], connect: Callable[[str], socket.socket]
-) -> Callable[[Source, Mapping[str, Position]], None]:
-    """Sends each content over a connection of its own; the n-th has the place that ends with its number."""
-
-    def send(source: Source, positions: Mapping[str, Position]) -> None:
-        assert isinstance(source, Live)
-        done = {int(place.rpartition("#")[2]): position["offset"] for place, position in positions.items()}
-        for number, content in enumerate(contents, 1):
-            with connect(source.address) as peer:
-                peer.sendall(content[done.get(number, 0) :])
-
-    return send
-
-
-def connect_tcp(address: str) -> socket.socket:
-    host, port = address.rsplit(":", 1)
-    return socket.create_connection((host, int(port)))
-
-
-def connect_unix(address: str) -> socket.socket:
-    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    peer.connect(address)
-    return peer
-
-
-@contextmanager
-def tcp(contents: list[bytes]) -> Iterator[Rig]:
-    with ExitStack() as made:
-
-        def make() -> Source:
-            return made.enter_context(closing(Listener("s", TcpEndpoint("127.0.0.1", 0), line_bytes=LIMIT)))
-
-        yield Rig(make, len(contents), send_streams(contents, connect_tcp))
-
-
-@contextmanager
-def unix(contents: list[bytes]) -> Iterator[Rig]:
-    with TemporaryDirectory() as folder, ExitStack() as made:
-
-        def make() -> Source:
-            return made.enter_context(closing(Listener("s", UnixEndpoint(f"{folder}/socket"), line_bytes=LIMIT)))
-
-        yield Rig(make, len(contents), send_streams(contents, connect_unix))
-
-
-@contextmanager
-def udp(contents: list[bytes]) -> Iterator[Rig]:
-    def send(source: Source, positions: Mapping[str, Position]) -> None:
-        assert isinstance(source, UdpListener)
-        host, port = source.address.rsplit(":", 1)
-        done = sum(position["offset"] for position in positions.values())
-        lines = split(contents[0][done:])
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-            for start in range(0, len(lines), 500):
-                peer.sendto(b"".join(lines[start : start + 500]), (host, int(port)))
-
-    with ExitStack() as made:
-
-        def make() -> Source:
-            return made.enter_context(closing(UdpListener("s", "127.0.0.1", 0, line_bytes=LIMIT)))
-
-        yield Rig(make, 1, send)
-
-
-@contextmanager
-def inbox(contents: list[bytes]) -> Iterator[Rig]:
-    """Each content is posted as a whole, again at every start, as a sender does that was not answered."""
-
-    def send(source: Source, positions: Mapping[str, Position]) -> None:
-        assert isinstance(source, Inbox)
-        for number, content in enumerate(contents):
-            source.offer(content, "http", b"%d" % number)
-
-    yield Rig(lambda: Inbox("s", "http", Inboxes(), line_bytes=LIMIT), len(contents), send)
-
-
-@contextmanager
-def remote_write(contents: list[bytes]) -> Iterator[Rig]:
-    """Lines as they are once requests are read; that is tests/adapters/uploads."""
-    with inbox(contents) as rig:
-        yield Rig(lambda: RemoteWrite("s", Inboxes(), line_bytes=LIMIT), rig.places, rig.send)
-
-
-class Brokers:
-    """Real brokers on the loopback, started when first needed, ended with the tests of this module."""
-
-    def __init__(self) -> None:
-        self._ends = ExitStack()
-        self._mosquitto: MosquittoProcess | None = None
-        self._nats: NatsProcess | None = None
-        self._number = 0
-
-    def name(self) -> str:
-        """A name that nobody had before, for a session and its topic."""
-        self._number += 1
-        return f"rig{self._number}"
-
-    @property
-    def mosquitto(self) -> MosquittoProcess:
-        if self._mosquitto is None:
-            directory = Path(self._ends.enter_context(TemporaryDirectory()))
-            self._mosquitto = self._ends.enter_context(MosquittoProcess(directory))
-        return self._mosquitto
-
-    @property
-    def nats(self) -> NatsProcess:
-        if self._nats is None:
-            directory = Path(self._ends.enter_context(TemporaryDirectory()))
-            self._nats = self._ends.enter_context(NatsProcess(directory))
-            self._nats.add("RIGS", "rigs.>", storage="memory")
-            self._nats.add("METERS", "meters.>", storage="memory")
-        return self._nats
-
-    def end(self) -> None:
-        self._ends.close()
-        self._mosquitto = self._nats = None
-
-
-brokers = Brokers()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -222,68 +36,6 @@ def brokers_end() -> Iterator[None]:
     brokers.end()
 
 
-def all_taken(source: Source, messages: int) -> None:
-    """Wait until a source has taken so many messages, those that came twice included."""
-
-    def look() -> bool:
-        status = source.status()
-        return bool(status["up"]) and status["messages"] + status["repeated"] >= messages
-
-    until(f"{messages} messages", look, every_s=0.002)
-
-
-@contextmanager
-def mqtt(contents: list[bytes]) -> Iterator[Rig]:
-    """Each line of the first content is published once, and kept by the broker until it is acknowledged."""
-    mosquitto, client, lines = brokers.mosquitto, brokers.name(), split(contents[0])
-    published = False
-
-    def make() -> Source:
-        return MqttSource(
-            "s", Broker(mosquitto.url), client=client, topics=[f"{client}/#"], line_bytes=LIMIT, in_flight=5000
-        )
-
-    def send(source: Source, positions: Mapping[str, Position]) -> None:
-        nonlocal published
-        all_taken(source, 0)
-        if not published:
-            mosquitto.publish((f"{client}/a", line) for line in lines)
-        published = True
-        all_taken(source, len(lines))
-
-    yield Rig(make, 1, send)
-
-
-@contextmanager
-def nats(contents: list[bytes]) -> Iterator[Rig]:
-    """Each line of the first content is published once, and delivered again until it is acknowledged."""
-    server, consumer, lines = brokers.nats, brokers.name(), split(contents[0])
-    numbers = server.publish((f"rigs.{consumer}", line) for line in lines)
-
-    def make() -> Source:
-        return NatsSource(
-            "s", server.url, subject=f"rigs.{consumer}", consumer=consumer, line_bytes=LIMIT, in_flight=5000
-        )
-
-    def send(source: Source, positions: Mapping[str, Position]) -> None:
-        done = max((each["offset"] for each in positions.values()), default=0)
-        until("it is up", lambda: source.status()["up"], every_s=0.002)
-        until("all", lambda: source.status()["messages"] >= sum(n > done for n in numbers), every_s=0.002)
-
-    yield Rig(make, 1, send)
-
-
-RIGS = {
-    "file": tail,
-    "stdin": stdin,
-    "tcp": tcp,
-    "unix": unix,
-    "udp": udp,
-    "http": inbox,
-    "prometheus": remote_write,
-    "mqtt": mqtt,
-    "nats": nats,
-}
 every_kind = pytest.mark.parametrize("kind", SOURCES)
 
 
@@ -300,17 +52,19 @@ def settings_of(kind: str, folder: Path) -> SourceSettings:
 
 
 short_lines = st.sampled_from([b"a,1,2", b"", b"header", b"\r", b"\0\0", b"\xff", b"x" * LIMIT])
+
+
 long_lines = st.sampled_from([b"y" * (LIMIT + 1), b"z" * 300, b"\0" * 100])
+
+
 unique_lines = st.integers(0, 10**9).map(lambda n: b"%d" % n)
+
+
 all_lines = st.lists(st.one_of(unique_lines, unique_lines, short_lines, long_lines), max_size=25)
 
 
 def whole(lines: list[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
-
-
-def split(content: bytes) -> list[bytes]:
-    return [line + b"\n" for line in content.split(b"\n")[:-1]]
 
 
 @dataclass

@@ -30,8 +30,10 @@ def test_the_map_has_every_package() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     folders = {path.parent for name in NAMES for path in (ROOT / name).rglob("*.py") if not path.stem.startswith("__")}
     assert len(folders) > 20
-    inside = {ROOT / "adapters", ROOT / "daemon"}  # the map names their own modules one by one
+    inside = {ROOT / "daemon"}  # the map names its own modules one by one
     assert [str(f.relative_to(ROOT)) for f in folders - inside if f"`{f.relative_to(ROOT)}/`" not in text] == []
+    own = [path.relative_to(ROOT) for room in ("adapters", "daemon") for path in (ROOT / room).glob("*.py")]
+    assert [str(path) for path in own if path.name != "__init__.py" and f"`{path}`" not in text] == []
 
 
 def test_every_module_says_what_it_is() -> None:
@@ -46,6 +48,22 @@ def test_what_the_map_passes_is_there() -> None:
     named = re.findall(r"`((?:daemon|models|adapters)/[\w/]+\.py)` `([\w.]+)`", text)
     assert len(named) > 30
     assert [(file, name) for file, name in named if name not in defined(ROOT / file)] == []
+
+
+def test_what_the_map_names_alone_is_somewhere() -> None:
+    """A class, or a method of one, that it names without a file is one of a module's; so is a function before `,`."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    everywhere = {name for room in NAMES for path in (ROOT / room).rglob("*.py") for name in defined(path)}
+    named = re.findall(r"`([A-Z]\w*[a-z]\w*(?:\.\w+)?)`", text)
+    assert len(named) > 30
+    assert sorted(set(named) - everywhere) == []
+
+
+def test_the_map_names_nothing_twice() -> None:
+    """What one looks for has one row."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    looked_for = re.findall(r"(?m)^\| ([^|]+) \|", text)
+    assert sorted({row for row in looked_for if looked_for.count(row) > 1 and row != "---"}) == []
 
 
 def defined(path: Path) -> set[str]:

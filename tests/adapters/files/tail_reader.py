@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adapters.base import Position
 from adapters.files.tail import FileTail
+from adapters.formats.csv import CsvFormat
 
 LINES = [f"a,{k},{k * 7}\n".encode() for k in range(1, 400)]
 
@@ -73,3 +74,21 @@ def descriptors() -> int:
 
 def lines(start: int, stop: int) -> bytes:
     return b"".join(LINES[start:stop])
+
+
+def parsed(reader: Reader) -> tuple[list[tuple[str, float]], dict[str, int]]:
+    """What CSV makes of what is new: series and value of each reading, and rejections by reason."""
+    fmt = CsvFormat(time="timestamp", value=["value"], series="series")
+    headers: dict[str, str | None] = {}
+    accepted: list[tuple[str, float]] = []
+    rejected: dict[str, int] = {}
+    for _ in range(4):
+        for chunk in reader.tail.poll(1 << 20):
+            readings, header = fmt.parse(chunk.data, chunk.series, headers.get(chunk.place, chunk.header))
+            headers[chunk.place] = header
+            reader.positions[chunk.place] = chunk.position_at(len(chunk.data), header)
+            accepted += [
+                (readings.series[c], float(v[0])) for c, v in zip(readings.codes, readings.values, strict=True)
+            ]
+            rejected |= readings.rejected()
+    return accepted, rejected

@@ -45,11 +45,6 @@ class Tail:
         return b"".join(iter(self.read, b""))
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "meter.csv"
-
-
 def test_row_15_a_notification_makes_reading_sooner(path: Path) -> None:
     """New lines, a new name and a rotation are read at the next poll, without waiting for the next look at all."""
     append(path, lines(0, 5))

@@ -1,4 +1,4 @@
-"""Rows of the file tail's fault table, with real files."""
+"""Rows of the file tail's fault table, with real files; those of lines are in test_tail_lines.py."""
 
 from __future__ import annotations
 
@@ -8,31 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.files.content import Plain
-from adapters.formats.csv import CsvFormat
 from tests.adapters.files.tail_reader import LINES, Reader, append, descriptors, lines
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "meter.csv"
-
-
-def parsed(reader: Reader) -> tuple[list[tuple[str, float]], dict[str, int]]:
-    """What CSV makes of what is new: series and value of each reading, and rejections by reason."""
-    fmt = CsvFormat(time="timestamp", value=["value"], series="series")
-    headers: dict[str, str | None] = {}
-    accepted: list[tuple[str, float]] = []
-    rejected: dict[str, int] = {}
-    for _ in range(4):
-        for chunk in reader.tail.poll(1 << 20):
-            readings, header = fmt.parse(chunk.data, chunk.series, headers.get(chunk.place, chunk.header))
-            headers[chunk.place] = header
-            reader.positions[chunk.place] = chunk.position_at(len(chunk.data), header)
-            accepted += [
-                (readings.series[c], float(v[0])) for c, v in zip(readings.codes, readings.values, strict=True)
-            ]
-            rejected |= readings.rejected()
-    return accepted, rejected
 
 
 def test_row_1_rename_and_create(path: Path) -> None:
@@ -284,99 +260,6 @@ def test_row_8_permission(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert reader.wait(60) == lines(50, 60)
 
 
-def test_row_10_nul_run(path: Path) -> None:
-    """A long run of NUL bytes is dropped up to the next newline without being held, and counted."""
-    append(path, lines(0, 2))
-    with path.open("ab") as file:
-        file.truncate(5 << 20)
-    append(path, b"\n" + lines(2, 4))
-    reader = Reader(path, line_bytes=1000)
-    reader.read(polls=20)
-    assert (reader.all, reader.discarded) == (lines(0, 4), {"binary": 1})
-
-
-def test_row_11_marks_line_ends_and_bad_bytes(path: Path) -> None:
-    """A byte order mark and carriage returns are no part of any value; a line that is not UTF-8 costs only itself."""
-    append(path, b"\xef\xbb\xbftimestamp,series,value\r\n2026-03-01T00:00Z,a,1\r\n")
-    append(path, b"2026-03-01T00:00Z,caf\xe9,2\r\n2026-03-01T00:00Z,b,3\n\xff\xfe\n2026-03-01T00:30Z,a,4\r\n")
-    accepted, rejected = parsed(Reader(path))
-    assert accepted == [("a", 1.0), ("b", 3.0), ("a", 4.0)]
-    assert rejected == {"encoding": 2}
-
-
-@pytest.mark.parametrize("restart", [True, False])
-def test_row_12_long_lines(path: Path, restart: bool) -> None:
-    """Lines beyond the limit are dropped and counted, once also over a restart; those at the limit are read."""
-    exact = b"e" * 100 + b"\n"
-    append(path, lines(0, 2) + b"x" * 101 + b"\n" + exact + b"y" * 200_000 + b"\n" + b"z" * 200 + b"\n" + lines(2, 4))
-    reader = Reader(path, line_bytes=100)
-    for _ in range(40):
-        reader.read(limit_bytes=50, polls=1)
-        if restart:
-            reader.restart()
-    assert reader.all == lines(0, 2) + exact + lines(2, 4)
-    assert reader.discarded == {"too_long": 3}
-
-
-def test_row_12_a_line_without_end(path: Path) -> None:
-    """A line that never ends stays unread; what is held of it stays below the limit and a block."""
-    append(path, lines(0, 1))
-    reader = Reader(path, line_bytes=1000)
-    for _ in range(50):
-        append(path, b"x" * 10_000)
-        reader.read(limit_bytes=5000, polls=2)
-    head = next(iter(reader.tail._files.lanes.values()))[0]
-    assert len(head._cutter._buffer) <= 6000  # type: ignore[union-attr]
-    append(path, b"\n" + lines(1, 2))
-    assert reader.read() == lines(1, 2)
-
-
-def test_row_13_shared_headers_stay_apart(tmp_path: Path) -> None:
-    """Files that begin with the same header are told apart over a restart, and a generation starts without header."""
-    header = b"series,timestamp,value\n"
-    for k, name in enumerate(("a.csv", "b.csv", "c.csv")):
-        append(tmp_path / name, header + lines(100 * k, 100 * k + k))
-    reader = Reader(tmp_path / "*.csv")
-    reader.read()
-    assert [chunk.header for chunk in reader.tail.poll(1 << 20)] == []
-
-    def three_more() -> None:
-        for name in "abc":
-            append(tmp_path / f"{name}.csv", b"%s,1,1\n" % name.encode())
-
-    reader.restart(three_more)
-    reader.read()
-    assert [text.splitlines()[-1][:1] for _, text in sorted(reader.text.items())] == [b"a", b"b", b"c"]
-    assert len(reader.text) == 3
-
-
-@pytest.mark.parametrize("way", ["rename", "copytruncate"])
-@pytest.mark.parametrize("restart", [True, False])
-def test_row_13_header_repeated_after_rotation(path: Path, way: str, restart: bool) -> None:
-    """Each generation begins with its own header, which is never a rejected reading, even with other columns."""
-    append(path, b"timestamp,series,value\n2026-03-01T00:00Z,a,1\n2026-03-01T00:30Z,a,2\n")
-    reader = Reader(path)
-    before = parsed(reader)
-
-    def rotate() -> None:
-        old = path.with_name("meter.csv.1")
-        if way == "rename":
-            path.rename(old)
-        else:
-            old.write_bytes(path.read_bytes())
-        path.write_bytes(b"series,value,timestamp\na,3,2026-03-01T01:00Z\n")
-
-    if restart:
-        reader.restart(rotate)
-    else:
-        rotate()
-    for _ in range(3):
-        after = parsed(reader)
-        reader.now += 10
-        before = (before[0] + after[0], before[1] | after[1])
-    assert before == ([("a", 1.0), ("a", 2.0), ("a", 3.0)], {})
-
-
 def test_row_14_stale_size(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that seems shorter once is not taken for truncated; seen twice, or with other bytes, it is."""
     append(path, lines(0, 50))
@@ -409,126 +292,6 @@ def test_row_15_polling_needs_no_notification(path: Path) -> None:
     assert reader.wait() + reader.wait() == lines(5, 12)
 
 
-def test_rotated_while_stopped(path: Path) -> None:
-    """After a restart the renamed file is found by its content, read to its end, then the new one; nothing twice."""
-    append(path, lines(0, 100))
-    reader = Reader(path)
-    reader.read()
-
-    def rotate() -> None:
-        append(path, lines(100, 110))
-        path.rename(path.with_name("meter.csv.1"))
-        append(path, lines(110, 120))
-
-    reader.restart(rotate)
-    reader.read()
-    reader.wait()
-    assert reader.all == lines(0, 120)
-    reader.restart()
-    reader.wait()
-    assert reader.wait() == b""
-
-
-def test_rotated_twice_while_stopped(path: Path) -> None:
-    """A file that was written and rotated while nobody looked is read after its predecessor, as the same path."""
-    append(path, lines(0, 100))
-    reader = Reader(path)
-    reader.read()
-
-    def rotate_twice() -> None:
-        for k, start in enumerate((100, 110)):
-            append(path, lines(start, start + 10))
-            path.rename(rotated := path.with_name(f"meter.csv.{2 - k}"))
-            os.utime(rotated, ns=(0, 10**18 + k))
-        append(path, lines(120, 130))
-        path.with_name("meter.csv.bak").write_bytes(b"not,a,rotation\n")
-
-    reader.restart(rotate_twice)
-    for _ in range(4):
-        reader.wait()
-    assert reader.all == lines(0, 130)
-    assert {chunk.rpartition("#")[0] for chunk in reader.text} == {f"src:{path}"}
-
-
-def test_rotated_while_stopped_and_the_file_before_deleted(path: Path) -> None:
-    """What was rotated after a file that is gone is read, oldest first, then the new file; what came before is not."""
-    append(old := path.with_name("meter.csv.9"), lines(300, 310))
-    os.utime(old, ns=(0, 10**17))
-    append(path, lines(0, 5))
-    reader = Reader(path)
-    reader.read()
-
-    def rotate() -> None:
-        path.unlink()
-        for k, start in enumerate((10, 20)):
-            append(path, lines(start, start + 5))
-            path.rename(rotated := path.with_name(f"meter.csv.{2 - k}"))
-            os.utime(rotated, ns=(0, 10**18 + k))
-        append(path, lines(30, 35))
-
-    reader.restart(rotate)
-    for _ in range(4):
-        reader.wait()
-    assert reader.all == lines(0, 5) + lines(10, 15) + lines(20, 25) + lines(30, 35)
-
-
-@pytest.mark.parametrize("running", [True, False])
-@pytest.mark.parametrize("way", ["rename", "copytruncate"])
-def test_rotated_with_one_line_read(path: Path, way: str, running: bool) -> None:
-    """A file of which the header alone was read is found where it was rotated to, though the next begins alike."""
-    header = b"timestamp,series,value\n"
-    append(old := path.with_name("meter.csv.9"), header + lines(300, 310))
-    os.utime(old, ns=(0, 10**17))
-    append(path, header)
-    reader = Reader(path)
-    assert reader.read() == header
-
-    def rotate() -> None:
-        for k, start in enumerate((0, 10)):
-            append(path, (header if k and way == "rename" else b"") + lines(start, start + 5))
-            rotated = path.with_name(f"meter.csv.{2 - k}")
-            if way == "rename":
-                path.rename(rotated)
-            else:
-                rotated.write_bytes(path.read_bytes())
-                path.write_bytes(header)
-            os.utime(rotated, ns=(0, 10**18 + k))
-        append(path, (header if way == "rename" else b"") + lines(20, 25))
-
-    if running:
-        rotate()
-        reader.read()
-    else:
-        reader.restart(rotate)
-    for _ in range(6):
-        reader.wait()
-    assert reader.all.replace(header, b"") == lines(0, 5) + lines(10, 15) + lines(20, 25)
-    assert set(reader.all.splitlines()) >= {header.strip()}
-
-
-def test_rotated_while_stopped_after_files_with_a_header_alone(path: Path) -> None:
-    """What is rotated after two files that had a header alone, and are gone, is found though the next begins alike."""
-    header = b"timestamp,series,value\n"
-    reader = Reader(path)
-    for k in range(2):
-        append(path, header)
-        os.utime(path, ns=(0, 10**18 + k))
-        assert reader.wait() == header
-        path.unlink()
-        reader.wait()
-    assert len(reader.positions) == 1
-
-    def rotate() -> None:
-        append(rotated := path.with_name("meter.csv.1"), header + lines(0, 5))
-        os.utime(rotated, ns=(0, 10**18 + 2))
-        append(path, header + lines(10, 15))
-
-    reader.restart(rotate)
-    for _ in range(3):
-        reader.wait()
-    assert reader.all == header * 2 + lines(0, 5) + header + lines(10, 15)
-
-
 def test_a_position_of_the_first_version(path: Path) -> None:
     """A position without a time of change goes on where it was; from its next generation on it has one."""
     append(path, lines(0, 50))
@@ -547,45 +310,6 @@ def test_a_position_of_the_first_version(path: Path) -> None:
         reader.wait()
     assert reader.all == lines(0, 60)
     assert all(isinstance(position["since_ns"], int) for position in reader.positions.values())
-
-
-def test_rotated_hundreds_of_times_while_stopped(path: Path) -> None:
-    """However many files were rotated meanwhile, all are read, oldest first, with a bounded number open at a time."""
-    before = descriptors()
-    append(path, lines(0, 5))
-    reader = Reader(path)
-    reader.read()
-
-    def rotate() -> None:
-        for k in range(300):
-            append(path, lines(5 + k, 6 + k))
-            path.rename(rotated := path.with_name(f"meter.csv.{k:03}"))
-            os.utime(rotated, ns=(0, 10**18 + k * 10**10))
-        append(path, lines(305, 310))
-
-    reader.restart(rotate)
-    most = 0
-    for _ in range(100):
-        reader.wait()
-        most = max(most, descriptors())
-    assert reader.all == lines(0, 310)
-    assert 100 < most - before < 140
-
-
-def test_rotated_before_an_older_file_ended(path: Path) -> None:
-    """A file whose time of change is older than that of its predecessor does not have the predecessor read again."""
-    append(path, lines(0, 5))
-    reader = Reader(path)
-    reader.read()
-    path.rename(path.with_name("meter.csv.1"))
-    append(path, lines(5, 8))
-    os.utime(path, (10**9, 10**9))
-    reader.read()
-    path.unlink()
-    append(path, lines(8, 10))
-    for _ in range(5):
-        reader.wait()
-    assert reader.all == lines(0, 10)
 
 
 def test_rename_within_the_glob(tmp_path: Path) -> None:

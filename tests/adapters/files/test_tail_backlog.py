@@ -17,11 +17,6 @@ from adapters.merge import EventTimeMerge
 from tests.adapters.files.tail_reader import Reader, append, descriptors, lines
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "meter.csv"
-
-
 def compress(path: Path) -> Path:
     """What gzip does: the compressed file keeps the time of change, the original goes."""
     packed = path.with_name(f"{path.name}.gz")

@@ -15,7 +15,7 @@ from adapters.formats.jsonl import JsonlFormat
 from adapters.formats.number_text import NumberReader
 from adapters.formats.qualities import QualityReader
 from adapters.formats.stamps import OK, REASON
-from tests.adapters.formats.test_formats import assert_same
+from tests.adapters.formats.parsed_lines import assert_same
 
 every_path = pytest.mark.parametrize("vouch", [True, False])
 

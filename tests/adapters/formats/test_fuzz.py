@@ -21,7 +21,7 @@ from adapters.formats.influx import InfluxFormat
 from adapters.formats.jsonl import JsonlFormat
 from adapters.formats.number_text import NumberReader
 from adapters.lines import LineCutter
-from tests.adapters.formats.test_formats import assert_same
+from tests.adapters.formats.parsed_lines import assert_same
 
 fuzz = settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "200")),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adapters.base import Readings
 from adapters.formats.influx import InfluxFormat
-from tests.adapters.formats.test_formats import assert_same, chunk_of, line_feeds
+from tests.adapters.formats.parsed_lines import assert_same, chunk_of, line_feeds
 
 STAMP = 1_714_557_600_000
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -65,11 +66,18 @@ def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def figures_of(results: Path) -> Path:
+    """Where the figures of these results are, as CSV."""
+    return results.with_name("figures.csv")
+
+
 @pytest.fixture(scope="session")
 def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     """The JSON of two seeds over the corpus, and where its results are."""
     results = tmp_path_factory.mktemp("results")
-    done = bench(corpus, "--json", "--results", results, "--jobs", 1, "--seed", 1, "--seed", 0)
+    done = bench(
+        corpus, "--json", "--results", results, "--jobs", 1, "--seed", 1, "--seed", 0, "--csv", figures_of(results)
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), results
 
@@ -92,6 +100,16 @@ def test_the_json_has_every_figure(run: tuple[dict[str, Any], Path]) -> None:
     assert [(f["seed"], f["file"], f["detector"]) for f in found["per_file"]] == [
         (seed, file, name) for seed in (0, 1) for file in ("faulty/a.csv", "quiet/b.csv") for name in names
     ]
+
+
+def test_the_csv_has_a_row_for_each_detector_and_seed(run: tuple[dict[str, Any], Path]) -> None:
+    """With the JSON's figures, a column for each of those that it nests."""
+    found, results = run
+    table = pd.read_csv(figures_of(results))
+    rows = [(name, seed) for name, each in found["detectors"].items() for seed in each["seeds"]]
+    assert list(zip(table["detector"], table["seed"], strict=True)) == [(name, seed["seed"]) for name, seed in rows]
+    assert table["vus_pr"].tolist() == pytest.approx([seed["vus_pr"] for _, seed in rows])
+    assert table["nab.default.standard"].tolist() == pytest.approx([s["nab"]["default"]["standard"] for _, s in rows])
 
 
 def test_the_tables_show_it(run: tuple[dict[str, Any], Path]) -> None:

@@ -1,26 +1,21 @@
+"""`tidegauge describe`: what it says of files, and what it suggests."""
+
 from __future__ import annotations
 
 import json
 import math
-import statistics
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from daemon.cli.main import app
 from daemon.config.file import load
-from daemon.describe import description as describing
-from daemon.describe.description import seasons
 
 
 def tidegauge(*arguments: object) -> tuple[int, str, str]:
@@ -46,20 +41,6 @@ def hourly(path: Path, days: int = 40, gone: range = range(0), counter: bool = F
             lines.append(f"{1_767_225_600 + hour * 3600},{total if counter else value:.6f}")
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50))
-def test_statistics_are_those_of_the_textbook(values: list[float]) -> None:
-    """Mean, sample deviation and interpolated quartiles are those of Python's own module, and no value is lost."""
-    mine = describing.statistics(pd.Series(values))
-    quartiles = statistics.quantiles(values, n=4, method="inclusive")
-    theirs = (statistics.fmean(values), statistics.stdev(values), *quartiles, min(values), max(values))
-    names = ("mean", "std", "q25", "median", "q75", "min", "max")
-    for name, figure in zip(names, theirs, strict=True):
-        assert getattr(mine, name) == pytest.approx(figure, rel=1e-9, abs=1e-9)
-    assert sum(mine.bins) == mine.count == len(values)
-    assert mine.min <= mine.lower <= mine.upper <= mine.max
 
 
 def test_a_file_is_described(tmp_path: Path) -> None:
@@ -221,24 +202,3 @@ def test_files_of_another_continent(tmp_path: Path) -> None:
     assert described(lines, "--config", config)["rows"] == 200
     (stream,) = load(config).streams.values()
     assert stream.format.type == "jsonl"
-
-
-@settings(max_examples=30, deadline=None)
-@given(period=st.integers(5, 60), missing=st.floats(0, 0.4), seed=st.integers(0, 99))
-def test_a_season_is_found_behind_gaps_and_noise(period: int, missing: float, seed: int) -> None:
-    """The period of a noisy sine is found to a slot or a twentieth of it, whatever share of its readings is missing."""
-    rng = np.random.default_rng(seed)
-    grid = np.sin(np.arange(1500) * 2 * np.pi / period) + 0.2 * rng.standard_normal(1500)
-    grid[rng.random(1500) < missing] = np.nan
-    lags = [lag for lag, _ in seasons(grid)]
-    assert lags
-    assert min(min(lag % period, -lag % period) for lag in lags) <= max(1, period / 20)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_no_season_in_noise_nor_in_a_walk_that_never_returns(seed: int) -> None:
-    """White noise and a trend have none; neither has a constant."""
-    rng = np.random.default_rng(seed)
-    assert seasons(rng.standard_normal(3000)) == []
-    assert seasons(np.arange(500) + rng.standard_normal(500)) == []
-    assert seasons(np.full(500, 3.0)) == []

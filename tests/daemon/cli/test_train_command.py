@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -118,6 +119,9 @@ def test_lines_that_are_no_readings_are_said(tmp_path: Path) -> None:
     assert code == 0
     assert f"tidegauge: {file}: rejected 1 bad_value, 1 malformed; trained without them" in output
     assert "Rejected lines: 1 bad_value, 1 malformed." in (out / "report.html").read_text()
+    figures = pd.read_csv(out / "report.csv")
+    assert figures["seed"].tolist() == [0]
+    assert figures["loss.validation"].notna().all()
 
 
 def test_the_journal_of_a_daemon_holds_the_same_readings(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -68,3 +68,23 @@ async def talk(address: str, sent: bytes, seconds: float = 5.0) -> bytes:
         return await asyncio.wait_for(reader.read(), seconds)
     finally:
         writer.close()
+
+
+def asked(path: str, method: str = "GET", *, request: dict[str, Any] | None = None, **given: Any) -> Answer:
+    """One request to a server of its own."""
+
+    async def run() -> Answer:
+        async with server(**given) as address:
+            return await ask(address + path, method, **(request or {}))
+
+    return asyncio.run(run())
+
+
+def served(work: Callable[[str], Awaitable[Any]], **given: Any) -> Any:
+    """What `work` makes of a server's address."""
+
+    async def run() -> Any:
+        async with server(**given) as address:
+            return await work(address)
+
+    return asyncio.run(run())

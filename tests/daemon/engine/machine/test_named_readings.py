@@ -6,7 +6,7 @@ import pytest
 
 from daemon.engine.messages.events import RULE_SCORE, Event
 from daemon.presentation.console import event_line, listed_line
-from tests.daemon.engine.field.made import events_of, household, instant, slot
+from tests.daemon.engine.field_readings import events_of, household, instant, slot
 from tests.daemon.engine.small_engines import engine, feed, noise, together
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.daemon.engine.field.made import DAY, events_of, opened
+from tests.daemon.engine.field_readings import DAY, events_of, opened
 
 
 @pytest.mark.parametrize("seed", [3, 5])

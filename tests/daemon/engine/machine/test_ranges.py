@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from daemon.engine.learning.admission import span
-from tests.daemon.engine.field.made import events_of, household, instant, opened, slot
+from tests.daemon.engine.field_readings import events_of, household, instant, opened, slot
 
 
 @pytest.mark.parametrize("odd", [-999.0, 9999.0, 1e6, -1e30, 40.0])

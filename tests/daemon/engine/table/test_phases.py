@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from daemon.engine.machine.stream import Stream
-from tests.daemon.engine.field.made import STREAM, at_slots, begun, readings
+from tests.daemon.engine.field_readings import STREAM, at_slots, begun, readings
 
 MINUTE = 60_000
 DAYS_10 = 480

@@ -10,7 +10,17 @@ import pytest
 from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import Event
 from daemon.engine.table.overdue import COUNTER_RESETS
-from tests.daemon.engine.field.made import STREAM, Values, at_slots, begun, household, instant, opened, readings, slot
+from tests.daemon.engine.field_readings import (
+    STREAM,
+    Values,
+    at_slots,
+    begun,
+    household,
+    instant,
+    opened,
+    readings,
+    slot,
+)
 
 DIP = slot(16, 12)
 NOISY = {"alerts": {"false_alarms_per_month": 0.01}}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from daemon.engine.messages.inputs import decode, encode
-from tests.daemon.engine.field.made import DAY, STREAM, at_slots, begun, household, instant, opened, readings, slot
+from tests.daemon.engine.field_readings import DAY, STREAM, at_slots, begun, household, instant, opened, readings, slot
 
 
 def test_exact_repeats_are_counted_apart() -> None:

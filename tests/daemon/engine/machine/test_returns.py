@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.daemon.engine.field.made import START, Values, events_of, opened
+from tests.daemon.engine.field_readings import START, Values, events_of, opened
 
 HOUR = 3600
 LEFT = 24 * 22

@@ -17,7 +17,7 @@ from models.offline.examples import clean_readings, examples, fresh_examples, pa
 from models.offline.history import History
 from models.offline.recipe import ExampleRecipe
 from models.offline.variation import varied
-from tests.models.test_offline import CPU, classes, history
+from tests.models.offline.test_trainings import CPU, classes, history
 
 BESIDE_YESTERDAY = 4  # column
 SHRINK = 3.0

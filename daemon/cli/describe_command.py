@@ -49,7 +49,7 @@ def describe(
     of docs/configuration.md.
     """
     from daemon.describe.description_page import page
-    from daemon.describe.file_layout import layout_of
+    from daemon.describe.file_layout import clock_beside, layout_of
     from daemon.describe.suggestion import suggested
 
     with errors():
@@ -65,6 +65,8 @@ def describe(
         named = any(key.startswith("format.") for key in options)
         found, stream = _best(file, [options] if named else [layout_of(file, timezone) | options, options], as_json)
         yaml = suggested(found, stream.format, timezone, stream.stamp)
+        if named and (clock := clock_beside(file, timezone, stream.format.time, found.interval_s)):
+            say(f"the stamps have no time of day, and column {clock!r} looks like one: leave --time out", err=True)
         if html is not None:
             html.write_text(page(found, yaml), "utf-8")
         if config is not None:

@@ -48,6 +48,14 @@ def layout_of(path: Path, timezone: str) -> dict[str, Any]:
     return _of_csv(lines, timezone, found)
 
 
+def clock_beside(path: Path, timezone: str, time: object, interval_s: int) -> str | None:
+    """The column of times of day that belongs to a column of dates, `time`, that was read alone as whole days."""
+    columns = layout_of(path, timezone).get("format.time")
+    if interval_s % 86400 or not isinstance(columns, list) or columns[0] != time:
+        return None
+    return str(columns[1])
+
+
 def _decoded(raw: bytes) -> tuple[str, str]:
     """The configuration's word for the encoding, and the text."""
     if raw[:2] not in (b"\xff\xfe", b"\xfe\xff") and raw.count(b"\0") * 3 > len(raw):

@@ -41,7 +41,8 @@ def seasons(grid: Floats) -> list[tuple[int, float]]:
     """Periods of a series, in slots, each with its autocorrelation: the strongest, and the shortest nearly as strong.
 
     A period is a peak of the autocorrelation that rises clearly from the valley before it, within a third of the
-    history, so that it was seen three times.
+    history, so that it was seen three times. Of one that is many of a shorter one, as a week is of days, twice its
+    length must stand out, too: by chance some number of days is always the strongest.
 
     Args:
         grid: One value a slot, NaN is a gap, shape (N,).
@@ -49,7 +50,8 @@ def seasons(grid: Floats) -> list[tuple[int, float]]:
     >>> [lag for lag, _ in seasons(np.sin(np.arange(1000) * 2 * np.pi / 24))]
     [24]
     """
-    correlation = _autocorrelation(grid)[: len(grid) // 3]
+    whole = _autocorrelation(grid)
+    correlation = whole[: len(grid) // 3]
     if len(correlation) < 5:
         return []
     valley = np.minimum.accumulate(correlation)
@@ -62,8 +64,19 @@ def seasons(grid: Floats) -> list[tuple[int, float]]:
     # among multiples that are equally strong the first
     strongest = int(lags[np.flatnonzero(correlation[lags] >= correlation[lags].max() - 0.01)[0]])
     shortest = int(lags[np.flatnonzero(correlation[lags] >= NEARLY * correlation[strongest])[0]])
-    found = (strongest, shortest) if 2 * shortest <= strongest else (strongest,)
+    if 2 * shortest > strongest:
+        found = [strongest]
+    else:
+        found = [strongest, shortest] if _comes_again(whole, strongest, shortest) else [int(lags[0])]
     return [(lag, float(correlation[lag])) for lag in found]
+
+
+def _comes_again(correlation: Floats, long: int, short: int) -> bool:
+    """Whether twice the long period stands out among the multiples of the short one from the long one to its triple."""
+    near = short // 4
+    there = correlation[2 * long - near : 2 * long + near + 1].max()
+    others = [2 * long + step * short for step in range(1 - long // short, long // short) if step]
+    return all(there > correlation[at - near : at + near + 1].max() for at in others if at + near < len(correlation))
 
 
 def _autocorrelation(grid: Floats) -> Floats:

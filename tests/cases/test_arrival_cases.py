@@ -14,7 +14,7 @@ import pytest
 
 from daemon.api import Replayed, replay
 from daemon.config.file import load
-from tests.e2e.processes import json_of
+from tests.e2e.processes import json_of, tidegauge
 
 INPUTS = Path(__file__).parent / "inputs"
 SENTINELS = ["2024-01-05 04:00", "2024-01-07 22:30", "2024-01-11 10:00"]
@@ -99,3 +99,9 @@ def test_describe_finds_how_a_file_is_read(name: str, readings: int, begins: str
     assert f"{datetime.fromtimestamp(said['first_at'], UTC):%Y-%m-%d %H:%M}" == begins
     assert set(said["rejected"]) <= {"preamble"}
     assert load(config).streams
+
+
+def test_a_column_of_dates_alone_is_said(tmp_path: Path) -> None:
+    """Asked for the date's column only, describe names the column that has the times of day."""
+    said = tidegauge("describe", INPUTS / "date_and_time_columns.csv", "--time", "date", cwd=tmp_path).stderr
+    assert "the stamps have no time of day, and column 'time' looks like one" in said

@@ -1,29 +1,21 @@
-"""Commands that look and change nothing: `check`, `init`, `events`, `status`."""
+"""Commands that look and change nothing: `check`, `schema`, `init`, `status`."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
-from daemon.cli.selection import epoch
 from daemon.config.addresses import join_address
 from daemon.config.file import effective, load
 from daemon.config.settings import Settings
-from daemon.presentation.console import event_line, listed_line, say, say_json
+from daemon.presentation.console import say, say_json
 from daemon.presentation.words import instant, plural, tally, version_words
-
-if TYPE_CHECKING:
-    from daemon.engine.messages.events import Event
-
-events_app = typer.Typer(no_args_is_help=True, help="Recorded events.")
-app.add_typer(events_app, name="events")
 
 
 @app.command()
@@ -71,63 +63,6 @@ def init(
             say(f"wrote {path}; next: tidegauge check --config {path}")
             return
         fail(f"{path} exists; name another file, or replace it with --force")
-
-
-@events_app.command("list")
-def events_list(
-    config: Config = None,
-    state: Annotated[Path | None, typer.Option(help="State directory; default: the configuration's.")] = None,
-    stream: Annotated[str | None, typer.Option(help="Only this stream.")] = None,
-    series: Annotated[str | None, typer.Option(help="Only this series.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only events that lasted until then or later.")] = None,
-    until: Annotated[str | None, typer.Option(help="Only events that began before.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only events with this reason.")] = None,
-    revisions: Annotated[bool, typer.Option("--revisions", help="Every revision, not only the latest.")] = False,
-    limit: Annotated[int | None, typer.Option(help="The newest so many.", min=1)] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write them here, too, a row each.")] = None,
-    as_json: Json = False,
-) -> None:
-    """List recorded events, the oldest first, while the daemon runs or not."""
-    from daemon.store import EventFilter, open_reader
-
-    with errors():
-        wanted = EventFilter(stream, series, reason, epoch(since), epoch(until), latest_only=not revisions)
-        directory = state or load(find_config(config)).state_dir
-        with open_reader(directory) as reader:
-            found = reader.each_event(wanted, limit=limit)
-            if csv is not None:
-                found = _written(found, csv)
-            shown = _print_json(found) if as_json else _print_lines(found, event_line if revisions else listed_line)
-            if left_out := sorted(reader.left_out):
-                fail(f"damaged and left out: {', '.join(left_out)}; tidegauge state check says more")
-        if not shown and not as_json:
-            say("no events", err=True)
-
-
-def _print_lines(found: Iterable[Event], line: Callable[[Event], str]) -> int:
-    shown = 0
-    for shown, event in enumerate(found, 1):  # noqa: B007 - how many there were
-        say(f"{event.id[:8]}  {line(event)}")
-    return shown
-
-
-def _print_json(found: Iterable[Event]) -> int:
-    """One array, an event at a time: there may be more of them than memory should hold."""
-    shown = 0
-    for shown, event in enumerate(found, 1):
-        typer.echo("[" if shown == 1 else ",", nl=False)
-        say_json(event.to_json())
-    typer.echo("]" if shown else "[]")
-    return shown
-
-
-def _written(found: Iterable[Event], path: Path) -> Iterator[Event]:
-    """The events, all of which a table in a file has by the end."""
-    from daemon.presentation.frame import to_frame
-
-    events = list(found)  # the columns depend on all of them
-    to_frame(events).to_csv(path, index=False)
-    return iter(events)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from daemon.cli import (  # noqa: F401 - each adds its commands to the applicati
     bench_commands,
     describe_command,
     detection_command,
+    event_commands,
     inspection,
     kit_command,
     label_commands,

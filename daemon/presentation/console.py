@@ -125,9 +125,9 @@ def _said(event: Event) -> str:
         who = f"{event.members['count']} series of {event.stream}"
     line = f"{who}  {', '.join(REASON_WORDS[reason] for reason in event.reasons)}"
     if event.value is not None and event.expected is not None:
-        line += f"  value {_numbers(event.value)}, expected {_numbers(event.expected)}"
+        line += f"  value {numbers(event.value)}, expected {numbers(event.expected)}"
     elif event.value is not None:
-        line += f"  value {_numbers(event.value)}"
+        line += f"  value {numbers(event.value)}"
     if event.variables:
         line += f"  most by {event.variables[0]['variable']}"
     if event.by_rule:
@@ -137,5 +137,6 @@ def _said(event: Event) -> str:
     return line
 
 
-def _numbers(values: tuple[float, ...]) -> str:
+def numbers(values: tuple[float, ...]) -> str:
+    """Some values, short."""
     return listed([f"{value:.6g}" for value in values])

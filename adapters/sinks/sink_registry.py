@@ -10,6 +10,7 @@ from pkgutil import resolve_name
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from adapters.extra import Extra
 from adapters.sinks.contract import Opening, Sink
 
 
@@ -25,6 +26,7 @@ class SinkKind:
         size: Bytes already there before the first record of them, None where there is no such thing.
         several: Whether the key has a list, each item of which is a sink.
         from_now: Whether a new one begins with what is recorded from then on; otherwise with all there is.
+        extra: What it needs that a plain install leaves out.
     """
 
     maker: str
@@ -33,6 +35,7 @@ class SinkKind:
     size: Callable[[Any], int] | None = None
     several: bool = False
     from_now: bool = False
+    extra: Extra | None = None
 
     def make(self, settings: Any, opening: Opening) -> Sink:
         """A sink, from the key's value or an item of it; raises OSError where it cannot be opened."""
@@ -51,7 +54,13 @@ def _topic(settings: Any) -> str:
     return f"mqtt:{urlsplit(settings.url).hostname}#{digest}"
 
 
-def _address(kind: str) -> Callable[[Any], str]:
+def _service(settings: Any) -> str:
+    """The name of one of Apprise's addresses, whose host, too, may be a secret."""
+    url = settings.url.get_secret_value()
+    return f"apprise:{url.partition(':')[0]}#{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+
+
+def address(kind: str) -> Callable[[Any], str]:
     """Names that tell addresses apart without showing them: a path or a query may hold a secret."""
 
     def name(settings: Any) -> str:
@@ -75,21 +84,21 @@ SINKS: Mapping[str, SinkKind] = {
     ),
     "webhook": SinkKind(
         maker="adapters.sinks.webhook:made",
-        name=_address("webhook"),
+        name=address("webhook"),
         sample='webhook: [{url: "http://127.0.0.1:8080/alarms", send: all}]',
         several=True,
         from_now=True,
     ),
     "alertmanager": SinkKind(
         maker="adapters.sinks.alertmanager:made",
-        name=_address("alertmanager"),
+        name=address("alertmanager"),
         sample='alertmanager: [{url: "http://127.0.0.1:9093", labels: [severity=warning]}]',
         several=True,
         from_now=True,
     ),
     "syslog": SinkKind(
         maker="adapters.sinks.syslog:made",
-        name=_address("syslog"),
+        name=address("syslog"),
         sample='syslog: [{url: "tcp://127.0.0.1:514", facility: local0}]',
         several=True,
         from_now=True,
@@ -100,5 +109,13 @@ SINKS: Mapping[str, SinkKind] = {
         sample='mqtt: [{url: "mqtt://127.0.0.1:1883", topic: "tidegauge/{stream}/{series}", send: all}]',
         several=True,
         from_now=True,
+    ),
+    "apprise": SinkKind(
+        maker="adapters.sinks.apprise_sink:made",
+        name=_service,
+        sample='apprise: [{url: "json://127.0.0.1:8080/alarms", send: all}]',
+        several=True,
+        from_now=True,
+        extra=Extra("apprise", "apprise", "apprise"),
     ),
 }

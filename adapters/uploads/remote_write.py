@@ -14,10 +14,8 @@ from adapters.name_template import template
 from adapters.source_kind import Surroundings
 from adapters.uploads.inbox import Inbox, Inboxes
 from adapters.uploads.selector import notation, selector
-from adapters.uploads.write_request import Labels, series_of, unpacked
+from adapters.uploads.write_request import STALE_BYTES, Labels, series_of, unpacked
 
-_STALE = struct.pack("<Q", 0x7FF0_0000_0000_0002)
-"""The NaN by which Prometheus says that a series has ended or was not scraped: a gap, not a reading."""
 _NAMES_KEPT = 100_000
 _SECONDS_BELOW = 100_000_000_000
 """A smaller number is read as seconds (`adapters.formats.stamps`), so such milliseconds are written as a fraction."""
@@ -81,7 +79,7 @@ class RemoteWrite(Inbox):
                 continue
             for sample in each.samples:
                 value = sample.value
-                if isnan(value) and struct.pack("<d", value) == _STALE:
+                if isnan(value) and struct.pack("<d", value) == STALE_BYTES:
                     stale += 1
                 else:
                     lines.append(b'{"s":%b,"t":%b,"v":%b}\n' % (name, _stamp(sample.timestamp), _number(value)))

@@ -7,7 +7,8 @@ bytes, so that it is not looked into.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -45,6 +46,9 @@ _MESSAGES: dict[str, dict[str, list[tuple[str, int, str, bool]]]] = {
 """Package -> message -> its fields: name, number, type, whether repeated."""
 
 Labels = tuple[tuple[str, str], ...]
+STALE_BYTES = struct.pack("<Q", 0x7FF0_0000_0000_0002)
+STALE: float = struct.unpack("<d", STALE_BYTES)[0]
+"""The NaN by which Prometheus says that a series has ended or was not scraped, and its bytes: no reading, but a gap."""
 
 
 class Series(NamedTuple):
@@ -81,6 +85,17 @@ def unpacked(body: bytes, limit: int) -> bytes:
         return bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError as error:
         raise RequestError(f"the body is not a snappy block: {error}") from None
+
+
+def packed(series: Iterable[tuple[Labels, float]], at_ms: int) -> bytes:
+    """The body of a request of 1.0 with one sample each, at one instant; labels must be in the order of their names."""
+    request = _classes()[V1]()
+    for labels, value in series:
+        entry = request.timeseries.add()
+        for name, text in labels:
+            entry.labels.add(name=name, value=text)
+        entry.samples.add(value=value, timestamp=at_ms)
+    return bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
 
 
 def series_of(data: bytes, message: str) -> Iterator[Series]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from adapters.formats.format_registry import FORMATS, LINES
-from adapters.sinks.sink_registry import SINKS
+from adapters.sinks.sink_registry import SINKS, address
 from adapters.source_kind import STREAM
 from adapters.source_registry import SOURCES
 from daemon.config.document import Where, dotted
@@ -86,24 +87,32 @@ def _missing(root: Where, files: Mapping[Where, str | None]) -> Iterator[tuple[W
 
 
 def _sinks(settings: Settings) -> Iterator[tuple[Where, str]]:
-    """Sinks that are one to their other side, and files of theirs that are not there."""
+    """Sinks and stores that are one to their other side, and files of theirs that are not there."""
     for key, kind in SINKS.items():
-        if not kind.several:
+        if kind.several:
+            yield from _others(("events", key), getattr(settings.events, key), kind.name)
+        chosen = kind.chosen(getattr(settings.events, key))
+        if kind.extra and chosen and (said := kind.extra.missing()):
+            yield ("events", key), f"events.{key} {said}"
+    yield from _others(("metrics", "remote_write"), settings.metrics.remote_write, address("remote_write"))
+
+
+def _others(root: Where, items: Sequence[Any], name: Callable[[Any], str]) -> Iterator[tuple[Where, str]]:
+    """Of one list of other servers, those that are one, and files that are not there."""
+    named: dict[str, str] = {}
+    for index, item in enumerate(items):
+        where: Where = (*root, index)
+        for file in sorted(FILE_KEYS):
+            path = getattr(item, file, None)
+            if path is not None and not _is_file(Path(path)):
+                at = (*where, file)
+                yield at, f"{dotted(at)} is {path}, but there is no such file; name a file or remove the key"
+        if item.url is None:
             continue
-        named: dict[str, str] = {}
-        for index, sink in enumerate(getattr(settings.events, key)):
-            where: Where = ("events", key, index)
-            for file in sorted(FILE_KEYS):
-                path = getattr(sink, file, None)
-                if path is not None and not _is_file(Path(path)):
-                    at = (*where, file)
-                    yield at, f"{dotted(at)} is {path}, but there is no such file; name a file or remove the key"
-            if sink.url is None:
-                continue
-            if other := named.get(kind.name(sink)):
-                at = (*where, "url")
-                yield at, f"{dotted(at)} is that of {other} already; keep one of the two"
-            named[kind.name(sink)] = dotted(where)
+        if other := named.get(name(item)):
+            at = (*where, "url")
+            yield at, f"{dotted(at)} is that of {other} already; keep one of the two"
+        named[name(item)] = dotted(where)
 
 
 def _unreadable(where: Where, source: SourceSettings, form: FormatSettings) -> Iterator[tuple[Where, str]]:

@@ -137,7 +137,7 @@ def _absolute(settings: Settings, base: Path) -> Settings:
     config["state_dir"] = base / config["state_dir"]
     if config["events"]["file"]:
         config["events"]["file"] = base / config["events"]["file"]
-    for sinks in config["events"].values():
+    for sinks in (*config["events"].values(), config["metrics"]["remote_write"]):
         for sink in sinks if isinstance(sinks, list) else ():
             for key in FILE_KEYS & sink.keys():
                 sink[key] = sink[key] and str(base / sink[key])

@@ -27,10 +27,12 @@ _SHOWN = {
     "events.alertmanager[].url": "null",
     "events.syslog[].url": "null",
     "events.mqtt[].url": "null",
+    "events.apprise[].url": "null",
+    "metrics.remote_write[].url": "null",
 }
 """Keys that stand uncommented in the sample, and their values."""
 
-_ITEMS = ("sources[].type", "series[].match", "webhook[].url", "alertmanager[].url", "syslog[].url", "mqtt[].url")
+_ITEMS = ("sources[].type", "series[].match", *(path for path in _SHOWN if path.endswith("[].url")))
 """First keys of list items."""
 
 _HEAD = """\

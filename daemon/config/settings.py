@@ -18,6 +18,7 @@ from daemon.config.alert_settings import AlertSettings
 from daemon.config.due_calendar import quarters
 from daemon.config.format_settings import FormatSettings
 from daemon.config.holidays import Holiday
+from daemon.config.metric_settings import MetricsSettings
 from daemon.config.model_settings import ModelSettings
 from daemon.config.sections import ConflictError, Section, live, new_state
 from daemon.config.sink_settings import EventSettings
@@ -207,10 +208,6 @@ class HttpSettings(Section):
             if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
                 raise ValueError(f"{name!r} is not a host name; give names without scheme and port")
         return hosts
-
-
-class MetricsSettings(Section):
-    max_series: int = live(1000, "Series exported one by one; above it, the top by score and aggregates.", ge=0)
 
 
 class LogSettings(Section):

@@ -24,23 +24,16 @@ _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
 
 
 class AddressSettings(Section):
-    """What sinks have in common whose other side is another server."""
+    """What has another server on its other side."""
 
     schemes: ClassVar[tuple[str, ...]] = ()
     bare: ClassVar[bool] = True
 
     url: str | None = live(None, "Address; none: this one is off.")
-    send: Literal["notify", "all"] = live(
-        "notify",
-        "`notify`: revisions that should wake somebody, and the end of such episodes; `all`: every revision.",
-    )
     ca: str | None = live(
         None, "File with authorities (PEM) of the server's certificate; none: those of the system are trusted."
     )
     timeout: Duration = live(10, "How long one delivery may take in all.", ge=1, le=300)
-    outbox: int = live(
-        10_000, "Revisions that wait while the other side is away; beyond, the oldest are left out and counted.", ge=1
-    )
 
     @field_validator("url")
     @classmethod
@@ -56,6 +49,18 @@ class AddressSettings(Section):
             if getattr(self, name, None) is not None and self.url is not None and not is_secured(self.url):
                 raise ConflictError(name, NO_TLS.format(url=self.url))
         return self
+
+
+class OutboxSettings(Section):
+    """Which events a sink is given, and how many wait for it."""
+
+    send: Literal["notify", "all"] = live(
+        "notify",
+        "`notify`: revisions that should wake somebody, and the end of such episodes; `all`: every revision.",
+    )
+    outbox: int = live(
+        10_000, "Revisions that wait while the other side is away; beyond, the oldest are left out and counted.", ge=1
+    )
 
 
 class ShownSettings(AddressSettings):
@@ -74,7 +79,7 @@ class ShownSettings(AddressSettings):
 
 
 class HttpAddressSettings(AddressSettings):
-    """What sinks have in common whose other side is an HTTP server."""
+    """What has an HTTP server on its other side."""
 
     schemes = ("http", "https")
     bare = False
@@ -90,7 +95,7 @@ class HttpAddressSettings(AddressSettings):
         return headers
 
 
-class WebhookSettings(HttpAddressSettings):
+class WebhookSettings(OutboxSettings, HttpAddressSettings):
     body: str | None = live(
         None,
         "Jinja2 template of what is posted, over the keys of an event; none: the event as JSON.",
@@ -99,7 +104,7 @@ class WebhookSettings(HttpAddressSettings):
     secret_file: str | None = live(None, "File with the secret that signs each body (HMAC-SHA256); none: no signature.")
 
 
-class AlertmanagerSettings(HttpAddressSettings):
+class AlertmanagerSettings(OutboxSettings, HttpAddressSettings):
     labels: list[str] = live([], "Labels added to every alert, such as severity=warning.")
     resend: Duration = live(60, "How often what is open is told again; without that an alert ends after four.", ge=1)
     link: str | None = live(None, "Address that an alert leads to, such as that of Tidegauge's page.")
@@ -115,7 +120,7 @@ class AlertmanagerSettings(HttpAddressSettings):
         return labels
 
 
-class SyslogSettings(ShownSettings):
+class SyslogSettings(OutboxSettings, ShownSettings):
     schemes = ("udp", "tcp", "tls")
 
     url: str | None = live(
@@ -124,7 +129,7 @@ class SyslogSettings(ShownSettings):
     facility: Facility = live("daemon", "Facility of the messages.")
 
 
-class MqttSettings(ShownSettings):
+class MqttSettings(OutboxSettings, ShownSettings):
     schemes = ("mqtt", "mqtts")
 
     url: str | None = live(None, "Broker, mqtt:// or, over TLS, mqtts://; none: this one is off.")
@@ -154,6 +159,21 @@ class MqttSettings(ShownSettings):
         return topic
 
 
+class AppriseSettings(OutboxSettings):
+    url: SecretStr | None = live(
+        None,
+        "Address as Apprise writes it, such as tgram://TOKEN/CHAT, best written as ${NAME}; none: this one is off.",
+    )
+    timeout: Duration = live(10, "How long one notification may take.", ge=1, le=300)
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not re.fullmatch(r"[a-z][a-z0-9]*://\S+", url.get_secret_value(), re.IGNORECASE):
+            raise ValueError("not an address of Apprise; write SERVICE://..., as its documentation has it")
+        return url
+
+
 class EventSettings(Section):
     file: Path | None = live(None, "JSON-lines file that events are appended to; none: no file.")
     stdout: bool = live(True, "Whether events are printed on standard output.")
@@ -161,3 +181,4 @@ class EventSettings(Section):
     alertmanager: list[AlertmanagerSettings] = live([], "Alertmanagers of Prometheus that are told what is odd.")
     syslog: list[SyslogSettings] = live([], "Receivers of syslog (RFC 5424) that are sent each event.")
     mqtt: list[MqttSettings] = live([], "MQTT brokers that each event is published to.")
+    apprise: list[AppriseSettings] = live([], "Addresses of Apprise (the extra `apprise`) that are notified.")

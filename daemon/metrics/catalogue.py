@@ -173,6 +173,16 @@ SINK_METRICS: tuple[Spec, ...] = (
         ("sink", "reason"),
         "Events not handed on: refused by the other side, an empty body, an outbox beyond its limit.",
     ),
+    Spec("remote_write_up", "gauge", _SINK, "0 while a store written to fails or refuses."),
+    Spec("remote_write_waiting_bytes", "gauge", _SINK, "Size of the requests that wait for a store."),
+    Spec("remote_write_samples_total", "counter", _SINK, "Samples that a store has taken since the start."),
+    Spec("remote_write_failures_total", "counter", _SINK, "Requests that failed and were sent again."),
+    Spec(
+        "remote_write_samples_left_out_total",
+        "counter",
+        ("sink", "reason"),
+        "Samples not written: refused by the store, a buffer beyond its limit.",
+    ),
 )
 
 PROCESS_METRICS: tuple[Spec, ...] = (

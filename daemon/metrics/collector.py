@@ -57,6 +57,12 @@ _SINK_METRICS = {
     "delivered": "sink_delivered_total",
     "failures": "sink_failures_total",
 }
+_WRITER_METRICS = {
+    "up": "remote_write_up",
+    "waiting_bytes": "remote_write_waiting_bytes",
+    "samples": "remote_write_samples_total",
+    "failures": "remote_write_failures_total",
+}
 
 
 @dataclass
@@ -121,6 +127,7 @@ class Picture(Frozen):
         max_series: Series exported one by one, over all streams; the top by score are chosen.
         durations: `Durations.taken`.
         sinks: Name of the sink -> `up`, `waiting`, `delivered`, `failures`, `left_out_<reason>`.
+        writers: Name of the store written to -> `MetricWriter.status`.
         refusals: Source name -> the newest refused line that was said, in words.
     """
 
@@ -132,6 +139,7 @@ class Picture(Frozen):
     max_series: int = 1000
     durations: DurationHistograms = field(default_factory=dict)
     sinks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    writers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -167,7 +175,9 @@ class TidegaugeCollector(Collector):
         for name, status in picture.sources.items():
             _source(families, name, status)
         for name, status in picture.sinks.items():
-            _sink(families, name, status)
+            _sink(families, name, status, _SINK_METRICS, "sink_left_out_total")
+        for name, status in picture.writers.items():
+            _sink(families, name, status, _WRITER_METRICS, "remote_write_samples_left_out_total")
         _store(families, picture.store)
         _process(families, picture, self._build)
         _histograms(families, picture)
@@ -258,13 +268,15 @@ def _source(f: Mapping[str, Family], name: str, status: Mapping[str, float]) -> 
             f["source_incidents_total"].add({**labels, "kind": key}, value)
 
 
-def _sink(f: Mapping[str, Family], name: str, status: Mapping[str, float]) -> None:
+def _sink(
+    f: Mapping[str, Family], name: str, status: Mapping[str, float], metrics: Mapping[str, str], left_out_total: str
+) -> None:
     labels = {"sink": name}
-    for key, metric in _SINK_METRICS.items():
+    for key, metric in metrics.items():
         f[metric].add(labels, status.get(key))
     prefix = "left_out_"
     left_out = {key.removeprefix(prefix): count for key, count in status.items() if key.startswith(prefix)}
-    f["sink_left_out_total"].add_each("reason", left_out, labels)
+    f[left_out_total].add_each("reason", left_out, labels)
 
 
 def _store(f: Mapping[str, Family], store: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ def picture_of(
     durations: Durations,
     process: Mapping[str, object],
     sinks: Mapping[str, Mapping[str, float]] | None = None,
+    writers: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Picture:
     """The picture between two steps.
 
@@ -31,6 +32,7 @@ def picture_of(
         durations: How long things took.
         process: What the picture says of the process.
         sinks: `Delivery.status`; none before they are open.
+        writers: `MetricWriters.status`, likewise.
     """
     return Picture(
         streams={} if durable is None else snapshots(durable.engine, REJECTIONS, durable.version),
@@ -41,6 +43,7 @@ def picture_of(
         max_series=settings.metrics.max_series,
         durations=durations.taken(),
         sinks=sinks or {},
+        writers=writers or {},
         refusals=sourcing.refusals(),
     )
 

@@ -28,6 +28,7 @@ from daemon.runtime.precompilation import warm
 from daemon.runtime.recorded_trainer import StoppedError
 from daemon.service.delivery import Delivery
 from daemon.service.jobs import Jobs, Settled
+from daemon.service.metric_writer import MetricWriters
 from daemon.service.picture import picture_of
 from daemon.service.source_set import SourceSet
 from daemon.store import Store, StoreError, StoreFull
@@ -90,6 +91,7 @@ class Pipeline:
         self._started_at, self._turns, self._published = wall_s(), 0, 0.0
         self._looked_at = 0
         self._delivery: Delivery | None = None
+        self._writers = MetricWriters(lambda: self.picture)
         self.picture = self._picture()
 
     # -- any thread --------------------------------------------------------------------------------------------------
@@ -168,6 +170,7 @@ class Pipeline:
         self.durable.configure(self.settings, wall_ms())
         self._delivery = delivery = Delivery(self._store, self._stdout)
         delivery.take_over(delivery.prepare(self.settings.events))
+        self._writers.take_over(self._writers.prepare(self.settings.metrics))
         self._sourcing.open(self._store, self._census)
         self._resume_deliveries()
         log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
@@ -330,6 +333,7 @@ class Pipeline:
         assert delivery is not None
         prepared = delivery.prepare(settings.events)
         try:
+            writers = self._writers.prepare(settings.metrics)
             self._sourcing.replace(settings, self._store)
             try:
                 self.durable.configure(settings, wall_ms())
@@ -342,6 +346,7 @@ class Pipeline:
             delivery.abandon(prepared)
             raise
         delivery.take_over(prepared)
+        self._writers.take_over(writers)
         self.settings = settings
         self._publish()
 
@@ -363,7 +368,15 @@ class Pipeline:
     def _picture(self) -> Picture:
         self.down = self._sourcing.down()
         self.behind = {} if self._durable is None else {n: each.status() for n, each in self._durable.behind.items()}
-        return picture_of(self._durable, self._sourcing, self.settings, self.durations, self._process(), self._sinks())
+        return picture_of(
+            self._durable,
+            self._sourcing,
+            self.settings,
+            self.durations,
+            self._process(),
+            self._sinks(),
+            self._writers.status(),
+        )
 
     def _sinks(self) -> dict[str, dict[str, float]]:
         return {} if self._delivery is None else self._delivery.status()
@@ -384,6 +397,7 @@ class Pipeline:
         self._sourcing.close()
         if self._delivery is not None:
             self._delivery.close()
+        self._writers.close()
 
 
 def _unbuffered() -> BinaryIO:

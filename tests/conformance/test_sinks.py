@@ -61,12 +61,14 @@ class Others:
             until("it listens", lambda: people.status()["up"], every_s=0.01)
             self._people.append(people)
             return self.mosquitto.url
+        if scheme_of(key) == "json":
+            return self.http.url.replace("http", "json", 1)
         return self.http.url if scheme_of(key) == "http" else f"tcp://127.0.0.1:{self.syslog.port}"
 
     def came(self) -> list[dict[str, Any]]:
         """Events, as each kind of server has them."""
         posted = [json.loads(each.body) for each in self.http.got]
-        told = [alert for each in posted for alert in (each if isinstance(each, list) else [each])]
+        told = [alert for each in posted for alert in (each if isinstance(each, list) else [_notified(each)])]
         elements = ["[" + each.decode().partition(" [")[2].partition('"] ')[0] + '"]' for each in self.syslog.messages]
         return told + self._heard() + [{"labels": parameters(element)} for element in elements]
 
@@ -113,6 +115,14 @@ class Ends:
         return [json.loads(line) for line in lines] + self._others.came()
 
 
+def _notified(body: dict[str, Any]) -> dict[str, Any]:
+    """What a notification says in its lines; any other body as it is."""
+    if "message" not in body:
+        return body
+    said = dict(line.split(": ", 1) for line in body["message"].splitlines())
+    return {"labels": said | {"id": said["event"]}}
+
+
 @pytest.fixture
 def others() -> Iterator[Others]:
     with Receiver() as http, SyslogReceiver() as syslog:
@@ -141,7 +151,7 @@ def test_events_come_out_whole_and_in_order(key: str, tmp_path: Path, others: Ot
     assert [id_of(each) for each in came] == ["a", "b", "c"]
     whose = [each.get("labels", each) for each in came]
     series = json.loads(lines[1])["series"]
-    assert whose[1]["series"] == (printable(series) if scheme_of(key) == "tcp" else series)
+    assert whose[1]["series"] == (printable(series) if scheme_of(key) in ("tcp", "json") else series)
     if "labels" not in came[0]:
         assert came == [json.loads(each) for each in lines]
 
@@ -183,7 +193,7 @@ def test_it_counts_what_it_leaves_out(key: str, tmp_path: Path, others: Others) 
     assert [id_of(each) for each in ends.came()] == (["1", "1"] if isinstance(ends.sink, Repeating) else [])
 
 
-@pytest.mark.parametrize("key", [key for key in SINKS if scheme_of(key) == "http"])
+@pytest.mark.parametrize("key", [key for key in SINKS if scheme_of(key) in ("http", "json")])
 @pytest.mark.parametrize("status", [500, 429, 401, 302])
 def test_another_server_that_does_not_take_it_is_tried_again(
     key: str, status: int, tmp_path: Path, others: Others

@@ -279,10 +279,11 @@ class Prometheus:
         target: Host and port to scrape.
         more: Lines for its one job, indented by four.
         options: Added to its command.
+        port: Where it listens; 0 is any.
     """
 
     def __init__(
-        self, program: Path, directory: Path, target: str, more: str = "", options: Sequence[str] = ()
+        self, program: Path, directory: Path, target: str, more: str = "", options: Sequence[str] = (), port: int = 0
     ) -> None:
         directory.mkdir(exist_ok=True)
         config = directory / "prometheus.yml"
@@ -294,7 +295,7 @@ class Prometheus:
                     str(program),
                     f"--config.file={config}",
                     f"--storage.tsdb.path={directory / 'data'}",
-                    "--web.listen-address=127.0.0.1:0",
+                    f"--web.listen-address=127.0.0.1:{port}",
                     *options,
                 ],
                 stdout=log,
@@ -327,6 +328,11 @@ class Prometheus:
     def value(self, expression: str) -> float | None:
         """The single value of a query, None when there is none yet."""
         return next(iter(self.query(expression).values()), None)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.wait()
 
     def __enter__(self) -> Prometheus:
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,10 @@ import cramjam
 
 from adapters.uploads import write_request
 from adapters.uploads.protocol import V1, V2
+from adapters.uploads.write_request import STALE
 
-STALE: float = struct.unpack("<d", struct.pack("<Q", 0x7FF0_0000_0000_0002))[0]
+__all__ = ["STALE", "Sample", "headers", "packed", "request"]
+
 Sample = tuple[int, float]
 """Epoch milliseconds and value."""
 

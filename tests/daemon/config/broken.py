@@ -351,6 +351,15 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
         ":7: events.webhook[0].ca is set, but url is http://b, so there is no TLS; write a scheme that has it, or "
         "remove it",
     ),
+    "a store that is written to twice": (
+        STREAM + "metrics:\n  remote_write: [{url: 'http://b/w'}, {url: 'http://b/w'}]\n",
+        ":7: metrics.remote_write[1].url is that of metrics.remote_write[0] already; keep one of the two",
+    ),
+    "a label of a store that is none": (
+        STREAM + "metrics:\n  remote_write: [{url: 'http://b', labels: [__name__=x]}]\n",
+        ":7: metrics.remote_write[0].labels is [\"__name__=x\"], not a list of labels: '__name__=x' is none; write "
+        "name=value",
+    ),
     "a password for a sink without a user": (
         STREAM + "events:\n  mqtt: [{url: 'mqtts://b', password: x}]\n",
         ":7: events.mqtt[0].password is set, but user is not; add user or remove it",

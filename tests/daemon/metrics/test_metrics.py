@@ -25,12 +25,14 @@ from adapters.sockets.listener import Listener
 from adapters.sockets.tcp import TcpEndpoint
 from adapters.sockets.udp import UdpListener
 from adapters.uploads.inbox import Inbox, Inboxes
+from daemon.config.metric_settings import RemoteWriteSettings
 from daemon.engine.messages.events import REASONS
 from daemon.metrics import catalogue
 from daemon.metrics.catalogue import METRICS, SERIES_METRICS
 from daemon.metrics.collector import BUCKETS, Durations, Picture, make_registry
 from daemon.metrics.exposition import expose
 from daemon.service.delivery import Courier
+from daemon.service.metric_writer import MetricWriter
 from tests.conftest import ROOT, need
 from tests.daemon.web.pictures import NOW, columns, picture, stream
 
@@ -297,6 +299,7 @@ def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
             "taxi/4": NatsSource("taxi/4", "nats://127.0.0.1:1", subject="a", consumer="b").status(),
         },
         sinks={"stdout": Courier("stdout", StandardOutput(io.BytesIO()), Path(), (0, 0)).status(3)},
+        writers={"a": MetricWriter(RemoteWriteSettings(url="http://127.0.0.1:1"), list).status()},
     )
     behind = {"new": {"training": "new@7-fresh", "since": 5.0, "inputs": 3}}
     shown = replace(shown, process={**shown.process, "behind": behind})

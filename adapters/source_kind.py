@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
+from adapters.extra import Extra
+
 if TYPE_CHECKING:  # what only reads the configuration need not load numpy
     from adapters.base import DocumentFormat, Notice, Source
 
@@ -50,6 +52,7 @@ class SourceKind:
         claims: The key whose value no two sources may share; "" where there can be one such source only, and `STREAM`
             where there can be one a stream.
         schemes: Those of a `url` that it speaks.
+        extra: What it needs that a plain install leaves out.
     """
 
     maker: str
@@ -60,6 +63,7 @@ class SourceKind:
     claims: str = ""
     own_lines: Callable[[Any], bool] = lambda _: False
     schemes: tuple[str, ...] = ()
+    extra: Extra | None = None
 
     def make(self, name: str, settings: Any, surroundings: Surroundings) -> Source:
         """A source, not yet open; `settings` has the entry's keys as attributes."""

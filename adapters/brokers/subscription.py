@@ -23,6 +23,17 @@ _LEAVE_S = 5.0
 """How long an end waits for a thread that is in the middle of connecting."""
 
 
+def cut_lines(payload: bytes, line_bytes: int) -> tuple[bytes, Mapping[str, int]]:
+    """A message as whole lines, and what was dropped of it because it was too long, by reason."""
+    data = payload if payload.endswith(b"\n") else payload + b"\n"
+    if len(data) > line_bytes:
+        cutter = LineCutter(line_bytes)
+        cutter.feed(data)
+        if (cut := cutter.cut_all()) is not None:
+            return cut.data, cut.discarded
+    return data, {}
+
+
 @dataclass(slots=True)
 class Received:
     """A message that waits to be durable.
@@ -127,13 +138,7 @@ class Subscription(PeerSource, ABC):
 
     def _receive(self, payload: bytes, series: str, mark: int, handle: Any) -> None:
         """Take a message that is to be given."""
-        data = payload if payload.endswith(b"\n") else payload + b"\n"
-        discarded: Mapping[str, int] = {}
-        if len(data) > self._line_bytes:
-            cutter = LineCutter(self._line_bytes)
-            cutter.feed(data)
-            if (cut := cutter.cut_all()) is not None:
-                data, discarded = cut.data, cut.discarded
+        data, discarded = cut_lines(payload, self._line_bytes)
         with self._lock:
             self._counts["messages"] += 1
             self._queue.append(Received(series, data, mark, handle, discarded))

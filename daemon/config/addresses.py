@@ -31,7 +31,7 @@ def join_address(host: str, port: int) -> str:
 
 def is_secured(url: str) -> bool:
     """Whether what is sent there is sent over TLS."""
-    return urlsplit(url).scheme in ("https", "mqtts", "tls")
+    return urlsplit(url).scheme in ("https", "kafkas", "mqtts", "tls")
 
 
 def is_address(url: str, schemes: Collection[str], *, bare: bool = True) -> bool:

@@ -40,6 +40,9 @@ def impossible(settings: Settings, serving: bool) -> Iterator[tuple[Where, str]]
             )
         for index, source in enumerate(stream.sources):
             yield from readers.clashes((*root, "sources", index), source)
+            if (extra := SOURCES[source.type].extra) and (said := extra.missing()):
+                where = (*root, "sources", index, "type")
+                yield where, f"{dotted(where)} is {source.type}, which {said}"
             files: dict[Where, str | None] = {("tls", key): path for key, path in source.tls.model_dump().items()}
             files["ca",] = source.ca
             yield from _missing((*root, "sources", index), files)

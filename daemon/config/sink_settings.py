@@ -159,7 +159,9 @@ class MqttSettings(OutboxSettings, ShownSettings):
         return topic
 
 
-class AppriseSettings(OutboxSettings):
+class ServiceSettings(Section):
+    """An address of Apprise."""
+
     url: SecretStr | None = live(
         None,
         "Address as Apprise writes it, such as tgram://TOKEN/CHAT, best written as ${NAME}; none: this one is off.",
@@ -172,6 +174,10 @@ class AppriseSettings(OutboxSettings):
         if url is not None and not re.fullmatch(r"[a-z][a-z0-9]*://\S+", url.get_secret_value(), re.IGNORECASE):
             raise ValueError("not an address of Apprise; write SERVICE://..., as its documentation has it")
         return url
+
+
+class AppriseSettings(OutboxSettings, ServiceSettings):
+    """Which events it is told."""
 
 
 class EventSettings(Section):

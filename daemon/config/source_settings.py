@@ -17,6 +17,7 @@ from daemon.config.units import Duration, Size
 
 _SUBJECT = re.compile(r"(?:[^\s.*>]+|\*)(?:\.(?:[^\s.*>]+|\*))*(?:\.>)?|>")
 _CONSUMER = re.compile(r"[^\s.*>/\\]+")
+_TOPIC = re.compile(r"[A-Za-z0-9._-]+")
 _FILTER = re.compile(r"(?:[^+#\0/]*|\+)(?:/(?:[^+#\0/]*|\+))*(?:/#)?|#")
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class SourceSettings(Section):
     type: Kind = live(
         "file",
         "`file` tails files, `stdin` reads standard input to its end; `tcp`, `udp` and `unix` listen for senders; "
-        "`http` takes what is posted to the HTTP server, `prometheus` what is sent to it by remote write; `mqtt` and "
-        "`nats` take the messages of a broker.",
+        "`http` takes what is posted to the HTTP server, `prometheus` what is sent to it by remote write; `mqtt`, "
+        "`nats` and `kafka` take the messages of a broker.",
     )
     path: str | None = live(
         None, "File to tail, or a glob such as /var/spool/meters/*.csv; for `unix` the socket's path."
@@ -77,22 +78,31 @@ class SourceSettings(Section):
         None,
         "Name of a series: of `prometheus`, text with {label}; none: as Prometheus shows it, name and labels. Of "
         "`mqtt`, text with {topic}, {level1}, {level2}, ...; none: the topic. Of `nats`, text with {subject}, "
-        "{token1}, {token2}, ...; none: the subject.",
+        "{token1}, {token2}, ...; none: the subject. Of `kafka`, text with {topic} and {key}; none: the key, "
+        "or the topic.",
     )
     tls: TlsSettings = live(TlsSettings(), "TLS on `tcp`, read again on reload; of a broker what it is shown.")
     url: str | None = live(
         None,
-        "Broker, such as mqtt://127.0.0.1:1883 or, over TLS, mqtts://broker.example; nats://127.0.0.1:4222 or tls://.",
+        "Broker, such as mqtt://127.0.0.1:1883 or, over TLS, mqtts://broker.example; nats://127.0.0.1:4222 or tls://; "
+        "kafka://127.0.0.1:9092 or kafkas://.",
     )
     client: str | None = live(
         None, "Client identifier, by which an `mqtt` broker knows the session; nobody else may use it.", min_length=1
     )
-    topics: list[str] = live([], "Topic filters that `mqtt` subscribes to, such as meters/+/energy.")
+    topics: list[str] = live(
+        [], "Topic filters that `mqtt` subscribes to, such as meters/+/energy; topics that `kafka` reads."
+    )
     subject: str | None = live(None, "Subject that `nats` reads, of a stream that JetStream has, such as meters.>.")
     consumer: str | None = live(
-        None, "Durable consumer by which JetStream knows how far `nats` has read; made where there is none."
+        None,
+        "Durable consumer by which JetStream knows how far `nats` has read, made where there is none; name under which "
+        "`kafka` shows at the brokers.",
     )
     protocol: Literal["5", "3.1.1"] = live("5", "Version of MQTT.")
+    mechanism: Literal["plain", "scram-sha-256", "scram-sha-512"] = live(
+        "plain", "How user and password are shown to `kafka` (SASL)."
+    )
     user: str | None = live(None, "User at the broker; none: it asks for none.")
     password: SecretStr | None = live(None, "Password at the broker, best written as ${NAME}.")
     ca: str | None = live(
@@ -212,6 +222,10 @@ class SourceSettings(Section):
                     raise ConflictError(name, NO_TLS.format(url=self.url))
         if self.url is not None and self.tls.client_ca is not None:
             raise ConflictError("tls", "has client_ca, which is for those who connect here; write ca beside url")
+        if self.type == "kafka":
+            for topic in self.topics:
+                if not _TOPIC.fullmatch(topic):
+                    raise ConflictError("topics", f"has {topic!r}, but a topic of kafka is a name; write it whole")
         if self.field is not None and self.stamp == "payload":
             raise ConflictError("field", "is set, but a message has a stamp; set stamp: arrival, or use format.value")
         return self

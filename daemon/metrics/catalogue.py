@@ -137,6 +137,7 @@ SOURCE_METRICS: tuple[Spec, ...] = (
         _SOURCE,
         "Bytes read of the files that are followed, in whole lines.",
     ),
+    Spec("source_lag_messages", "gauge", _SOURCE, "Messages that the brokers of `kafka` have beyond what was fetched."),
     Spec("source_files", "gauge", _SOURCE, "Files followed."),
     Spec(
         "source_files_ignored",

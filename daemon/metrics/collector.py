@@ -26,6 +26,7 @@ _BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 _SOURCE_GAUGES = {
     "up": "source_up",
     "lag_bytes": "source_lag_bytes",
+    "lag_messages": "source_lag_messages",
     "series": "source_series",
     "series_limit": "source_series_limit",
     "position_bytes": "source_position_bytes",
@@ -114,10 +115,10 @@ class Picture(Frozen):
 
     Attributes:
         streams: Snapshots by stream name.
-        sources: Source name (`taxi/0`) -> gauges of `Source.status()`: `up`, `lag_bytes`, `files`, `position_bytes`,
-            `connections_<state>`, `refused_<reason>`, `closed_<reason>`, `accepted`, `lines`, `uploads`,
-            `messages`, `kernel_drops`, `rejected_lines`, `series`, `series_limit`; every other key counts incidents
-            (`rotations`, `truncations`).
+        sources: Source name (`taxi/0`) -> gauges of `Source.status()`: `up`, `lag_bytes`, `lag_messages`, `files`,
+            `position_bytes`, `connections_<state>`, `refused_<reason>`, `closed_<reason>`, `accepted`, `lines`,
+            `uploads`, `messages`, `kernel_drops`, `rejected_lines`, `series`, `series_limit`; every other key counts
+            incidents (`rotations`, `truncations`).
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
         process: `ready`, `full`, `down` (source -> why it is), `behind` (stream -> `Behind.status`),

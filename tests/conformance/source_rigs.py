@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from adapters.base import Live, Position, Source
+from adapters.brokers.kafka_source import KafkaSource
 from adapters.brokers.mqtt_source import MqttSource
 from adapters.brokers.nats_source import NatsSource
 from adapters.files.stdin import StandardInput
@@ -21,6 +22,7 @@ from adapters.sockets.udp import UdpListener
 from adapters.sockets.unix import UnixEndpoint
 from adapters.uploads.inbox import Inbox, Inboxes
 from adapters.uploads.remote_write import RemoteWrite
+from tests.adapters.brokers.kafka_cluster import PARTITIONS, KafkaCluster
 from tests.adapters.brokers.mosquitto_process import MosquittoProcess
 from tests.adapters.brokers.nats_process import NatsProcess
 from tests.e2e.processes import until
@@ -172,6 +174,7 @@ class Brokers:
         self._ends = ExitStack()
         self._mosquitto: MosquittoProcess | None = None
         self._nats: NatsProcess | None = None
+        self._kafka: KafkaCluster | None = None
         self._number = 0
 
     def name(self) -> str:
@@ -195,9 +198,16 @@ class Brokers:
             self._nats.add("METERS", "meters.>", storage="memory")
         return self._nats
 
+    @property
+    def kafka(self) -> KafkaCluster:
+        if self._kafka is None:
+            self._kafka = self._ends.enter_context(KafkaCluster())
+            self._kafka.publish([("meters", None, b"")])
+        return self._kafka
+
     def end(self) -> None:
         self._ends.close()
-        self._mosquitto = self._nats = None
+        self._mosquitto = self._nats = self._kafka = None
 
 
 brokers = Brokers()
@@ -254,6 +264,25 @@ def nats(contents: list[bytes]) -> Iterator[Rig]:
     yield Rig(make, 1, send)
 
 
+@contextmanager
+def kafka(contents: list[bytes]) -> Iterator[Rig]:
+    """Each content is in a partition of its own, a message a line."""
+    cluster, topic = brokers.kafka, brokers.name()
+    cluster.publish([(topic, None, None)], PARTITIONS - 1)
+    for number, content in enumerate(contents):
+        cluster.publish([(topic, "a", line) for line in split(content)], number)
+
+    def make() -> Source:
+        return KafkaSource("s", cluster.url, topics=[topic], consumer=topic, line_bytes=LIMIT)
+
+    def send(source: Source, positions: Mapping[str, Position]) -> None:
+        assert isinstance(source, KafkaSource)
+        until("it is up", lambda: source.status()["up"], every_s=0.002)
+        until("all is fetched", lambda: all(each.ended for each in source._queues.values()), every_s=0.002)
+
+    yield Rig(make, len(contents), send)
+
+
 RIGS = {
     "file": tail,
     "stdin": stdin,
@@ -264,4 +293,5 @@ RIGS = {
     "prometheus": remote_write,
     "mqtt": mqtt,
     "nats": nats,
+    "kafka": kafka,
 }

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.base import Chunk, Live, Position, Source, unnoticed
+from adapters.brokers import kafka_source
 from adapters.files.stdin import StandardInput
 from adapters.source_kind import Surroundings
 from adapters.source_registry import SOURCES
@@ -32,7 +33,10 @@ from tests.e2e.processes import until
 
 @pytest.fixture(scope="module", autouse=True)
 def brokers_end() -> Iterator[None]:
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kafka_source, "FETCH_WAIT_MS", 5)
+        patch.setattr(kafka_source, "_POLL_S", 0.01)
+        yield
     brokers.end()
 
 
@@ -48,6 +52,7 @@ def settings_of(kind: str, folder: Path) -> SourceSettings:
         | ({"path": str(folder / "readings")} if "path" in sample else {})
         | ({"url": brokers.mosquitto.url} if kind == "mqtt" else {})
         | ({"url": brokers.nats.url} if kind == "nats" else {})
+        | ({"url": brokers.kafka.url} if kind == "kafka" else {})
     )
 
 

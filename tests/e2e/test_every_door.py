@@ -22,6 +22,7 @@ from daemon.intake.intake import Intake
 from daemon.runtime.durable import DurableEngine
 from daemon.store import EventFilter, Store
 from daemon.trainer.trainer import InlineTrainer
+from tests.adapters.brokers.kafka_cluster import KafkaCluster
 from tests.adapters.brokers.mosquitto_process import MosquittoProcess
 from tests.adapters.brokers.nats_process import NatsProcess
 from tests.adapters.uploads.requests_made import request
@@ -90,7 +91,7 @@ DOORS: dict[str, tuple[dict[str, Any], Callable[[Source, Path], None]]] = {
     "http": ({"type": "http"}, by_post),
     "prometheus": ({"type": "prometheus", "series": "{place}"}, by_remote_write),
 }
-BROKERS = ("mqtt", "nats")
+BROKERS = ("mqtt", "nats", "kafka")
 
 
 @contextmanager
@@ -105,6 +106,11 @@ def opened(door: str, directory: Path) -> Iterator[tuple[dict[str, Any], Callabl
             server.add("TIDE", "tide.>")
             source = {"type": "nats", "url": server.url, "consumer": "tide", "subject": "tide.>"}
             yield source, by_broker(server.publish, ".")
+    elif door == "kafka":
+        with KafkaCluster() as cluster:
+            cluster.publish([("tide", None, None)])
+            source = {"type": "kafka", "url": cluster.url, "consumer": "tide", "topics": ["tide"]}
+            yield source, lambda source, directory: cluster.publish([("tide", row[1], csv([row])) for row in rows()])
     else:
         yield DOORS[door]
 

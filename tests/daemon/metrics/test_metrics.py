@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from adapters.brokers.kafka_source import KafkaSource
 from adapters.brokers.nats_source import NatsSource
 from adapters.sinks.standard_output import StandardOutput
 from adapters.sockets.endpoint import CLOSINGS, REFUSALS
@@ -297,6 +298,7 @@ def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
             "taxi/2": UdpListener("taxi/2", "127.0.0.1", 0).status(),
             "taxi/3": Inbox("taxi/3", "http", Inboxes()).status(),
             "taxi/4": NatsSource("taxi/4", "nats://127.0.0.1:1", subject="a", consumer="b").status(),
+            "taxi/5": KafkaSource("taxi/5", "kafka://127.0.0.1:1", topics=["a"], consumer="b").status(),
         },
         sinks={"stdout": Courier("stdout", StandardOutput(io.BytesIO()), Path(), (0, 0)).status(3)},
         writers={"a": MetricWriter(RemoteWriteSettings(url="http://127.0.0.1:1"), list).status()},

@@ -15,7 +15,7 @@ export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint soak check docs bench fuzz flood clean
+.PHONY: help demo test lint soak check docs site bench fuzz flood clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,6 +43,9 @@ check: lint ## What lint checks, then documentation and the wheel
 docs: $(RUNTIME) ## Write the generated parts of the documentation again
 	$(VENV)/bin/python -m daemon.config.sample docs/configuration.md
 	$(VENV)/bin/python -m daemon.metrics.catalogue docs/metrics.md
+
+site: $(DEV) ## Build the documentation as a site, below build/site
+	$(VENV)/bin/mkdocs build --strict -f deploy/site/mkdocs.yml
 
 bench: $(RUNTIME) ## Measure readings per second on this machine
 	$(VENV)/bin/tidegauge bench throughput

@@ -280,4 +280,4 @@ def _decide(table: SeriesTable, recording: Recording, cut: slice, out: Decisions
     hours = clock.hours(e["slot"][scored])
     standing = Standing(adoption, e["error_scale"][0].copy())
     part = Decisions(*(column[cut] for column in out))  # type: ignore[arg-type]
-    decide(table.arrays, fixed, rates, records, entries, n, columns, hours, standing, part)
+    decide(table.arrays, fixed, rates, records, entries, n, columns, hours, np.zeros(n, np.bool_), standing, part)

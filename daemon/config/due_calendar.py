@@ -25,7 +25,7 @@ def quarters(spans: Sequence[object]) -> list[bool]:
         if found is None:
             raise ValueError(_HELP)
         begin, end = (_quarter(int(found[k]), int(found[k + 1])) for k in (2, 4))
-        for day in _days(found[1]):
+        for day in days_of(found[1]):
             for at in range(begin, end if end > begin else end + QUARTERS):
                 due[(day * QUARTERS + at) % len(due)] = True
     return due
@@ -40,7 +40,8 @@ def _quarter(hour: int, minute: int) -> int:
     return hour * 4 + minute // 15
 
 
-def _days(text: str) -> list[int]:
+def days_of(text: str) -> list[int]:
+    """Days of the week that a text names, Monday 0: `Mon-Fri`, `Sat,Sun`; raises ValueError where it names none."""
     days = []
     for part in text.split(","):
         names = [name.strip().capitalize()[:3] for name in part.split("-")]

@@ -23,6 +23,11 @@ _SHOWN = {
     f"streams.{NAME}.sources[].path": "./readings/*.csv",
     f"streams.{NAME}.interval": "30m",
     f"streams.{NAME}.alerts.series[].match": '"example-*"',
+    **{
+        f"{where}maintenance[].{key}": value
+        for where in (f"streams.{NAME}.", "")
+        for key, value in (("series", '"example-*"'), ("start", "2000-01-01T22:00"), ("end", "2000-01-02T02:00"))
+    },
     "events.webhook[].url": "null",
     "events.alertmanager[].url": "null",
     "events.syslog[].url": "null",
@@ -32,7 +37,12 @@ _SHOWN = {
 }
 """Keys that stand uncommented in the sample, and their values."""
 
-_ITEMS = ("sources[].type", "series[].match", *(path for path in _SHOWN if path.endswith("[].url")))
+_ITEMS = (
+    "sources[].type",
+    "series[].match",
+    "maintenance[].series",
+    *(path for path in _SHOWN if path.endswith("[].url")),
+)
 """First keys of list items."""
 
 _HEAD = """\

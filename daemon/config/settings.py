@@ -18,6 +18,7 @@ from daemon.config.alert_settings import AlertSettings
 from daemon.config.due_calendar import quarters
 from daemon.config.format_settings import FormatSettings
 from daemon.config.holidays import Holiday
+from daemon.config.maintenance_settings import MOST, MaintenanceSettings
 from daemon.config.metric_settings import MetricsSettings
 from daemon.config.model_settings import ModelSettings
 from daemon.config.sections import ConflictError, Section, live, new_state
@@ -97,6 +98,9 @@ class StreamSettings(Section):
     model: ModelSettings = live(ModelSettings(), "The network and its training.")
     drift: DriftSettings = live(DriftSettings(), "What is learned when a series changes for good.")
     alerts: AlertSettings = live(AlertSettings(), "What counts as an anomaly and when to say so.")
+    maintenance: list[MaintenanceSettings] = live(
+        [], "Periods in which nobody is told: once, or every week.", max_length=2 * MOST
+    )
 
     def series_share(self, source: SourceSettings) -> int:
         """Series that a source may bring in: its own limit, or a share that leaves room for the others."""
@@ -221,6 +225,9 @@ class Settings(Section):
     version: Literal[1] = live(1, "Version of this file's layout.")
     state_dir: Path = new_state(Path("tidegauge-state"), "Directory of journal, checkpoints, models and events.")
     streams: dict[str, StreamSettings] = live(..., "Streams by name.", min_length=1)
+    maintenance: list[MaintenanceSettings] = live(
+        [], "Periods in which nobody is told of any stream: once, or every week.", max_length=MOST
+    )
     limits: Limits = live(Limits(), "Bounds that keep memory constant for any input.")
     history: HistorySettings = live(HistorySettings(), "How much of the journal is kept.")
     checkpoint: CheckpointSettings = live(CheckpointSettings(), "When state is written to disk.")

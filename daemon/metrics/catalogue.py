@@ -41,6 +41,12 @@ SERIES_METRICS: tuple[Spec, ...] = (
     Spec("anomalies_total", "counter", (*_SERIES, "reason"), "Anomalous slots by reason."),
     Spec("episode_open", "gauge", _SERIES, "1 while an episode or a gap of the series is open, else 0."),
     Spec("episode_severity", "gauge", _SERIES, "Greatest score of the open episode so far; absent without one."),
+    Spec(
+        "episode_maintenance",
+        "gauge",
+        _SERIES,
+        "1 while nobody is told of what is open, because of a maintenance window, else 0; absent with nothing open.",
+    ),
     Spec("last_reading_timestamp_seconds", "gauge", _SERIES, "Event time of the last slot with a reading."),
     Spec("silent", "gauge", _SERIES, "1 while a gap is open: the series stopped reporting."),
     Spec("warm_up_ratio", "gauge", _SERIES, "Share of the warm-up's history that is there; 1 once it is complete."),

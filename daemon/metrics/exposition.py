@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.samples import Sample
+from prometheus_client.samples import Exemplar, Sample
 from prometheus_client.utils import floatToGoString
 
 _number: Callable[[float], str] = floatToGoString
@@ -20,7 +20,7 @@ def expose(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
     """All metrics in the format that a client accepts, and its content type.
 
     Args:
-        registry: Whose samples have neither time stamps nor exemplars.
+        registry: Whose samples have no time stamps; exemplars show in OpenMetrics only.
         accept: The request's Accept header.
     """
     content_type: str = choose_encoder(accept)[1]
@@ -30,7 +30,7 @@ def expose(registry: CollectorRegistry, accept: str = "") -> tuple[bytes, str]:
     lines: list[str] = []
     for metric in metrics:
         lines += _head(metric, openmetrics)
-        lines += [_line(sample, known) for sample in metric.samples]
+        lines += [_line(sample, known, openmetrics) for sample in metric.samples]
     if openmetrics:
         lines.append("# EOF\n")
     return "".join(lines).encode(errors="backslashreplace"), content_type
@@ -45,14 +45,20 @@ def _head(metric: Metric, openmetrics: bool) -> tuple[str, str]:
     return f"# HELP {name} {help_text}\n", f"# TYPE {name} {metric.type}\n"
 
 
-def _line(sample: Sample, known: dict[int, str]) -> str:
+def _line(sample: Sample, known: dict[int, str], openmetrics: bool) -> str:
     labels = sample.labels
     if not labels:
         return f"{sample.name} {_number(sample.value)}\n"
     text = known.get(id(labels))
     if text is None:
         text = known[id(labels)] = ",".join([f'{name}="{_escape(labels[name])}"' for name in sorted(labels)])
-    return f"{sample.name}{{{text}}} {_number(sample.value)}\n"
+    exemplar = _exemplar(sample.exemplar) if openmetrics and sample.exemplar else ""
+    return f"{sample.name}{{{text}}} {_number(sample.value)}{exemplar}\n"
+
+
+def _exemplar(exemplar: Exemplar) -> str:
+    labels = ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(exemplar.labels.items()))
+    return f" # {{{labels}}} {_number(exemplar.value)} {exemplar.timestamp}"
 
 
 def _escape(value: str) -> str:

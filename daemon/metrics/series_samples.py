@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import Metric
-from prometheus_client.samples import Sample
+from prometheus_client.samples import Exemplar, Sample
 
 from daemon.engine.messages.events import Reason
 from daemon.metrics.catalogue import Spec
@@ -91,6 +91,7 @@ def _one_stream(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows) -> 
         "threshold": (series.threshold[rows], None),
         "episode_open": (series.open[rows], None),
         "episode_severity": (series.severity[rows], None),
+        "episode_maintenance": (series.hushed[rows], series.open[rows]),
         "last_reading_timestamp_seconds": (last, last > 0),
         "silent": (series.silent[rows], None),
         "warm_up_ratio": (series.warm_up[rows], None),
@@ -101,6 +102,18 @@ def _one_stream(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows) -> 
     for reason in Reason:
         own = [{**label, "reason": reason.word} for label in labels]
         f["anomalies_total"].add_rows(own, series.anomalies[rows, reason])
+    _exemplars(f["anomalies_total"].metric, stream.name, series, rows)
+
+
+def _exemplars(metric: Metric, stream: str, series: SeriesColumns, rows: Rows) -> None:
+    """Have the counts of an open episode's reasons lead to its event."""
+    if not series.episodes:
+        return
+    named = {series.name[row]: event for row, event in series.episodes.items() if row in rows}
+    for i, sample in enumerate(metric.samples):
+        event = named.get(sample.labels["series"]) if sample.labels["stream"] == stream else None
+        if event is not None and sample.labels["reason"] in event.reasons:
+            metric.samples[i] = sample._replace(exemplar=Exemplar({"event": event.id}, 1.0, event.at))
 
 
 def _variables(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows, speaking: Mask, scored: Mask) -> None:

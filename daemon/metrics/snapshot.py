@@ -15,7 +15,7 @@ from daemon.engine.kernel.slots import NEVER
 from daemon.engine.machine.counters import ENGINE_REJECTIONS
 from daemon.engine.machine.engine import Engine
 from daemon.engine.machine.stream import Stream
-from daemon.engine.messages.events import REASONS
+from daemon.engine.messages.events import REASONS, Event
 from daemon.engine.table.overdue import COUNTER_RESETS
 from daemon.engine.table.series import FREE, STATUS
 from daemon.metrics.frozen import Frozen
@@ -37,6 +37,8 @@ class SeriesColumns(Frozen):
         score, rarity, error, rank: Of the last reading, shape (N,).
         open: Whether an episode or a gap is open.
         severity: Greatest score of the open episode so far; NaN without one.
+        hushed: Whether of what is open nobody was told, because of maintenance.
+        episodes: Row -> the event of its open episode, so that a count of its reasons leads to it.
         anomalies: Anomalous slots by reason, in the order of `events.REASONS`, shape (N, 8).
     """
 
@@ -57,6 +59,8 @@ class SeriesColumns(Frozen):
     rank: npt.NDArray[np.float32]
     open: npt.NDArray[np.bool_]
     severity: npt.NDArray[np.float64]
+    hushed: npt.NDArray[np.bool_]
+    episodes: Mapping[int, Event]
     anomalies: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -208,8 +212,13 @@ def _series(s: Stream) -> SeriesColumns:
     rows = a.rows[:used][kept]
     last, due, first = rows["last"], rows["mature"], rows["first"]
     severity = np.full(used, np.nan)
+    hushed = np.ones(used, np.bool_)
     for row, event in s.episodes.open.items():
         severity[row] = event.score
+        hushed[row] = event.maintenance
+    for row, event in s.silence.single.items():
+        hushed[row] &= event.maintenance
+    silent = rows["silent"] == 1
     waiting = (rows["status"] == STATUS.index("warming")) & (last != NEVER)
     share = np.clip((last - first + 1) / s.settings.warm_up_slots, 0.0, 1.0)
     interval = s.settings.interval
@@ -219,7 +228,7 @@ def _series(s: Stream) -> SeriesColumns:
         warm_up=np.where(waiting, share, np.where(last == NEVER, 0.0, 1.0)),
         ready_at=np.where(waiting, (due + 1) * interval, 0),
         last_reading_at=np.where(last == NEVER, 0, last * interval),
-        silent=rows["silent"] == 1,
+        silent=silent,
         value=a.value[kept],
         expected=a.expected[kept],
         lower=a.lower[kept],
@@ -229,7 +238,9 @@ def _series(s: Stream) -> SeriesColumns:
         rarity=rows["rarity"].copy(),
         error=rows["error"].copy(),
         rank=rows["rank"].copy(),
-        open=(rows["silent"] == 1) | ~np.isnan(severity[kept]),
+        open=silent | ~np.isnan(severity[kept]),
         severity=severity[kept],
+        hushed=hushed[kept] & (silent | ~np.isnan(severity[kept])),
+        episodes={int(np.searchsorted(kept, row)): event for row, event in s.episodes.open.items()},
         anomalies=rows["anomalies"].astype(np.int64),
     )

@@ -27,7 +27,7 @@ from tests.e2e.processes import TIDEGAUGE, Daemon, tidegauge, until
 EXAMPLES = ROOT / "examples"
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/README.md"))
 _BLOCK = re.compile(r"^```sh\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
-_PORTS = ("9898", "9899", "9090")
+_PORTS = ("9898", "9899", "9090", "1883")
 
 
 def commands(readme: Path) -> list[str]:
@@ -48,6 +48,7 @@ def copied(tmp_path: Path) -> Callable[[str], Path]:
         for path in (path for path in directory.iterdir() if path.is_file()):
             text = re.sub(r"127\.0\.0\.1:(\d+)", lambda m: f"127.0.0.1:{free.get(m[1], m[1])}", path.read_text())
             text = re.sub(r'\("127\.0\.0\.1", (\d+)\)', lambda m: f'("127.0.0.1", {free.get(m[1], m[1])})', text)
+            text = re.sub(r"^listener (\d+)", lambda m: f"listener {free.get(m[1], m[1])}", text)
             path.write_text(text)
         return directory
 
@@ -78,9 +79,9 @@ def follow(directory: Path, wanted: Sequence[Sequence[str]]) -> None:
         for command in before:
             if command == "tidegauge run":
                 running.enter_context(Daemon(directory / "tidegauge.yaml")).loaded()
-            elif command.startswith("prometheus "):
-                words = [str(need("prometheus")), *command.split()[1:]]
-                log = running.enter_context((directory / "prometheus.log").open("wb"))
+            elif (program := command.split()[0]) in ("prometheus", "mosquitto"):
+                words = [str(need(program)), *command.split()[1:]]
+                log = running.enter_context((directory / f"{program}.log").open("wb"))
                 process = subprocess.Popen(words, cwd=directory, stdout=log, stderr=log)
                 running.callback(process.wait)
                 running.callback(process.kill)
@@ -96,6 +97,7 @@ def follow(directory: Path, wanted: Sequence[Sequence[str]]) -> None:
         ("remote-write", [("targets/nothing scrape_samples_scraped", "outside the configured physical range")]),
         ("telegraf", [("cpu/pier,cpu1", "outside the configured physical range", "closed")]),
         ("nem12", [("nem/6001234567/E1", "outside the configured physical range", "value 25")]),
+        ("home-assistant", [("Freezer alarm: ON",), ("Fridge alarm: OFF",)]),
         ("python-sender", [("tide/pier", "outside the configured physical range", "value 41")]),
     ],
 )
@@ -103,8 +105,8 @@ def test_an_example_shows_what_its_readme_says(
     name: str, wanted: list[tuple[str, ...]], copied: Callable[[str], Path]
 ) -> None:
     """Its commands, as they stand, end in a list of events with those that the README promises."""
-    if name == "remote-write":
-        need("prometheus")
+    for program in {"remote-write": ["prometheus"], "home-assistant": ["mosquitto"]}.get(name, []):
+        need(program)
     follow(copied(name), wanted)
 
 

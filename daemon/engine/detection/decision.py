@@ -225,6 +225,7 @@ def decide(
     entries: int,
     scored: Scored,
     hours: Any,
+    hushed: Any,
     standing: Standing,
     out: Decisions,
 ) -> int:
@@ -239,6 +240,7 @@ def decide(
         entries: How many.
         scored: Errors and expected values of the entries' windows.
         hours: Local hour of day of each window's newest slot, shape (K,).
+        hushed: Whether nobody is to be told at the slot of each entry, shape (E,), bool.
         standing: What holds for the stream.
         out: Written: one decision for each entry.
 
@@ -258,14 +260,16 @@ def decide(
         elif s.status == READY:
             unscored += 1
         _note(s, reasons, out.rank[i], out.rarity[i], least)
-        out.code[i], out.notify[i] = follow_episode(s, slot, reasons, known, out.rarity[i], least, policy.refractory)
+        out.code[i], out.notify[i] = follow_episode(
+            s, slot, reasons, known, out.rarity[i], least, policy.refractory, hushed[i]
+        )
         if reasons != 0:
             own = error if k >= 0 and reasons & LIMIT == 0 else math.inf
             out.odd[i] = find_odd(s, slot, own, out.code[i] == OPENED, reasons & ~MODEL != 0)
             if out.odd[i] and out.code[i] == NOTHING:
                 out.code[i] = PEAK
         if s.status == READY:
-            measure(r, slot, reasons != 0 and not known and s.alarmed == slot)
+            measure(r, slot, reasons != 0 and not known and s.alarmed == slot and not hushed[i])
         out.reasons[i], out.ended[i], out.error[i] = reasons, s.ended, error
         out.regime[i], out.use[i] = NEVER, TRAINED
         if k >= 0:

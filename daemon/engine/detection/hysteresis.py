@@ -31,15 +31,25 @@ def _may_notify(s: Any, slot: int, rarity: float, refractory: int) -> bool:
 
 @compiled
 def follow_episode(
-    s: Any, slot: int, reasons: int, known: bool, rarity: float, threshold: float, refractory: int
+    s: Any,
+    slot: int,
+    reasons: int,
+    known: bool,
+    rarity: float,
+    threshold: float,
+    refractory: int,
+    hushed: bool = False,
 ) -> tuple[int, bool]:
-    """Open, change or close the series' episode; `(code, notify)`. `known`: a remembered fault is the only reason."""
+    """Open, change or close the series' episode; `(code, notify)`.
+
+    `known`: a remembered fault is the only reason. `hushed`: nobody is to be told at this slot.
+    """
     calm = rarity < CLOSE_BELOW * threshold
     if known:
         return _follow_known(s, slot, reasons, rarity, calm), False
     if reasons == 0:
         return _follow_calm(s, calm), False
-    return _follow_alarm(s, slot, reasons, rarity, refractory)
+    return _follow_alarm(s, slot, reasons, rarity, refractory, hushed)
 
 
 @compiled
@@ -55,14 +65,22 @@ def _follow_calm(s: Any, calm: bool) -> int:
 
 
 @compiled
-def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, refractory: int) -> tuple[int, bool]:
-    """Open or change the series' episode where a reading is anomalous for what it is; `(code, notify)`."""
+def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, refractory: int, hushed: bool) -> tuple[int, bool]:
+    """Open or change the series' episode where a reading is anomalous for what it is; `(code, notify)`.
+
+    An alarm that was hushed is owed: it is told with the first anomalous reading that is not.
+    """
     s.quiet = 0
     if s.episode != ALARMED:
         code = OPENED if s.episode == 0 else CHANGED
         s.peak = rarity if s.episode == 0 else max(s.peak, rarity)
         s.episode, s.alarmed, s.reasons, s.said = ALARMED, slot, s.reasons | reasons, rarity
-        return code, _may_notify(s, slot, rarity, refractory)
+        s.owed = hushed
+        return code, not hushed and _may_notify(s, slot, rarity, refractory)
+    if s.owed and not hushed:
+        s.owed, s.reasons = False, s.reasons | reasons
+        s.peak, s.said = max(s.peak, rarity), max(s.said, rarity)
+        return CHANGED, _may_notify(s, slot, rarity, refractory)
     peak = rarity > s.peak
     if s.notified >= s.alarmed:
         s.notified_peak = max(s.notified_peak, rarity)
@@ -70,7 +88,7 @@ def _follow_alarm(s: Any, slot: int, reasons: int, rarity: float, refractory: in
     if reasons & ~s.reasons or rarity > s.said + CLEARLY_WORSE:
         s.reasons |= reasons
         s.said = max(s.said, rarity)
-        return CHANGED, s.notified < s.alarmed and _may_notify(s, slot, rarity, refractory)
+        return CHANGED, not hushed and s.notified < s.alarmed and _may_notify(s, slot, rarity, refractory)
     return (PEAK if peak else NOTHING), False
 
 

@@ -19,6 +19,7 @@ from daemon.engine.learning.learner import Learner
 from daemon.engine.learning.uptake import Uptake, take_up
 from daemon.engine.machine.arrivals import Allotted
 from daemon.engine.machine.episodes import Decided, Episodes, revisions_of
+from daemon.engine.machine.maintenance import Maintenance
 from daemon.engine.messages.events import Event
 from daemon.engine.table.entries import Entries
 from daemon.engine.table.series import SeriesTable
@@ -38,6 +39,7 @@ class Assessment:
         parameters: Parameters of the statistics.
         learner: Has the model in service, and learns from what is scored.
         episodes: The open episodes; changed.
+        maintenance: When nobody is told.
 
     Attributes:
         rates: What the stream knows of its rates; part of the state.
@@ -53,9 +55,10 @@ class Assessment:
         parameters: Parameters,
         learner: Learner,
         episodes: Episodes,
+        maintenance: Maintenance,
     ) -> None:
         self.table, self.slots, self.parameters = table, slots, parameters
-        self.learner, self.episodes = learner, episodes
+        self.learner, self.episodes, self.maintenance = learner, episodes, maintenance
         self.rates = calibration.rates(settings.interval, settings.model.statistics.calibration)
         self.observer: Observer | None = None
         self.configure(settings)
@@ -75,6 +78,7 @@ class Assessment:
         scores, hours = self._score(e, count, allotted.windows)
         columns, errors = self._columns(scores), None if scores is None else scores.slot_error
         out = Decisions.room(count, self.table.width)
+        hushed = self.maintenance.covers(e.row[:count], e.slot[:count])
         unscored = decide(
             self.table.arrays,
             self.parameters,
@@ -84,6 +88,7 @@ class Assessment:
             count,
             columns,
             hours,
+            hushed,
             Standing(self.adoption, self.learner.serving.error_scale),
             out,
         )
@@ -98,7 +103,8 @@ class Assessment:
         def networks(k: int, slot: int) -> list[tuple[str, float]]:
             return self.learner.serving.networks(e.x[k : k + 1], e.observed[k : k + 1], slot)
 
-        return self.episodes.tell(Decided(e, count, out, columns, errors, self.policies, networks), revisions), unscored
+        decided = Decided(e, count, out, columns, errors, self.policies, hushed, networks)
+        return self.episodes.tell(decided, revisions), unscored
 
     def _score(self, e: Entries, count: int, windows: int) -> tuple[Any, npt.NDArray[np.int64]]:
         """Scores of the chunk's windows (None when there are none), and the local hour of each."""

@@ -36,6 +36,7 @@ class Decided(NamedTuple):
     scored: Scored
     slot_errors: npt.NDArray[np.float32] | None  # (K, W) of each window's slots; None where there are no windows
     policies: npt.NDArray[Any]
+    hushed: npt.NDArray[np.bool_]  # (E,) whether nobody is to be told at the slot of each entry
     networks: Networks
 
 
@@ -137,7 +138,8 @@ class Episodes:
 
     def _adopted(self, row: int, since: int, seen: dict[str, Any]) -> Event:
         """The event of a new regime that is adopted as normal: one revision, of the reason `drift`."""
-        adopted = {"reasons": (Reason.DRIFT.word,), "notify": True, "notified": True, "score": 0.0}
+        told = not seen["maintenance"]
+        adopted = {"reasons": (Reason.DRIFT.word,), "notify": told, "notified": told, "score": 0.0}
         adopted |= {"contributions": (), "ended_at": seen["at"]}
         return self._first(row, since, "regime", "closed", seen | adopted)
 
@@ -159,6 +161,7 @@ class Episodes:
             "reasons": named(int(decisions.reasons[i])),
             "notify": bool(decisions.notify[i]),
             "notified": bool(decisions.notify[i]),
+            "maintenance": bool(decided.hushed[i]),
             "rarity": float(decisions.rarity[i]),
             "threshold": least,
             "score": max(float(decisions.rarity[i]) / least, RULE_SCORE),
@@ -221,7 +224,7 @@ class Episodes:
 
     def _changed(self, event: Event, seen: dict[str, Any], said: bool, odd: bool) -> Event:
         """The episode after one more anomalous slot: the greatest rarity, and the oddest reading."""
-        news = {name: seen[name] for name in ("at", "ended_at", "notify")}
+        news = {name: seen[name] for name in ("at", "ended_at", "notify", "maintenance")}
         news["notified"] = event.notified or seen["notified"]
         news["reasons"] = tuple(r for r in REASONS if r in event.reasons or r in seen["reasons"])
         if seen["rarity"] >= event.rarity:

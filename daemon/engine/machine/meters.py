@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.engine.kernel.slots import SlotClock
+from daemon.engine.machine.maintenance import Maintenance
 from daemon.engine.messages.events import RULE_SCORE, Event, Reason, event_id
 from daemon.engine.table.entries import METER_REPLACED, MISREAD, Notes
 from daemon.engine.table.series import SeriesTable
@@ -22,8 +23,8 @@ class Meters:
         notified: Slot of the last notification by row.
     """
 
-    def __init__(self, stream: str, table: SeriesTable, slots: SlotClock) -> None:
-        self.stream, self.table, self.slots = stream, table, slots
+    def __init__(self, stream: str, table: SeriesTable, slots: SlotClock, maintenance: Maintenance) -> None:
+        self.stream, self.table, self.slots, self.maintenance = stream, table, slots, maintenance
         self.notified: dict[int, int] = {}
 
     def tell(self, notes: Notes, count: int, policies: npt.NDArray[Any]) -> list[tuple[int, Event]]:
@@ -35,7 +36,9 @@ class Meters:
         row, slot, reason = int(notes.row[i]), int(notes.slot[i]), _REASONS[int(notes.kind[i])]
         record = self.table.arrays.rows[row]
         record["anomalies"][reason] += 1
+        hushed = self.maintenance.holds(row, slot)
         held = row in self.notified and slot - self.notified[row] < int(policies["refractory"][record["policy"]])
+        held |= hushed
         if not held:
             self.notified[row] = slot
         series, started_at = self.table.names[row], self.slots.at(int(notes.first[i]))
@@ -52,6 +55,7 @@ class Meters:
             at=self.slots.at(slot),
             notify=not held,
             notified=not held,
+            maintenance=hushed,
             score=RULE_SCORE,
             rarity=0.0,
             threshold=0.0,

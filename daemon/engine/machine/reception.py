@@ -25,6 +25,8 @@ from daemon.engine.table.aggregation import MODES, Combined, combine, finish
 from daemon.engine.table.phases import KNOWN, UNSEEN, Phases, slots_in_phase
 from daemon.engine.table.series import NO_PHASE, NO_SERIES, UNKNOWN, SeriesTable
 
+UNLEARNED = 4  # of a reading that fills its slot, and nothing more, because its window of maintenance says so
+
 
 class Reception:
     """Takes in one stream's readings, a chunk at a time.
@@ -113,6 +115,8 @@ class Reception:
             readings = readings.part(known)
         if not len(readings.row):
             return []
+        if (left := self._assessment.maintenance.unlearned(readings.row, readings.slot)).any():
+            readings = readings._replace(quality=np.where(left, UNLEARNED, readings.quality).astype(np.int8))
         if self._mode:
             return self._combine(readings, lead)
         events = self._allot(readings._replace(value=readings.value.copy()), lead=lead)

@@ -11,6 +11,7 @@ from daemon.config.settings import StreamSettings
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.learning.learner import Learner
 from daemon.engine.machine.corroboration import lead_of
+from daemon.engine.machine.maintenance import Maintenance
 from daemon.engine.table.series import FREE, WARMING, SeriesTable
 
 NOTHING_DUE = 1 << 40
@@ -22,6 +23,7 @@ class Schedule:
     Args:
         table: The stream's series.
         learner: Its trainings.
+        maintenance: Its windows: what was not told in one may be told at its end.
 
     Attributes:
         greatest: Greatest slot of its readings, NEVER before the first.
@@ -30,8 +32,8 @@ class Schedule:
         next_retiring: Slot at which series that are silent for long are looked for next, NEVER before the first.
     """
 
-    def __init__(self, table: SeriesTable, learner: Learner) -> None:
-        self.table, self.learner = table, learner
+    def __init__(self, table: SeriesTable, learner: Learner, maintenance: Maintenance) -> None:
+        self.table, self.learner, self.maintenance = table, learner, maintenance
         self.greatest = self.closed = self.next_retiring = NEVER
 
     def configure(self, settings: StreamSettings) -> None:
@@ -61,6 +63,8 @@ class Schedule:
             dues.append(learning)
         if self.next_retiring != NEVER:
             dues.append(self.next_retiring)
+        if (over := self.maintenance.next_end(self.closed_by_now())) is not None:
+            dues.append(over)
         return min(dues, default=None)
 
     def closed_by(self, slot: int) -> int:

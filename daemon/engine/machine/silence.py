@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
 from daemon.engine.kernel.slots import NEVER
+from daemon.engine.machine.maintenance import Maintenance
 from daemon.engine.messages.events import Event, Reason, event_id
 from daemon.engine.table.overdue import BACK, Silences
 from daemon.engine.table.series import SeriesTable
@@ -19,8 +20,13 @@ SlotTime = Callable[[int], int]
 """Slot to epoch seconds of its start."""
 
 
-def gap_event(stream: str, series: str | None, since: int, at: int, members: dict[str, Any] | None = None) -> Event:
-    """The opening of a gap whose first missing slot starts at `since` and that was noticed at `at`, epoch seconds."""
+def gap_event(
+    stream: str, series: str | None, since: int, at: int, hushed: bool, members: dict[str, Any] | None = None
+) -> Event:
+    """The opening of a gap whose first missing slot starts at `since` and that was noticed at `at`, epoch seconds.
+
+    Where it is `hushed`, nobody is told of it now.
+    """
     return Event(
         id=event_id(stream, series, Reason.GAP.word, since),
         revision=0,
@@ -31,8 +37,9 @@ def gap_event(stream: str, series: str | None, since: int, at: int, members: dic
         started_at=since,
         ended_at=at,
         at=at,
-        notify=True,
-        notified=True,
+        notify=not hushed,
+        notified=not hushed,
+        maintenance=hushed,
         score=0.0,
         rarity=0.0,
         threshold=0.0,
@@ -54,8 +61,8 @@ class Silence:
         total: Gaps ever opened.
     """
 
-    def __init__(self, stream: str, table: SeriesTable, slot_at: SlotTime) -> None:
-        self.stream, self.table, self.slot_at = stream, table, slot_at
+    def __init__(self, stream: str, table: SeriesTable, slot_at: SlotTime, maintenance: Maintenance) -> None:
+        self.stream, self.table, self.slot_at, self.maintenance = stream, table, slot_at, maintenance
         self.single: dict[int, Event] = {}
         self.groups: dict[int, tuple[Event, set[int]]] = {}
         self.total = 0
@@ -80,6 +87,31 @@ class Silence:
             i = j
         return out
 
+    def tell_owed(self, slot: int) -> list[Event]:
+        """Gaps that are open at `slot` still, and were not told because of maintenance that is over by now."""
+        told: list[Event] = []
+        for row, event in sorted(self.single.items()):
+            if event.maintenance and (at := self._over_at([row], event, slot)) is not None:
+                self.single[row] = self._told(event, at)
+                told.append(self.single[row])
+        for group, (event, rows) in sorted(self.groups.items()):
+            if event.maintenance and (at := self._over_at(rows, event, slot)) is not None:
+                self.groups[group] = (self._told(event, at), rows)
+                told.append(self.groups[group][0])
+        return told
+
+    def _over_at(self, rows: Collection[int], event: Event, slot: int) -> int | None:
+        """The slot at which the first of these is in no window any more; None where that is beyond `slot`."""
+        since = self.maintenance.slots.slot(event.at)
+        found = [self.maintenance.until(row, since) for row in sorted(rows)]
+        return min((at for at in found if at is not None and at <= slot), default=None)
+
+    def _told(self, event: Event, slot: int) -> Event:
+        at = self.slot_at(slot)
+        return replace(
+            event, revision=event.revision + 1, at=at, ended_at=at, notify=True, notified=True, maintenance=False
+        )
+
     def _open(self, rows: list[int], lasts: list[int], slot: int, known: int) -> list[Event]:
         self.total += len(rows)
         self.table.arrays.rows["anomalies"][rows, Reason.GAP] += 1
@@ -87,7 +119,8 @@ class Silence:
             return [self._open_group(rows, min(lasts), slot)]
         events = []
         for row, last in sorted(zip(rows, lasts, strict=True)):
-            event = gap_event(self.stream, self.table.names[row], self.slot_at(last + 1), self.slot_at(slot))
+            hushed = self.maintenance.holds(row, slot)
+            event = gap_event(self.stream, self.table.names[row], self.slot_at(last + 1), self.slot_at(slot), hushed)
             self.single[row] = event
             events.append(event)
         return events
@@ -95,7 +128,8 @@ class Silence:
     def _open_group(self, rows: list[int], last: int, slot: int) -> Event:
         names = sorted(str(self.table.names[row]) for row in rows)
         members = {"count": len(rows), "labels": names[:MEMBERS_NAMED]}
-        event = gap_event(self.stream, None, self.slot_at(last + 1), self.slot_at(slot), members)
+        hushed = all(self.maintenance.holds(row, slot) for row in rows)
+        event = gap_event(self.stream, None, self.slot_at(last + 1), self.slot_at(slot), hushed, members)
         group = slot
         while group in self.groups:  # after a return from the past more may fall silent at the same slot
             group += 1
@@ -120,7 +154,7 @@ class Silence:
     def _closed(self, event: Event, last_missing: int) -> Event:
         # a backlog that fills the gap from its beginning leaves none of it
         at = max(self.slot_at(last_missing), event.started_at)
-        return replace(event, revision=1, state="closed", ended_at=at, at=at, notify=False)
+        return replace(event, revision=event.revision + 1, state="closed", ended_at=at, at=at, notify=False)
 
     def state(self) -> dict[str, Any]:
         """JSON that `restore` continues from."""

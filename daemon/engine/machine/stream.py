@@ -26,6 +26,7 @@ from daemon.engine.machine.corroboration import Corroboration, reach_of
 from daemon.engine.machine.counters import Counters
 from daemon.engine.machine.episodes import Episodes
 from daemon.engine.machine.held_readings import HeldReadings
+from daemon.engine.machine.maintenance import Maintenance
 from daemon.engine.machine.meters import Meters
 from daemon.engine.machine.reception import Reception
 from daemon.engine.machine.schedule import Schedule
@@ -62,16 +63,19 @@ class Stream:
         units = model.statistics.model_dump(exclude={"calibration"})
         fixed = parameters(p, settings.interval, Parts(**units))
         self.counters = Counters()
-        self.silence = Silence(name, self.table, self.slots.at)
-        self.meters = Meters(name, self.table, self.slots)
+        self.maintenance = Maintenance(self.table, self.slots)
+        self.silence = Silence(name, self.table, self.slots.at, self.maintenance)
+        self.meters = Meters(name, self.table, self.slots, self.maintenance)
         self.episodes = episodes = Episodes(name, self.table, self.slots)
         subject = Subject(name, self.table, self.reservoir, self.slots)
         self.learner = Learner(subject, settings, fixed, lambda: episodes.opened, trainer)
-        self.schedule = Schedule(self.table, self.learner)
+        self.schedule = Schedule(self.table, self.learner, self.maintenance)
         self.arrivals = Arrivals(self.table, self.silence, self.slots)
         self.held = HeldReadings(name, width, self.slots)
         self.corroboration = Corroboration(self.table, reach_of(p, settings.interval))
-        self.scoring = Assessment(settings, self.table, self.slots, fixed, self.learner, self.episodes)
+        self.scoring = Assessment(
+            settings, self.table, self.slots, fixed, self.learner, self.episodes, self.maintenance
+        )
         self.reception = Reception(
             self.table, self.slots, self.schedule, self.arrivals, self.scoring, self.meters, self.counters
         )
@@ -84,6 +88,7 @@ class Stream:
         self.settings = settings
         self.slots.set_holidays(settings.holidays)
         self.learner.configure(settings)
+        self.maintenance.configure(settings)
         self.schedule.configure(settings)
         self.arrivals.configure(settings)
         self.reception.configure(settings)
@@ -196,7 +201,8 @@ class Stream:
         self.schedule.begin(reach)
         self.schedule.greatest = self.arrivals.clock[overdue.GREATEST_SLOT] = reach
         events = (yield from self._close(closed)) if closed > self.schedule.closed else []
-        return events + self.reception.finish_slots(closed) + self.arrivals.find_silent(closed)
+        events += self.reception.finish_slots(closed) + self.arrivals.find_silent(closed)
+        return events + self.silence.tell_owed(closed)
 
     def _without_future(self, batch: Batch) -> Batch:
         """The readings that are not stamped too far ahead of the wall clock, where the stream goes by it."""
@@ -219,7 +225,7 @@ class Stream:
         if self.settings.clock != "wall" or self.settings.arrival == "batch" or self.schedule.greatest == NEVER:
             return []
         closed = self.slots.slot_of_now(now_ms) - 1 - self.settings.lateness
-        return self.reception.finish_slots(closed) + self.arrivals.find_silent(closed)
+        return self.reception.finish_slots(closed) + self.arrivals.find_silent(closed) + self.silence.tell_owed(closed)
 
     def end_warm_up(self) -> Awaiting[tuple[list[Event], int]]:
         """Operator's command: train and join at once with what there is; revisions, and how many series joined."""
@@ -351,6 +357,7 @@ class Stream:
         for slot in self.schedule.close(upto):
             admission.queue(self.table, admission.mature(self.table, slot, upto))
             yield from self.learner.act(slot, upto)
+            events += self.silence.tell_owed(slot)
             retiring = self.schedule.retiring(slot)
             for row in retiring.tolist():
                 events += self._retire(row, slot)

@@ -67,6 +67,7 @@ class Event:
         revised: What `value` was before the sender revised it, None where it did not.
         value_at: Slot of that reading, epoch seconds UTC; None for a gap, and where an older version recorded it.
         notified: Whether any revision so far was to wake somebody.
+        maintenance: Whether this revision is of a slot in a maintenance window, so that nobody was told.
         contributions: Slots of the window that contributed most: `{"at": epoch s, "share": 0..1}`, greatest first.
         variables: Of readings with several, those that contributed most there: `{"variable": name, "share": 0..1}`.
         networks: Of an ensemble, what each network added to the error there: `{"network": name, "share": 0..1}`.
@@ -98,6 +99,7 @@ class Event:
     value_at: int | None = None
     revised: tuple[float, ...] | None = None
     notified: bool = False
+    maintenance: bool = False
 
     @property
     def by_rule(self) -> bool:

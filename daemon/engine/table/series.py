@@ -54,6 +54,7 @@ SERIES = np.dtype(
         ("peak", "f8"),  # greatest rarity of the open episode
         ("said", "f8"),  # rarity at the last revision of the open episode
         ("notified", "i8"),  # slot of the last notification
+        ("owed", "i1"),  # whether the alarm of the open episode was not told because of maintenance
         ("notified_peak", "f8"),  # greatest rarity of the episode it was about
         ("rank", "f4"),
         ("rarity", "f4"),

@@ -27,7 +27,7 @@ from adapters.sockets.tcp import TcpEndpoint
 from adapters.sockets.udp import UdpListener
 from adapters.uploads.inbox import Inbox, Inboxes
 from daemon.config.metric_settings import RemoteWriteSettings
-from daemon.engine.messages.events import REASONS
+from daemon.engine.messages.events import REASONS, Event
 from daemon.metrics import catalogue
 from daemon.metrics.catalogue import METRICS, SERIES_METRICS
 from daemon.metrics.collector import BUCKETS, Durations, Picture, make_registry
@@ -35,7 +35,7 @@ from daemon.metrics.exposition import expose
 from daemon.service.delivery import Courier
 from daemon.service.metric_writer import MetricWriter
 from tests.conftest import ROOT, need
-from tests.daemon.web.pictures import NOW, columns, picture, stream
+from tests.daemon.web.pictures import NOW, columns, event, picture, stream
 
 PAGE = ROOT / "docs/metrics.md"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -236,11 +236,8 @@ def test_the_text_is_what_prometheus_client_writes(accept: str) -> None:
     """The faster encoder gives the library's bytes and content type, hostile labels and histograms included."""
     durations = Durations()
     durations.observe("scoring", 0.02, "taxi")
-    shown = picture(
-        stream(series=columns([HOSTILE, "é", "b"], width=2)),
-        stream("new", columns(["x"], status="warming")),
-        durations=durations.taken(),
-    )
+    odd = replace(columns([HOSTILE, "é", "b"], width=2), episodes={1: Event.from_json(event())})
+    shown = picture(stream(series=odd), stream("new", columns(["x"], status="warming")), durations=durations.taken())
     registry = make_registry(lambda: shown)
     encode, content_type = choose_encoder(accept)
     own, own_type = expose(registry, accept)
@@ -250,6 +247,21 @@ def test_the_text_is_what_prometheus_client_writes(accept: str) -> None:
 
     assert lasting(own) == lasting(encode(registry))
     assert own_type == content_type
+
+
+def test_a_count_leads_to_its_event() -> None:
+    """While an episode is open the counts of its reasons have its id as exemplar, in OpenMetrics; others have none."""
+    odd = replace(columns(["a", "b"]), episodes={1: Event.from_json(event())})
+    text, _ = expose(make_registry(lambda: picture(stream(series=odd))), OPENMETRICS)
+    found = {
+        (sample.labels["series"], sample.labels["reason"]): sample.exemplar
+        for family in parse_openmetrics(text.decode())
+        for sample in family.samples
+        if sample.name == "tidegauge_anomalies_total"
+    }
+    leading = {key: each.labels["event"] for key, each in found.items() if each}
+    assert leading == {("b", "model"): "0123456789abcdef", ("b", "novelty"): "0123456789abcdef"}
+    assert len(found) == 2 * len(REASONS)
 
 
 def test_openmetrics_can_be_parsed() -> None:

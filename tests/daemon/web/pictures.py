@@ -43,6 +43,8 @@ def columns(labels: list[str], *, width: int = 1, status: str = "ready") -> Seri
         rank=np.full(n, 0.5, np.float32) * scored,
         open=np.zeros(n, np.bool_),
         severity=np.full(n, np.nan),
+        hushed=np.zeros(n, np.bool_),
+        episodes={},
         anomalies=np.zeros((n, len(REASONS)), np.int64),
     )
 

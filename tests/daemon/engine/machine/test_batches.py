@@ -139,6 +139,20 @@ CASES = {
     "limits, jitter, many": Case(
         14, {"max_series": 6, "retire_after": RETIRE_S, "alerts": {"limits": {"max": 20}}}, jitter=True, series=9
     ),
+    "maintenance": Case(
+        15,
+        TRAINED
+        | {
+            "alerts": {"limits": {"max": 30}, "refractory": "0s"},
+            "gap_after": 2,
+            "maintenance": [
+                {"weekly": "Sat 09:00", "duration": "7h"},
+                {"start": "2000-01-01T20:00", "end": "2000-01-02T02:00", "series": "*1"},
+                {"weekly": "Sun 01:00", "duration": "2h", "learn": False},
+            ],
+        },
+        series=8,
+    ),
     "many": Case(10, TRAINED | {"max_series": 20}, series=24),
 }
 

@@ -1,0 +1,115 @@
+"""Which slots of which series lie in a maintenance window: there nobody is told, and, if so wanted, nothing learned."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.config.maintenance_settings import MaintenanceWindow
+from daemon.config.settings import StreamSettings
+from daemon.engine.kernel.slots import SlotClock
+from daemon.engine.table.series import SeriesTable
+
+_KNOWN_MOST = 100_000  # slots whose windows are remembered
+_JOINED_MOST = 1000  # windows that follow one another without a slot between them
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Maintenance:
+    """The windows of one stream. Nothing here is state: all follows from the configuration and names of series.
+
+    A slot is in a window when any part of it is.
+
+    Args:
+        table: The stream's series.
+        slots: From slots to instants.
+    """
+
+    def __init__(self, table: SeriesTable, slots: SlotClock) -> None:
+        self.table, self.slots = table, slots
+        self._windows: list[MaintenanceWindow] = []
+        self._meant: dict[str, int] = {}
+        self._known: dict[int, int] = {}
+        self._unlearned = 0
+        self._next: int | None = None
+        self._looked = range(0)
+
+    def configure(self, settings: StreamSettings) -> None:
+        """Take over new settings."""
+        self._windows = [MaintenanceWindow(each, settings.timezone) for each in settings.maintenance]
+        self._unlearned = sum(1 << i for i, each in enumerate(self._windows) if not each.settings.learn)
+        self._meant, self._known, self._looked = {}, {}, range(0)
+
+    def covers(self, rows: npt.NDArray[np.int32], slots: npt.NDArray[np.int64]) -> Mask:
+        """Which slots of the series of these rows are in a window, shape (N,) all."""
+        return self._among(rows, slots, -1)
+
+    def unlearned(self, rows: npt.NDArray[np.int32], slots: npt.NDArray[np.int64]) -> Mask:
+        """Those in a window of which nothing is to be learned."""
+        return self._among(rows, slots, self._unlearned)
+
+    def holds(self, row: int, slot: int) -> bool:
+        """Whether one slot of one series is in a window."""
+        return bool(self._windows) and bool(self._of(row) & self._at(slot))
+
+    def until(self, row: int, slot: int) -> int | None:
+        """The first slot from `slot` on that is in none; None where there is none for long."""
+        for _ in range(_JOINED_MOST):
+            begin, meant = self.slots.at(slot), self._of(row)
+            ends = [
+                each.end_of(begin, begin + self.slots.interval_s)
+                for i, each in enumerate(self._windows)
+                if meant >> i & 1
+            ]
+            if (end := max((each for each in ends if each is not None), default=None)) is None:
+                return slot
+            slot = -int(-end // self.slots.interval_s)
+        return None
+
+    def next_end(self, after: int) -> int | None:
+        """The first slot after `after` at which a window is over; None for none within a day."""
+        if not self._windows or after < 0:
+            return None
+        if after not in self._looked:
+            ends = [each.next_end(self.slots.at(after)) for each in self._windows]
+            interval = self.slots.interval_s
+            self._next = min((-int(-end // interval) for end in ends if end is not None), default=None)
+            self._looked = range(after, after + max(1, 86400 // interval) if self._next is None else self._next)
+        return self._next
+
+    def _among(self, rows: npt.NDArray[np.int32], slots: npt.NDArray[np.int64], which: int) -> Mask:
+        if not self._windows or not which:
+            return np.zeros(len(slots), np.bool_)
+        found, inverse = np.unique(slots, return_inverse=True)
+        at = np.array([self._at(slot) & which for slot in found.tolist()], np.int64)[inverse]
+        if not at.any():
+            return np.zeros(len(slots), np.bool_)
+        there, whose = np.unique(rows, return_inverse=True)
+        found_in: Mask = (np.array([self._of(row) for row in there.tolist()], np.int64)[whose] & at) != 0
+        return found_in
+
+    def _of(self, row: int) -> int:
+        """Bits of the windows that a row's series is meant by."""
+        name = self.table.names[row]
+        if name is None:
+            return 0
+        known = self._meant.get(name)
+        if known is None:
+            known = sum(1 << i for i, each in enumerate(self._windows) if each.is_for(name))
+            if len(self._meant) > _KNOWN_MOST:
+                self._meant.clear()
+            self._meant[name] = known
+        return known
+
+    def _at(self, slot: int) -> int:
+        """Bits of the windows that a slot is in."""
+        known = self._known.get(slot)
+        if known is None:
+            begin = self.slots.at(slot)
+            ends = [each.end_of(begin, begin + self.slots.interval_s) for each in self._windows]
+            known = sum(1 << i for i, end in enumerate(ends) if end is not None)
+            if len(self._known) > _KNOWN_MOST:
+                self._known.clear()
+            self._known[slot] = known
+        return known

@@ -97,14 +97,8 @@ def of_options(stream: str, options: Mapping[str, object]) -> Settings:
 
 
 def effective(settings: Settings) -> dict[str, Any]:
-    """The settings with every default filled in, as JSON: what is journaled and what `tidegauge check` prints.
-
-    Windows of maintenance that hold for all streams are each stream's own there.
-    """
-    config = settings.model_dump(mode="json")
-    for stream in config["streams"].values():
-        stream["maintenance"] += config["maintenance"]
-    return config | {"maintenance": []}
+    """The settings with every default filled in, as JSON: what is journaled and what `tidegauge check` prints."""
+    return settings.model_dump(mode="json")
 
 
 def from_effective(config: Mapping[str, Any]) -> Settings:

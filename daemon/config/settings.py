@@ -237,6 +237,13 @@ class Settings(Section):
     metrics: MetricsSettings = live(MetricsSettings(), "What is exported to Prometheus.")
     log: LogSettings = live(LogSettings(), "Logging to standard error.")
 
+    def stream(self, name: str) -> StreamSettings:
+        """One stream's settings, with the windows of maintenance that hold for all behind its own."""
+        own = self.streams[name]
+        return (
+            own.model_copy(update={"maintenance": [*own.maintenance, *self.maintenance]}) if self.maintenance else own
+        )
+
     @field_validator("streams")
     @classmethod
     def _names_are_labels(cls, streams: dict[str, StreamSettings]) -> dict[str, StreamSettings]:

@@ -73,7 +73,7 @@ class StepResult:
 
 
 def essential(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that the state depends on: the streams, without paths.
+    """The part of a configuration that the state depends on: the streams, without paths, and what holds for all.
 
     Where readings come from does not matter to the state, and a configured model arrives as an input of its own.
     """
@@ -81,7 +81,8 @@ def essential(config: dict[str, Any]) -> dict[str, Any]:
     for name, stream in config["streams"].items():
         kept = {key: value for key, value in stream.items() if key != "sources"}
         streams[name] = kept | {"model": kept.get("model", {}) | {"bundle": None, "torchscript": None}}
-    return {"version": config["version"], "streams": streams}
+    windows = {"maintenance": config["maintenance"]} if config.get("maintenance") else {}
+    return {"version": config["version"], "streams": streams, **windows}
 
 
 class Engine:
@@ -154,7 +155,7 @@ class Engine:
     def _configure(self, config: dict[str, Any]) -> None:
         settings, fresh = self._prepared(config)
         for name, stream in self.streams.items():
-            stream.configure(settings.streams[name])
+            stream.configure(settings.stream(name))
         self.streams |= fresh
         self.config, self.settings = essential(config), settings
 
@@ -174,8 +175,8 @@ class Engine:
                 f"{', '.join(keys)} differ from what the state was built on; "
                 "set them back, or set state_dir to a new directory"
             )
-        fresh = {name: each for name, each in settings.streams.items() if name not in self.streams}
-        return settings, {name: self._begun(name, each) for name, each in fresh.items()}
+        fresh = [name for name in settings.streams if name not in self.streams]
+        return settings, {name: self._begun(name, settings.stream(name)) for name in fresh}
 
     def _begun(self, name: str, settings: StreamSettings) -> Stream:
         try:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from daemon.config.file import effective, load
+from daemon.config.file import load
 from daemon.config.maintenance_settings import MaintenanceSettings, MaintenanceWindow
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -66,15 +66,15 @@ def test_the_next_end_is_found() -> None:
 
 
 def test_those_for_all_are_each_streams_own(tmp_path: Path) -> None:
-    """What is journaled has them in every stream, behind its own, so that a replay needs nothing else."""
+    """They stand behind those of each stream."""
     config = tmp_path / "tidegauge.yaml"
     config.write_text(
         "version: 1\nmaintenance: [{weekly: Sun 02:00, duration: 2h}]\nstreams:\n"
         "  a: {interval: 1h, maintenance: [{start: 2026-12-01T22:00, end: 2026-12-02T00:00}]}\n  b: {interval: 1h}\n"
     )
-    streams = effective(load(config))["streams"]
-    assert [each["weekly"] for each in streams["a"]["maintenance"]] == [None, "Sun 02:00"]
-    assert [each["weekly"] for each in streams["b"]["maintenance"]] == ["Sun 02:00"]
+    settings = load(config)
+    assert [each.weekly for each in settings.stream("a").maintenance] == [None, "Sun 02:00"]
+    assert [each.weekly for each in settings.stream("b").maintenance] == ["Sun 02:00"]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Tick
+from daemon.engine.messages.inputs import Configured, Tick
 from tests.daemon.engine.machine.test_silence import now
-from tests.daemon.engine.small_engines import FIRST, INTERVAL, engine, feed, noise, row_of, the, together
+from tests.daemon.engine.small_engines import FIRST, INTERVAL, config, engine, feed, noise, row_of, the, together
 
 LIMITED = {"limits": {"max": 100}, "refractory": "0s"}
 NIGHT = {"start": "2000-01-01T10:00", "end": "2000-01-01T15:00"}
@@ -45,6 +45,20 @@ def test_nobody_is_told_and_all_is_recorded() -> None:
         (36, "closed", False, False),
     ]
     assert not any(e.notified for e in events[:2])
+
+
+def test_a_window_for_all_streams_is_journaled_with_them() -> None:
+    """It is part of what the state depends on: a reload adds it, another takes it away, and a replay has both."""
+    made = engine(alerts=LIMITED)
+    given = config(alerts=LIMITED)
+    events = feed(made, rows(range(20), {}))
+    made.step(Configured(given | {"maintenance": [NIGHT]}))
+    assert made.config["maintenance"][0]["start"] == NIGHT["start"]
+    events += feed(made, rows(range(20, 27), odd(22)))
+    made.step(Configured(given))
+    events += feed(made, rows(range(27, 32), odd(28)))
+    assert "maintenance" not in made.config
+    assert [(e.at // INTERVAL - FIRST, e.notify) for e in events if e.state == "open"] == [(22, False), (28, True)]
 
 
 def test_what_was_hushed_starts_no_refractory_time() -> None:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import csv
 import importlib.resources
+import os
 import re
+import select
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
+import tty
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +44,13 @@ http: {{listen: "127.0.0.1:0"}}
 log: {{level: info, format: plain}}
 """
 START_S, QUIET_S = 120.0, 60.0
+_LOOK = """
+The page stays up: {address}/
+  - the stream's state in words, its model, how many trainings there were, and what the next one waits for
+  - the series with its last reading, what was expected of it with bounds, and its score (above 1 is anomalous)
+  - the newest events: the leak of 24 March, its return, a spike on 3 April, the fall of 27 April, and the gaps
+{address}/metrics has the same for Prometheus.
+Press any key to end."""
 
 
 def readings() -> list[tuple[str, str]]:
@@ -54,7 +65,8 @@ def run_demo(speed: float, keep: bool) -> int:
 
     Args:
         speed: Readings written a second.
-        keep: Whether the daemon goes on running after the last reading until Ctrl-C.
+        keep: Whether the daemon goes on running after the last reading until Ctrl-C; on a terminal it does so until a
+            key is pressed.
     """
     with tempfile.TemporaryDirectory(prefix="tidegauge-demo-") as name:
         directory = Path(name)
@@ -93,9 +105,26 @@ def _watch(daemon: subprocess.Popen[bytes], target: Path, speed: float, keep: bo
         return 1
     time.sleep(0.5)  # the last event's way through the pipe
     say(f"\n{len(rows)} readings, {shown.opened} events. Nothing was left behind; `tidegauge init` begins your own.")
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        say(_LOOK.format(address=address))
+        _wait_for_key(daemon)
     while keep and daemon.poll() is None:
         time.sleep(0.5)
     return 0
+
+
+def _wait_for_key(daemon: subprocess.Popen[bytes]) -> None:
+    """Until a key is pressed on the terminal, or the daemon ends; the terminal is as it was after that."""
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    try:
+        tty.setcbreak(number)
+        while daemon.poll() is None and not select.select([number], [], [], 0.5)[0]:
+            pass
+        if daemon.poll() is None:
+            os.read(number, 1)
+    finally:
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
 
 
 def _paced(rows: list[tuple[str, str]], speed: float, file: IO[str]) -> Iterator[None]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import select
+import subprocess
+import termios
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.e2e.processes import tidegauge
+from tests.e2e.processes import TIDEGAUGE, get, tidegauge, until
 
 KNOWN = [
     ("2022-03-24 08:00", "2022-03-24 23:00"),
@@ -35,6 +40,33 @@ def test_demo(tmp_path: Path) -> None:
     assert len(stretches) == 4, done.stdout
     assert others <= 2, done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_terminal_it_stays_until_a_key_is_pressed(tmp_path: Path) -> None:
+    """After the last reading the page is up still, it says what to look at, and a key ends it; the terminal is sane."""
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    command = [str(TIDEGAUGE), "demo", "--speed", "5000"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        said = b""
+
+        def asked() -> bool:
+            nonlocal said
+            while select.select([ours], [], [], 0)[0]:
+                said += os.read(ours, 4096)
+            return b"Press any key" in said
+
+        try:
+            until("it asks for a key", asked, 200)
+            found = re.search(rb"The page stays up: (http://\S+)", said)
+            assert found and "Tidegauge" in get(found[1].decode())
+            os.write(ours, b"q")
+            assert process.wait(60) == 0
+        finally:
+            process.terminate()
+    assert termios.tcgetattr(theirs) == before
+    os.close(ours)
+    os.close(theirs)
 
 
 def episodes(text: str) -> list[tuple[datetime, datetime]]:

@@ -109,13 +109,18 @@ def _duration(seconds: float) -> str:
 def event_line(event: Event) -> str:
     """One line for people about an event revision: when it was said, and whether it is held back."""
     line = f"{instant(event.at)}  {event.state:6}  {_said(event)}"
-    return line if event.notify or event.state == "closed" else line + "  (held back)"
+    return line if event.notify or event.state == "closed" else line + _why_not(event)
 
 
 def listed_line(event: Event) -> str:
     """One line for people about an event: when it began, and whether it was notified."""
     line = f"{instant(event.started_at)}  {event.state:6}  {_said(event)}"
-    return line if event.notified else line + "  (held back)"
+    return line if event.notified else line + _why_not(event)
+
+
+def _why_not(event: Event) -> str:
+    """Why nobody was told."""
+    return "  (maintenance)" if event.maintenance else "  (held back)"
 
 
 def _said(event: Event) -> str:

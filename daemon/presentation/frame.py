@@ -37,6 +37,7 @@ def to_frame(events: Sequence[Event]) -> pd.DataFrame:
         "at": utc([event.at for event in events]),
         "notify": np.array([event.notify for event in events], np.bool_),
         "notified": np.array([event.notified for event in events], np.bool_),
+        "maintenance": np.array([event.maintenance for event in events], np.bool_),
         "score": np.array([event.score for event in events], np.float64),
         "rarity": np.array([event.rarity for event in events], np.float64),
         "threshold": np.array([event.threshold for event in events], np.float64),

@@ -146,9 +146,9 @@ CASES = {
             "alerts": {"limits": {"max": 30}, "refractory": "0s"},
             "gap_after": 2,
             "maintenance": [
-                {"weekly": "Sat 09:00", "duration": "7h"},
-                {"start": "2000-01-01T20:00", "end": "2000-01-02T02:00", "series": "*1"},
-                {"weekly": "Sun 01:00", "duration": "2h", "learn": False},
+                {"weekly": "Sat 18:00", "duration": "5h"},
+                {"start": "2000-01-02T03:00", "end": "2000-01-02T06:30", "series": "*4"},
+                {"weekly": "Sat 10:00", "duration": "90m", "learn": False},
             ],
         },
         series=8,

@@ -238,7 +238,7 @@ class KafkaSource(PeerSource):
                     self._connected, look_at = True, time.monotonic() + _LOOK_EVERY_S
                 first = consumer.poll(_POLL_S)
                 if first is not None:
-                    self._take(consumer, [first, *consumer.consume(_AT_ONCE, 0)], KafkaError._PARTITION_EOF)
+                    self._note(consumer, [first, *consumer.consume(_AT_ONCE, 0)], KafkaError._PARTITION_EOF)
                 self._hold(consumer)
         finally:
             consumer.close()
@@ -277,7 +277,7 @@ class KafkaSource(PeerSource):
             )
         return saved if low <= saved <= high else low
 
-    def _take(self, consumer: Any, messages: Collection[Any], end: int) -> None:
+    def _note(self, consumer: Any, messages: Collection[Any], end: int) -> None:
         moved: set[Partition] = set()
         for each in messages:
             partition = (each.topic(), each.partition())

@@ -101,20 +101,20 @@ class MetricWriter:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        take_at = send_at = time.monotonic()
+        collect_at = send_at = time.monotonic()
         while not self._stopping.is_set():
             now = time.monotonic()
-            if now >= take_at:
-                self._guarded(self.take)
-                take_at = max(take_at + self.settings.every, now)
+            if now >= collect_at:
+                self._guarded(self.collect)
+                collect_at = max(collect_at + self.settings.every, now)
             if self._waiting and time.monotonic() >= send_at and not self._guarded(self.send):
                 send_at = time.monotonic() + min(RETRY_MOST_S, RETRY_S * 2.0 ** min(self._failures - 1, 10))
-            until = min(take_at, send_at) if self._waiting else take_at
+            until = min(collect_at, send_at) if self._waiting else collect_at
             self._stopping.wait(max(0.0, until - time.monotonic()))
         while self._waiting and self._guarded(self.send):
             pass
 
-    def take(self) -> None:
+    def collect(self) -> None:
         """Make requests of what a scrape would see now."""
         at_ms = self._clock()
         if at_ms < EARLIEST_MS:  # the clock is not set yet, and what is written once cannot be older later

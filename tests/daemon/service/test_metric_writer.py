@@ -68,7 +68,7 @@ def receiver() -> Iterator[Receiver]:
 def test_what_a_scrape_would_see_is_written(receiver: Receiver) -> None:
     """Every sample of the metrics, with job and instance, names in order, at one instant, as 1.0 has it."""
     store = Store(receiver, labels=["site=pier", "instance=test", "stream=mine"])
-    store.writer.take()
+    store.writer.collect()
     store.send_all()
     (first, *_) = receiver.got
     assert first.path == "/api/v1/write"
@@ -100,7 +100,7 @@ def test_what_has_ended_is_stale(receiver: Receiver) -> None:
     for each in (odd, columns(["pier", "lock"]), columns(["pier", "lock"])):
         store.picture = picture(stream(series=each))
         store.now_ms += 15_000
-        store.writer.take()
+        store.writer.collect()
     store.send_all()
     first, second = of(receiver.got, "episode_severity")
     assert first == 3.5
@@ -115,7 +115,7 @@ def test_it_waits_for_a_store_that_is_away_and_goes_on_in_order(
     for status in (429, 500, 503):
         receiver.statuses = [status]
         store.now_ms += 1000
-        store.writer.take()
+        store.writer.collect()
         with pytest.raises(OSError, match=str(status)):
             store.writer.send()
     receiver.statuses = [None]
@@ -131,13 +131,13 @@ def test_it_waits_for_a_store_that_is_away_and_goes_on_in_order(
 def test_what_is_refused_is_left_out(receiver: Receiver, status: int) -> None:
     """Another answer speaks of the request: it is not sent again but counted, and the next one goes."""
     store = Store(receiver)
-    store.writer.take()
+    store.writer.collect()
     receiver.statuses = [status] * 9
     store.send_all()
     refused = store.writer.status()
     assert refused["left_out_refused"] == len(written(receiver.got)) and refused["samples"] == refused["up"] == 0
     receiver.statuses = []
-    store.writer.take()
+    store.writer.collect()
     store.send_all()
     assert store.writer.status()["up"] == 1 and receiver.taken
 
@@ -151,7 +151,7 @@ def test_what_waits_is_bounded(receiver: Receiver) -> None:
     made = 0
     while not store.writer.status()["left_out_buffer_full"]:
         store.now_ms += 1000
-        store.writer.take()
+        store.writer.collect()
         made += 1
         assert store.writer.status()["waiting_bytes"] <= 1 << 20
     left = store.writer.status()["left_out_buffer_full"]
@@ -165,7 +165,7 @@ def test_nothing_is_written_before_the_clock_is_set(receiver: Receiver) -> None:
     """A sample of 1970 would be there for ever, and stores refuse it."""
     store = Store(receiver)
     store.now_ms = 12_000
-    store.writer.take()
+    store.writer.collect()
     assert not store.writer.status()["waiting_bytes"]
 
 

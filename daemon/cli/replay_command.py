@@ -16,43 +16,58 @@ from daemon.config.settings import Settings
 from daemon.presentation.console import progress, say, say_json
 from daemon.replay.expectations import differences
 
+File = Annotated[Path | None, typer.Argument(help="File of readings.")]
+Interval = Annotated[str | None, typer.Option(help="Time between readings; inferred when not given.")]
+WarmUp = Annotated[str | None, typer.Option(help="History a series needs.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+Value = Annotated[str | None, typer.Option(help="Column of the value.")]
+Rows = Annotated[int | None, typer.Option(help="Readings a batch; the result does not depend on it.", min=1)]
+State = Annotated[Path | None, typer.Option(help="State directory to go on with, journaled; default: none.")]
+Labels = Annotated[Path | None, typer.Option(help="Labelled windows (NAB's format) to score against.")]
+Expect = Annotated[Path | None, typer.Option(help="Exit 1 when the events differ from these.")]
+Exact = Annotated[bool, typer.Option("--exact", help="With --expect: numbers must be equal.")]
+Record = Annotated[Path | None, typer.Option(help="Write the events here.")]
+ReportFile = Annotated[
+    Path | None, typer.Option(help="Write a report here: FILE.html, with JSON and PNG images beside it.")
+]
+Csv = Annotated[
+    Path | None, typer.Option(help="Write the readings of the first 8 series here, with what was made of each.")
+]
+Journal = Annotated[Path | None, typer.Option(help="Repeat the recorded run of this state directory.")]
+Target = Annotated[
+    str | None,
+    typer.Option(help="Play FILE to a live daemon: file:PATH, tcp://HOST:PORT, udp://HOST:PORT or unix://PATH."),
+]
+Ack = Annotated[
+    bool, typer.Option("--ack", help="With --to: repeat lines that a source with ack: true has not told of.")
+]
+Speed = Annotated[str, typer.Option(help="With --to: 100x is a hundred times as fast as it happened.")]
+
 
 @app.command()
 def replay(
-    file: Annotated[Path | None, typer.Argument(help="File of readings.")] = None,
+    file: File = None,
     config: Config = None,
     stream: Stream = None,
-    interval: Annotated[str | None, typer.Option(help="Time between readings; inferred when not given.")] = None,
+    interval: Interval = None,
     timezone: Timezone = None,
-    warm_up: Annotated[str | None, typer.Option(help="History a series needs.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    warm_up: WarmUp = None,
+    seed: Seed = None,
     time: Time = None,
-    value: Annotated[str | None, typer.Option(help="Column of the value.")] = None,
+    value: Value = None,
     series: Series = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Readings a batch; the result does not depend on it.", min=1)
-    ] = None,
-    state: Annotated[Path | None, typer.Option(help="State directory to go on with, journaled; default: none.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Labelled windows (NAB's format) to score against.")] = None,
-    expect: Annotated[Path | None, typer.Option(help="Exit 1 when the events differ from these.")] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="With --expect: numbers must be equal.")] = False,
-    record: Annotated[Path | None, typer.Option(help="Write the events here.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write a report here: FILE.html, with JSON and PNG images beside it.")
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(help="Write the readings of the first 8 series here, with what was made of each."),
-    ] = None,
-    journal: Annotated[Path | None, typer.Option(help="Repeat the recorded run of this state directory.")] = None,
-    to: Annotated[
-        str | None,
-        typer.Option(help="Play FILE to a live daemon: file:PATH, tcp://HOST:PORT, udp://HOST:PORT or unix://PATH."),
-    ] = None,
-    ack: Annotated[
-        bool, typer.Option("--ack", help="With --to: repeat lines that a source with ack: true has not told of.")
-    ] = False,
-    speed: Annotated[str, typer.Option(help="With --to: 100x is a hundred times as fast as it happened.")] = "100x",
+    batch: Rows = None,
+    state: State = None,
+    labels: Labels = None,
+    expect: Expect = None,
+    exact: Exact = False,
+    record: Record = None,
+    report: ReportFile = None,
+    csv: Csv = None,
+    journal: Journal = None,
+    to: Target = None,
+    ack: Ack = False,
+    speed: Speed = "100x",
     as_json: Json = False,
 ) -> None:
     """Drive the engine with FILE as fast as it goes, and show the events."""
@@ -75,15 +90,8 @@ def replay(
             fail("nothing to replay: give a FILE, or --journal DIR", 2)
         wanted = WantedReplay(labels, expect, exact, record, report, csv, as_json)
         _check(wanted)
-        options = given(
-            interval=interval,
-            timezone=timezone,
-            warm_up=warm_up,
-            seed=seed,
-            format_time=time,
-            format_value=value,
-            format_series=series,
-        )
+        columns = {"format_time": time, "format_value": value, "format_series": series}
+        options = given(interval=interval, timezone=timezone, warm_up=warm_up, seed=seed, **columns)
         settings, name = _settings(file, config, stream, options)
         if to is not None:
             _alone("--to", made)

@@ -22,7 +22,6 @@ from daemon.engine.messages.inputs import Delivered, Tick
 from daemon.engine.messages.training_port import AskableTrainer
 from daemon.intake.quotas import Census
 from daemon.metrics.collector import Durations, Picture
-from daemon.presentation.words import instant
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.precompilation import warm
 from daemon.runtime.recorded_trainer import StoppedError
@@ -30,6 +29,7 @@ from daemon.service.delivery import Delivery
 from daemon.service.jobs import Jobs, Settled
 from daemon.service.metric_writer import MetricWriters
 from daemon.service.picture import picture_of
+from daemon.service.readiness import Readiness
 from daemon.service.source_set import SourceSet
 from daemon.store import Store, StoreError, StoreFull
 from daemon.store.faults import Reached, nowhere
@@ -54,7 +54,7 @@ class Pipeline:
 
     Attributes:
         picture: The newest picture for metrics and page, replaced as a whole.
-        ready: Whether state is loaded, sources are open and the disk has room.
+        readiness: Whether readings are taken in, and why not.
         inboxes: Its sources of posted bodies.
         beat: `time.monotonic()` of the last sign of progress.
         down: Why each source that is down is; replaced as a whole.
@@ -75,7 +75,7 @@ class Pipeline:
         self.settings, self.durations = settings, durations
         self._trainer, self._reached = trainer, reached
         self._durable: DurableEngine | None = None
-        self.ready, self.why_not, self._full, self._timeless = False, "starting", False, False
+        self.readiness = Readiness()
         self.beat = time.monotonic()
         self.finished = threading.Event()
         self.error: BaseException | None = None
@@ -113,6 +113,11 @@ class Pipeline:
             durable.trainer.close()
 
     @property
+    def ready(self) -> bool:
+        """Whether state is loaded, sources are open, the disk has room and the machine knows the time."""
+        return not self.readiness.why_not
+
+    @property
     def waiting(self) -> bool:
         """Whether the thread itself waits for a training, which has a time limit of its own."""
         return self._durable is not None and self._durable.trainer.waiting_for is not None
@@ -134,7 +139,7 @@ class Pipeline:
             self.error = error
             log.error("pipeline stopped", extra={"error": str(error), "kind": type(error).__name__})
         finally:
-            self.ready, self.why_not = False, "stopping"
+            self.readiness.phase = "stopping"
             self.finished.set()
 
     def _open_store(self) -> Store:
@@ -174,8 +179,9 @@ class Pipeline:
         self._sourcing.open(self._store, self._census)
         self._resume_deliveries()
         log.info("state loaded", extra={"entries_repeated": repeated, "seconds": round(time.monotonic() - began, 3)})
-        self._full, self.ready, self.why_not = False, True, ""
+        self.readiness.note_room("")
         self._note_clock(wall_ms())
+        self.readiness.phase = ""
         self._publish()
 
     def _resume_deliveries(self) -> None:
@@ -185,7 +191,7 @@ class Pipeline:
         self._sourcing.resume(unfinished, self._store)
 
     def _starting(self, what: str) -> None:
-        self.why_not, self.beat = what, time.monotonic()
+        self.readiness.phase, self.beat = what, time.monotonic()
         if self._stopping.is_set():
             raise StoppedError(what)
 
@@ -212,7 +218,7 @@ class Pipeline:
         if self._delivery is not None:
             self._delivery.wake()
             self._delivery.record()
-        self._note_room()
+        self.readiness.note_room("")
         self._turns += 1
         self.beat = time.monotonic()
         if not worked or self.beat - self._published > PUBLISH_S:
@@ -249,9 +255,7 @@ class Pipeline:
         """Called by the store until there is room: scoring pauses, nothing is lost, `ready` says so."""
         if self._stopping.is_set():
             raise StoppedError("no room in the state directory") from error
-        if not self._full:
-            log.error("no room in the state directory, readings wait", extra={"error": str(error)})
-        self._full, self.ready, self.why_not = True, False, f"no room in {self.settings.state_dir}"
+        self.readiness.note_room(str(error), str(self.settings.state_dir))
         self.beat = time.monotonic()
         self.picture = replace(self.picture, process=self._process(), taken_at=wall_s())  # the engine is in mid-step
         history = self.settings.history
@@ -261,30 +265,13 @@ class Pipeline:
         self._wake.clear()
 
     def _note_clock(self, now_ms: int) -> None:
-        """Whether streams wait because the machine does not know the time yet; what they send is not lost."""
-        waiting = self._sourcing.without_time(now_ms)
-        if bool(waiting) == self._timeless:
-            return
-        self._timeless = bool(waiting)
-        if waiting:
-            at = instant(now_ms // 1000)
-            log.error("the wall clock is not set, readings wait", extra={"shows": at, "streams": waiting})
-            self.ready, self.why_not = False, f"the wall clock shows {at}; set it, and reading begins"
-        else:
-            log.info("the wall clock is set, going on")
-            self.ready, self.why_not = not self._full, self.why_not if self._full else ""
-
-    def _note_room(self) -> None:
-        """All writes of a turn were done."""
-        if self._full:
-            log.info("room again, going on")
-            self._full, self.ready, self.why_not = False, not self._timeless, self.why_not if self._timeless else ""
+        self.readiness.note_clock(now_ms, self._sourcing.without_time(now_ms))
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Let the wall clock notice silence."""
-        if not self._timeless and any(stream.clock == "wall" for stream in self.settings.streams.values()):
+        if not self.readiness.no_time and any(stream.clock == "wall" for stream in self.settings.streams.values()):
             self.durable.apply([Tick(wall_ms())], {}, wall_ms())
 
     def checkpoint(self) -> None:
@@ -384,7 +371,7 @@ class Pipeline:
     def _process(self) -> dict[str, Any]:
         return {
             "ready": self.ready,
-            "full": self._full,
+            "full": bool(self.readiness.no_room),
             "started_at": self._started_at,
             "turns": self._turns,
             "queue_depth": len(self._jobs),

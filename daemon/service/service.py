@@ -95,7 +95,7 @@ class _Service:
             lambda: pipeline.picture,
             routes.store_events(pipeline.settings.state_dir),
             healthy=lambda: _alive(pipeline),
-            ready=lambda: (pipeline.ready, pipeline.why_not or _troubles(pipeline)),
+            ready=lambda: (pipeline.ready, pipeline.readiness.why_not or _troubles(pipeline)),
             reload=self._reload,
             access=access,
             inboxes=pipeline.inboxes,
@@ -105,7 +105,7 @@ class _Service:
         self._control = Control(
             commanding.serve,
             commanding.label,
-            lambda: summary.status(pipeline.picture, None if pipeline.ready else pipeline.why_not),
+            lambda: summary.status(pipeline.picture, None if pipeline.ready else pipeline.readiness.why_not),
         )
         self._reloading = Reloader(config, pipeline, self._door, self._after_reload)
 
@@ -220,7 +220,7 @@ def _behind(stream: str, status: Mapping[str, Any]) -> str:
 
 def _words(pipeline: Pipeline) -> str:
     if not pipeline.ready:
-        return pipeline.why_not
+        return pipeline.readiness.why_not
     streams = pipeline.picture.streams.values()
     readings, series = sum(s.accepted for s in streams), sum(len(s.series) for s in streams)
     episodes = sum(s.open_episodes for s in streams)

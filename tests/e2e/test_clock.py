@@ -44,7 +44,7 @@ def test_a_clock_that_is_not_set_keeps_readings_waiting(tmp_path: Path, monkeypa
     thread = threading.Thread(target=daemon.run)
     thread.start()
     try:
-        until("waiting", lambda: "1970-01-01 00:01 UTC" in daemon.why_not or daemon.error, every_s=0.01)
+        until("waiting", lambda: "1970-01-01 00:01 UTC" in daemon.readiness.why_not or daemon.error, every_s=0.01)
         turns = daemon.picture.process["turns"]
         until("more turns", lambda: daemon.picture.process["turns"] > turns + 3)
         assert (daemon.ready, daemon.durable.engine.streams["tide"].counters.accepted) == (False, 0)

@@ -154,15 +154,11 @@ def _advance(clock: Any, slot: int, rules: Rules) -> None:
 
 
 @compiled
-def _come_back(a: Arrays, row: int, slot: int, clock: Any, arrival: int, out: Silences, found: int) -> int:
-    """Close the gap of a series that has a reading again; returns how many silences there are now."""
-    s = a.rows[row]
-    if s.silent == 0 or clock[SKIPPED] <= slot <= clock[SKIPPED + 1]:
-        return found
+def _come_back(s: Any, row: int, slot: int, clock: Any, arrival: int, out: Silences, found: int) -> None:
+    """Close the gap of a series that has a reading again, as the silence of number `found`."""
     s.silent = 0
     back = clock[SKIPPED] if s.last < clock[SKIPPED] and slot == clock[SKIPPED + 1] + 1 else slot
     note(out, found, BACK, row, back, s.last, arrival)
-    return found + 1
 
 
 @compiled
@@ -229,7 +225,9 @@ def allot(
                 judged, noted = _read(a, row, slot, values[i], clock, i, rules.meter, notes, noted)
         verdicts[i] = NEW
         learn(s.due, rules.due, s.last, slot, s.silent == 1, Skipped(clock[SKIPPED], clock[SKIPPED + 1]))
-        silences = _come_back(a, row, slot, clock, i, out, silences)
+        if s.silent == 1 and not clock[SKIPPED] <= slot <= clock[SKIPPED + 1]:
+            _come_back(s, row, slot, clock, i, out, silences)
+            silences += 1
         usable = judged and _is_possible(values[i], beside.limits[s.policy])
         _move_on(a, row, slot, values[i], usable)
         clock[NEXT_SILENCE] = min(clock[NEXT_SILENCE], slot + rules.due.gap_after)

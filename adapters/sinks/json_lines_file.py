@@ -97,10 +97,26 @@ class JsonLinesFile:
         self._committed = self._size()
 
     def _open(self) -> int:
+        new = not self._path.exists()
         # without O_NONBLOCK this would wait for a FIFO's reader; writing may wait
         fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_NONBLOCK)
+        if new:
+            self._sync_name(fd)
         return fd
+
+    def _sync_name(self, fd: int) -> None:
+        """Have a file that was made keep its name over a power cut: without it, what is synced in it is lost."""
+        try:
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError:
+            os.close(fd)
+            self._path.unlink(missing_ok=True)  # so that it is new once more, and its name synced, the next time
+            raise
 
     def _adopt(self, fd: int) -> None:
         """Go on with an open file. Only then is the one before let go: a failed opening leaves no stale number."""

@@ -103,16 +103,7 @@ class Courier:
         while True:
             self._wake.clear()  # before the look: what is recorded after it wakes once more
             stopping = self._stopping.is_set()
-            try:
-                reader = reader or open_reader(self._directory)
-                self._deliver_all(reader)
-                self._repeat(reader)
-            except Exception as error:  # whatever it is stays in this sink
-                self._note_failure(error)
-            else:
-                if self.failures:
-                    log.info("sink works again", extra={"sink": self.name, "failures": self.failures})
-                self.failures = 0
+            reader = self.attempt(reader)
             if stopping:
                 break
             if self.failures:
@@ -122,6 +113,20 @@ class Courier:
         self._sink.close()
         if reader is not None:
             reader.close()
+
+    def attempt(self, reader: StoreView | None) -> StoreView | None:
+        """Deliver what waits, as far as the sink takes it; the reader, opened where there was none."""
+        try:
+            reader = reader or open_reader(self._directory)
+            self._deliver_all(reader)
+            self._repeat(reader)
+        except Exception as error:  # whatever it is stays in this sink
+            self._note_failure(error)
+        else:
+            if self.failures:
+                log.info("sink works again", extra={"sink": self.name, "failures": self.failures})
+            self.failures = 0
+        return reader
 
     def _deliver_all(self, reader: StoreView) -> None:
         if left_out := self._outbox.left_out(reader, self.delivered[0]):

@@ -1,0 +1,1 @@
+"""The daemon below HTTP, simulated: see README.md."""

@@ -32,8 +32,9 @@ class Lock:
             raise StoreLocked(
                 f"{path}: the state directory is in use by {who}; stop it, or set another state_dir", pid
             ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk whoever asks is not told which process it is
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go; a second call does nothing. The file stays: removing it would let two holders in."""

@@ -128,3 +128,21 @@ def test_a_failed_reopen_leaves_no_stale_descriptor(tmp_path: Path) -> None:
         os.close(descriptor)  # raises if the sink had closed it
     assert (tmp_path / "away" / "events.jsonl").read_bytes() == b"1\n"
     assert path.read_bytes() == b"2\n"
+
+
+def test_a_file_that_is_made_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines on disk are lost with the name of their file, so its directory is synced; else the next opening does it."""
+    path, whole, synced = tmp_path / "events.jsonl", os.fsync, []
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if len(synced) == 1:
+            raise OSError("the disk failed")
+        whole(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(OSError, match="the disk failed"):
+        JsonLinesFile(path, None)
+    JsonLinesFile(path, None).close()
+    JsonLinesFile(path, None).close()
+    assert synced == [str(tmp_path)] * 2

@@ -27,6 +27,7 @@ from daemon.store import (
     open_reader,
     tables,
 )
+from daemon.store.lock import Lock
 from tests.daemon.store.contents import REPOSITORY, batch, event
 
 LABEL = Labelled("taxi", "a", "fault", 3600, 7200, "a strike", -1, 2, 1_700_000_000_000)
@@ -257,6 +258,20 @@ def test_one_writer(tmp_path: Path) -> None:
         holder.kill()
         holder.wait()
     Store.open(tmp_path).close()
+
+
+def test_a_full_disk_does_not_lock_its_own_daemon_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without room for the process id in it the lock is held all the same, by one, and let go when it should be."""
+
+    def no_room(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("daemon.store.lock.os.pwrite", no_room)
+    held = Lock(tmp_path)
+    with pytest.raises(StoreLocked, match="in use by another process"):
+        Lock(tmp_path)
+    held.release()
+    Lock(tmp_path).release()
 
 
 def test_a_reader_says_what_is_missing(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
-"""The ledger of events beside the database."""
+"""The ledger of events beside the database, and that it and the mark keep their names."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.store.ledger import COLUMNS, Ledger, read
+from daemon.store.mark import Mark, Noted
 
 
 def row(number: int) -> tuple[Any, ...]:
@@ -26,3 +28,22 @@ def test_a_row_that_found_no_room_does_not_spoil_the_next(tmp_path: Path, monkey
     ledger.add([row(3)])
     ledger.close()
     assert [each[0] for each in read(tmp_path)] == [1, 3]
+
+
+@pytest.mark.parametrize("make", [lambda at: Ledger(at).add([row(1)]), lambda at: Mark(at, Noted(3)).close()])
+def test_a_file_that_is_made_keeps_its_name(
+    make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a power cut a file is lost with its name, so the directory is synced; once is enough."""
+    synced: list[str] = []
+    whole = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        whole(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    make(tmp_path)
+    assert synced == [str(tmp_path)]
+    make(tmp_path)
+    assert synced == [str(tmp_path)]

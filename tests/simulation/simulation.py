@@ -18,7 +18,7 @@ from tests.simulation.clock import CLOCK  # before anything that takes functions
 
 from daemon.config.file import effective, load  # isort: skip
 from daemon.engine.machine.engine import essential
-from daemon.engine.messages.inputs import Input, encode
+from daemon.engine.messages.inputs import Batch, Input, encode
 from daemon.metrics.collector import Durations
 from daemon.runtime.label_evidence import WantedLabel, label
 from daemon.service.delivery import Courier
@@ -26,6 +26,7 @@ from daemon.service.jobs import Settled
 from daemon.service.pipeline import Pipeline
 from daemon.store import StoreError, StoreView, host, lock, reserve, transfer
 from models.bundle_errors import BundleError
+from tests.simulation import damage
 from tests.simulation.disk import Disk, Killed
 from tests.simulation.edges import BEGIN, INTERVAL, Peer, Receiver, SimulatedTrainer, Writer
 
@@ -99,6 +100,8 @@ class Simulation:
 
     Attributes:
         inputs: The journal as it was committed, by number.
+        damage: What was damaged before the last life, None where nothing was.
+        told: Files set aside and entries lost, as the last life told.
         did: How often what was done.
     """
 
@@ -111,6 +114,8 @@ class Simulation:
         self.labels: dict[str, bool | None] = {}
         self.promotions = Counter[str]()
         self.quiet = False
+        self.damage: str | None = None
+        self.told = (0, 0)
         (directory / "disk").mkdir()
         self.state = directory / "disk" / "state"
         self.disk = Disk(directory / "disk", random.Random(self.chance.random()), self._died)
@@ -138,10 +143,24 @@ class Simulation:
                 break
             self._plan()
             self.live()
-        self.quiet = True
+        self._live_quietly()
+
+    def rot(self) -> None:
+        """After `run`: one more life that is killed, then something on the disk is damaged, then one that ends well."""
+        self.quiet, self.last_slot = False, self.last_slot + 12
+        self._plan("kill", 200)
+        self.live()
+        self._live_quietly(damage.choose(self.disk, self.state, self.chance))
+
+    def _live_quietly(self, damaged: str | None = None) -> None:
+        """A life in which nothing goes wrong any more, until all is read."""
+        self.quiet, self.damage = True, damaged
         self.disk.revive()
         self.disk.room, self.receiver.failing = None, 0
         self._wants_to_end = STUCK
+        while self.slot < self.last_slot:
+            CLOCK.elapsed_s += INTERVAL
+            self._measure()
         self.live()
         if self.pipeline is None or self.pipeline.error is not None:
             raise Wrong(f"the last life ended with {self.pipeline and self.pipeline.error!r}")
@@ -152,18 +171,17 @@ class Simulation:
         text = CONFIGURATION.replace("<<: STREAM", STREAM)
         (self.directory / "tidegauge.yaml").write_text(text.format(**values))
 
-    def _plan(self) -> None:
+    def _plan(self, wanted: str | None = None, calls: int | None = None) -> None:
         """How the next life goes wrong."""
         disk, chance = self.disk, self.chance
         disk.revive()
         self._wants_to_end = chance.randint(5, 60)
-        how = chance.choices(["kill", "power", "stop", "error"], [35, 40, 12, 13])[0]
+        how = wanted or chance.choices(["kill", "power", "stop", "error"], [35, 40, 12, 13])[0]
         self.did[how] += 1
         if how in ("kill", "power"):
-            disk.kill_at = disk.calls + int(chance.choice([30, 150, 600, 1500]) * chance.uniform(0.02, 1)) + 1
+            calls = calls or chance.choice([30, 150, 600, 1500])
+            disk.kill_at = disk.calls + int(calls * chance.uniform(0.02, 1)) + 1
             disk.power = how == "power"
-        elif how == "error":
-            self._break_at = self.chance.randint(1, 30)
         self._how = how
         zone = chance.choice(["UTC", "America/New_York", "Asia/Kolkata"])
         os.environ["TZ"] = zone
@@ -263,11 +281,8 @@ class Simulation:
         store: StoreView = self.pipeline.durable.store
         last = max(self.inputs, default=0)
         if self._turns == 0:
-            first = store.first_seq
-            found = dict(store.entries(max(first - 1, last - 20)))
-            for seq in range(max(first, last - 19), last + 1):
-                if seq not in found or encode(found[seq]) != encode(self.inputs[seq]):
-                    raise Wrong(f"journal entry {seq} was committed, and is {'another' if seq in found else 'gone'}")
+            self.told = (self.pipeline.durable.store.quarantined, self.pipeline.durable.store.lost)
+            self._compare(store, last)
             said = {(event.id, event.revision) for _, event in store.events(latest_only=False)}
             if taken := [key for key in self.receiver.seen if key not in said]:
                 raise Wrong(f"delivered events were taken back: {taken[:3]}")
@@ -275,6 +290,17 @@ class Simulation:
             self.inputs[seq] = item
         if not self.pipeline.behind and essential(effective(self.pipeline.settings)) != self.pipeline.durable.engine.config:
             raise Wrong("the engine is under another configuration than the pipeline")
+
+    def _compare(self, store: StoreView, last: int) -> None:
+        """What was committed is what is there; after damage that was told, what is left is taken for it."""
+        first = store.first_seq
+        found = dict(store.entries(max(first - 1, last - 20)))
+        for seq in range(max(first, last - 19), last + 1):
+            if seq not in found or encode(found[seq]) != encode(self.inputs[seq]):
+                if self.damage and any(self.told):
+                    self.inputs.pop(seq)
+                    continue
+                raise Wrong(f"journal entry {seq} was committed, and is {'another' if seq in found else 'gone'}")
 
     def hand_on(self) -> None:
         """Have the sinks deliver, each by chance."""
@@ -289,10 +315,11 @@ class Simulation:
         assert pipeline is not None
         if not (self.writer.idle and self.peer.idle) or pipeline.behind or len(pipeline._jobs):
             return False
-        readings = sum(len(b) for b in self.inputs.values() if getattr(b, "stream", "") == "files" and hasattr(b, "codes"))
+        readings = sum(len(b) for b in self.inputs.values() if isinstance(b, Batch) and b.stream == "files")
         last = pipeline.durable.store.last_event_row
         sinks = [courier.delivered[0] for courier in pipeline._delivery._couriers.values()] if pipeline._delivery else []
-        return readings >= len(self.writer.written) and all(row >= last for row in sinks)
+        patient = self._turns > 200 and any(self.told)  # what is lost does not come
+        return (readings >= len(self.writer.written) or patient) and all(row >= last for row in sinks)
 
     # -- what happens ------------------------------------------------------------------------------------------------
 

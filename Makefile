@@ -5,6 +5,7 @@ VENV := .venv
 TORCH_INDEX ?=
 FUZZ_EXAMPLES ?= 20000
 LINES ?= 1000000
+SEEDS ?= 200
 RUNTIME := $(VENV)/.runtime-stamp
 DEV := $(VENV)/.dev-stamp
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
@@ -15,7 +16,7 @@ export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint soak check docs site bench fuzz flood clean
+.PHONY: help demo test lint soak simulate mutants check docs site bench fuzz flood clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +29,12 @@ test: $(DEV) ## Run the tests
 
 soak: $(DEV) ## Kill the daemon -9 at random instants (KILLS=20); nothing may be lost or doubled; as root its disk is filled, too
 	$(VENV)/bin/python -m tests.soak
+
+simulate: $(DEV) ## Simulate kills, power cuts, failing disks and operators from seeds: make simulate SEEDS=1000
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.simulation --seeds $(SEEDS)
+
+mutants: $(DEV) ## Plant changes in a copy of the tree, one at a time; the tests must find each (an hour)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.mutants
 
 lint: $(DEV) ## Format, lint, types, import contracts: what is quick to find
 	$(VENV)/bin/ruff format --check .

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shutil
 import sys
 import tempfile
 import traceback
@@ -22,8 +21,13 @@ from tests.simulation.simulation import Simulation
 MEMORY = Path("/dev/shm")
 
 
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def simulate(seed: int) -> Simulation:
-    """One seed; raises Wrong, or whatever the daemon raises, where it fails."""
+    """One seed; raises WrongError, or whatever the daemon raises, where it fails."""
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="tidegauge-") as name:
         directory = Path(name)
         directory.chmod(0o700)
@@ -35,7 +39,10 @@ def simulate(seed: int) -> Simulation:
             simulation.rot()
             judge_after_damage(simulation)
         except BaseException as error:
-            error.add_note(f"seed {seed}, damaged {simulation.damage}: {dict(simulation.did)}; last calls {simulation.disk.last_calls}")
+            error.add_note(
+                f"seed {seed}, damaged {simulation.damage}: {dict(simulation.did)}; "
+                f"last calls {simulation.disk.last_calls}"
+            )
             raise
         finally:
             CLOCK.stop()
@@ -60,7 +67,9 @@ def main(parser: argparse.ArgumentParser) -> int:
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further one after so long")
-    parser.add_argument("--plant", choices=[*PLANTS, "all", "known"], help="plant a fault, and look for a seed that finds it")
+    parser.add_argument(
+        "--plant", choices=[*PLANTS, "all", "known"], help="plant a fault, and look for a seed that finds it"
+    )
     parser.add_argument("--verbose", action="store_true", help="with the daemon's log")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.INFO if chosen.verbose else logging.CRITICAL)
@@ -75,7 +84,7 @@ def look_for(name: str, seeds: Iterable[int]) -> int:
         plant = PLANTS[each]
         found = find(plant, [plant.seed] if name == "known" else seeds)
         missed += found is None
-        print(f"{each}: {plant.words}: " + ("NOT FOUND" if found is None else f"seed {found[0]}, {found[1]}"), flush=True)
+        say(f"{each}: {plant.words}: " + ("NOT FOUND" if found is None else f"seed {found[0]}, {found[1]}"))
     return 1 if missed else 0
 
 
@@ -91,11 +100,11 @@ def run(seeds: Iterable[int], seconds: float) -> int:
         except Exception as error:
             failed.append(seed)
             traceback.print_exception(error, file=sys.stdout)
-            print(f"seed {seed} failed; again: python -m tests.simulation --first {seed} --seeds 1", flush=True)
+            say(f"seed {seed} failed; again: python -m tests.simulation --first {seed} --seeds 1")
             continue
         did.update(simulation.did)
         hours += (CLOCK.true_s - BEGIN) / 3600
     took = CLOCK.real_s() - began
-    print(", ".join(f"{what}: {count}" for what, count in sorted(did.items())))
-    print(f"{done} seeds, {hours:.0f} simulated hours, {len(failed)} failed {failed} after {took:.0f} s")
+    say(", ".join(f"{what}: {count}" for what, count in sorted(did.items())))
+    say(f"{done} seeds, {hours:.0f} simulated hours, {len(failed)} failed {failed} after {took:.0f} s")
     return 1 if failed else 0

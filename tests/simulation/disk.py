@@ -1,4 +1,4 @@
-"""A disk that loses, tears and reorders what was not synced, is full, fails, and from which a life may be cut at a call.
+"""A disk that loses, tears and reorders what was not synced, is full, fails, and from which a life may be cut.
 
 What is written goes to real files in memory. Beside them is kept what of each file, and of the names in each directory,
 was there at its last sync: after a power cut every block of 512 bytes that differs is the new one or the old one, by
@@ -23,7 +23,7 @@ BLOCK = 512
 RESERVE = "tidegauge.reserve"
 
 
-class Killed(BaseException):
+class KilledError(BaseException):
     """The simulated process has ended in the middle of a call."""
 
 
@@ -88,14 +88,14 @@ class Disk:
         self._call(f"point {name}")
 
     def _call(self, what: str) -> None:
-        """Raises Killed when it is the last one."""
+        """Raises KilledError when it is the last one."""
         if self.dead:
-            raise Killed
+            raise KilledError
         self.calls += 1
         self.last_calls = [*self.last_calls[-11:], what]
         if self.calls == self.kill_at:
             self.kill()
-            raise Killed
+            raise KilledError
 
     def kill(self) -> None:
         """What is on the disk now is what the next life finds."""
@@ -164,7 +164,7 @@ class Disk:
         return path if path.startswith(self._under) or path == str(self.root) else None
 
     def _mine(self, path: Any) -> bool:
-        return os.fspath(path).startswith(self._under)
+        return bool(os.fspath(path).startswith(self._under))
 
     def _fsync(self, descriptor: int) -> None:
         if (path := self._path(descriptor)) is not None:

@@ -20,7 +20,7 @@ from daemon.engine.messages.training_port import Outcome, TrainingFailed
 from daemon.trainer.worker import outcome_of
 from models.training import TrainingRequest
 from tests.simulation.clock import CLOCK
-from tests.simulation.disk import Killed
+from tests.simulation.disk import KilledError
 
 INTERVAL = 1800
 BEGIN = int(datetime(2024, 10, 25, tzinfo=UTC).timestamp())
@@ -64,7 +64,9 @@ class Writer:
         while self._rest or self._pending:
             if not self._rest:
                 self._rest = self._pending[0][1]
-            size = len(self._rest) if all_of_it or self._chance.random() < 0.8 else self._chance.randrange(len(self._rest))
+            size = (
+                len(self._rest) if all_of_it or self._chance.random() < 0.8 else self._chance.randrange(len(self._rest))
+            )
             with self._path.open("ab") as file:
                 file.write(self._rest[:size])
             self._rest = self._rest[size:]
@@ -83,7 +85,9 @@ class Writer:
         while self._path.with_name(f"{self._path.name}.{number}").exists():
             number += 1
         for each in range(number, 1, -1):
-            self._path.with_name(f"{self._path.name}.{each - 1}").rename(self._path.with_name(f"{self._path.name}.{each}"))
+            self._path.with_name(f"{self._path.name}.{each - 1}").rename(
+                self._path.with_name(f"{self._path.name}.{each}")
+            )
         self._path.rename(self._path.with_name(f"{self._path.name}.1"))
         self._rest = b"timestamp,series,value\n"
 
@@ -126,7 +130,9 @@ class Peer:
                 reading, self._rest = self._waiting[self._next]
                 self.sent.add(reading)
                 self._next += 1
-            size = len(self._rest) if all_of_it or self._chance.random() < 0.8 else self._chance.randrange(len(self._rest))
+            size = (
+                len(self._rest) if all_of_it or self._chance.random() < 0.8 else self._chance.randrange(len(self._rest))
+            )
             try:
                 self._rest = self._rest[self._sock.send(self._rest[:size]) :]
             except BlockingIOError:
@@ -205,7 +211,7 @@ class Receiver(RawIOBase):
     def write(self, data: Any) -> int:
         """Take whole lines."""
         if self._dead():
-            raise Killed
+            raise KilledError
         if self.failing > 0:
             self.failing -= 1
             raise OSError("the receiver is away")

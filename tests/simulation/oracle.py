@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,37 +16,39 @@ from daemon.engine.messages.training_port import TrainingFailed, failed_as_recor
 from daemon.runtime.durable import DurableEngine
 from daemon.store import Store, transfer
 from tests.simulation.edges import ZONE, OracleTrainer, Reading
-from tests.simulation.simulation import Simulation, Wrong
+from tests.simulation.simulation import Simulation, WrongError
 
 
 def judge(simulation: Simulation) -> None:
-    """Raises Wrong for what is not as it must be, after the last life."""
+    """Raises WrongError for what is not as it must be, after the last life."""
     _readings(simulation)
     _commands(simulation)
     with Store.open(simulation.state) as store:
         if problems := _problems(simulation, store):
-            raise Wrong(f"the state is unsound: {problems}")
+            raise WrongError(f"the state is unsound: {problems}")
         if store.quarantined or store.lost:
-            raise Wrong(f"{store.quarantined} files were set aside, {store.lost} entries lost, and nothing was damaged")
+            raise WrongError(
+                f"{store.quarantined} files were set aside, {store.lost} entries lost, and nothing was damaged"
+            )
         failed = {r.request_id: failed_as_recorded(r.reason, r.detail) for r in store.models() if r.status == "failed"}
         if invented := failed.keys() - simulation.failures - {"warm"}:
-            raise Wrong(f"trainings are recorded as failed that did not fail: {invented}")
+            raise WrongError(f"trainings are recorded as failed that did not fail: {invented}")
         digests, events = expected(simulation, failed)
         durable = DurableEngine(store, OracleTrainer(failed))
         durable.recover()
         if durable.digest() != digests[max(simulation.inputs)]:
-            raise Wrong("the state that recovery comes to is another one")
+            raise WrongError("the state that recovery comes to is another one")
         _same("the store", _by_stream([_plain(event) for _, event in store.events(latest_only=False)]), events)
         noted = [item.note for item in store.labels()]
     given = [item.note for item in simulation.inputs.values() if isinstance(item, Labelled)]
     if sorted(noted) != sorted(given):
-        raise Wrong(f"labels recorded {noted}, journaled {given}")
+        raise WrongError(f"labels recorded {noted}, journaled {given}")
     _sinks(simulation, events)
     _exports(simulation, digests, failed)
 
 
 def judge_after_damage(simulation: Simulation) -> None:
-    """Raises Wrong for what must not be even where the disk gave back another thing than was written.
+    """Raises WrongError for what must not be even where the disk gave back another thing than was written.
 
     Nothing is lost without a word: where nothing was told, all is as `judge` has it. Nothing delivered is taken back,
     or delivered to a file again.
@@ -55,24 +58,28 @@ def judge_after_damage(simulation: Simulation) -> None:
         return
     with Store.open(simulation.state) as store:
         if problems := _problems(simulation, store):
-            raise Wrong(f"the state is still unsound: {problems}")
+            raise WrongError(f"the state is still unsound: {problems}")
         recorded = {(event.id, event.revision) for _, event in store.events(latest_only=False)}
         durable = DurableEngine(store, OracleTrainer({}))
         durable.recover()
     lines = [json.loads(line) for line in (simulation.directory / "disk/events.jsonl").read_bytes().splitlines()]
     keys = [(event["id"], event["revision"]) for event in lines]
     if len(keys) != len(set(keys)):
-        raise Wrong("the file has events twice")
+        raise WrongError("the file has events twice")
     if missing := (set(keys) | simulation.receiver.seen.keys()) - recorded:
-        raise Wrong(f"delivered events are not recorded any more: {sorted(missing)[:3]}")
+        raise WrongError(f"delivered events are not recorded any more: {sorted(missing)[:3]}")
     if missing := recorded - set(keys):
-        raise Wrong(f"recorded events were not delivered to the file: {sorted(missing)[:3]}")
+        raise WrongError(f"recorded events were not delivered to the file: {sorted(missing)[:3]}")
 
 
 def _problems(simulation: Simulation, store: Store) -> list[str]:
     """What `state check` says, but of a model file that was damaged: it stays until somebody asks for that model."""
     damaged = simulation.damage or ""
-    return [text for text in store.check() if not any(word.endswith(".safetensors") and word in text for word in damaged.split())]
+    return [
+        text
+        for text in store.check()
+        if not any(word.endswith(".safetensors") and word in text for word in damaged.split())
+    ]
 
 
 def expected(
@@ -82,7 +89,7 @@ def expected(
     engine, events, digests = Engine(OracleTrainer(failed)), [], {}
     numbers = sorted(simulation.inputs)
     if numbers != list(range(1, len(numbers) + 1)):
-        raise Wrong("numbers of journal entries are left out")
+        raise WrongError("numbers of journal entries are left out")
     for seq in numbers:
         events += [_plain(event) for event in engine.step(simulation.inputs[seq]).events]
         if seq in simulation.exports or seq == numbers[-1]:
@@ -103,12 +110,18 @@ def _by_stream(events: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def _difference(there: Sequence[Any], due: Sequence[Any]) -> int:
+    """Index of the first that differs."""
+    same = [one == other for one, other in zip(there, due, strict=False)]
+    return same.index(False) if False in same else len(same)
+
+
 def _same(where: str, found: dict[str, list[dict[str, Any]]], wanted: dict[str, list[dict[str, Any]]]) -> None:
     for stream in sorted(found.keys() | wanted.keys()):
         there, due = found.get(stream, []), wanted.get(stream, [])
         if there != due:
-            first = next((i for i, pair in enumerate(zip(there, due)) if pair[0] != pair[1]), min(len(there), len(due)))
-            raise Wrong(
+            first = _difference(there, due)
+            raise WrongError(
                 f"{where} has {len(there)} events of {stream}, due are {len(due)}; the first that differs is {first}:\n"
                 f"  there {there[first : first + 1]}\n  due   {due[first : first + 1]}"
             )
@@ -129,17 +142,17 @@ def _readings(simulation: Simulation) -> None:
         there = [reading for reading in found["files"] if reading[0] == series]
         due = [(name, _first_hour(at), value) for name, at, value in simulation.writer.written if name == series]
         if there != due:
-            first = next((i for i, pair in enumerate(zip(there, due)) if pair[0] != pair[1]), min(len(there), len(due)))
-            raise Wrong(
+            first = _difference(there, due)
+            raise WrongError(
                 f"of {series} {len(there)} readings were journaled, {len(due)} written; the first that differs is "
                 f"{first}: {there[first : first + 2]} for {due[first : first + 2]}"
             )
     if rejected.keys() - {"incomplete"}:
-        raise Wrong(f"rejected: {dict(rejected)}")
+        raise WrongError(f"rejected: {dict(rejected)}")
     if missing := set(simulation.peer.acknowledged) - set(found["net"]):
-        raise Wrong(f"{len(missing)} readings were told to be durable and are not there: {sorted(missing)[:3]}")
+        raise WrongError(f"{len(missing)} readings were told to be durable and are not there: {sorted(missing)[:3]}")
     if strangers := set(found["net"]) - simulation.peer.sent:
-        raise Wrong(f"nobody sent {sorted(strangers)[:3]}")
+        raise WrongError(f"nobody sent {sorted(strangers)[:3]}")
 
 
 def _first_hour(at: int) -> int:
@@ -152,10 +165,10 @@ def _commands(simulation: Simulation) -> None:
     notes = Counter(item.note for item in simulation.inputs.values() if isinstance(item, Labelled))
     for note, done in simulation.labels.items():
         if notes[note] > 1 or (done is True and notes[note] != 1) or (done is False and notes[note]):
-            raise Wrong(f"{note} was {done}, and is journaled {notes[note]} times")
+            raise WrongError(f"{note} was {done}, and is journaled {notes[note]} times")
     promoted = sum(isinstance(item, Promoted) for item in simulation.inputs.values())
     if not simulation.promotions["done"] <= promoted <= simulation.promotions["asked"]:
-        raise Wrong(f"{promoted} promotions are journaled of {simulation.promotions}")
+        raise WrongError(f"{promoted} promotions are journaled of {simulation.promotions}")
 
 
 def _sinks(simulation: Simulation, events: dict[str, list[dict[str, Any]]]) -> None:
@@ -164,10 +177,12 @@ def _sinks(simulation: Simulation, events: dict[str, list[dict[str, Any]]]) -> N
     lines = [json.loads(line) for line in (simulation.directory / "disk/events.jsonl").read_bytes().splitlines()]
     _same("the file", _by_stream(lines), events)
     if simulation.receiver.changed:
-        raise Wrong(f"events came again as other ones: {simulation.receiver.changed[:3]}")
+        raise WrongError(f"events came again as other ones: {simulation.receiver.changed[:3]}")
     seen = simulation.receiver.seen
     if seen != wanted:
-        raise Wrong(f"the receiver has {len(seen)} revisions, due are {len(wanted)}: {sorted(seen.keys() ^ wanted.keys())[:3]}")
+        raise WrongError(
+            f"the receiver has {len(seen)} revisions, due are {len(wanted)}: {sorted(seen.keys() ^ wanted.keys())[:3]}"
+        )
 
 
 def _exports(simulation: Simulation, digests: dict[int, str], failed: dict[str, TrainingFailed]) -> None:
@@ -175,10 +190,10 @@ def _exports(simulation: Simulation, digests: dict[int, str], failed: dict[str, 
     for seq, file in simulation.exports.items():
         directory = simulation.directory / "imported"
         if transfer.restore(file, directory) != seq:
-            raise Wrong(f"the export of entry {seq} ends elsewhere")
+            raise WrongError(f"the export of entry {seq} ends elsewhere")
         with Store.open(directory) as store:
             durable = DurableEngine(store, OracleTrainer(failed))
             durable.recover()
             if durable.digest() != digests[seq]:
-                raise Wrong(f"the export of entry {seq} is another state")
+                raise WrongError(f"the export of entry {seq} is another state")
         shutil.rmtree(directory)

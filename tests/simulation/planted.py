@@ -15,7 +15,7 @@ from unittest.mock import patch
 from adapters.sinks.json_lines_file import JsonLinesFile
 from daemon.engine.messages.inputs import Labelled
 from daemon.intake.intake import Intake
-from daemon.runtime import durable
+from daemon.runtime import durable, repetition
 from daemon.runtime.durable import DurableEngine
 from daemon.service.delivery import Courier
 from daemon.service.pipeline import Pipeline
@@ -95,7 +95,7 @@ def _any_failure_is_full() -> Sequence[Change]:
 
 
 def _waiting_stream_skips() -> Sequence[Change]:
-    whole = durable.concerning
+    whole = repetition.concerning
     return [
         (
             durable,
@@ -106,7 +106,7 @@ def _waiting_stream_skips() -> Sequence[Change]:
 
 
 def _label_twice() -> Sequence[Change]:
-    whole = durable.repeat
+    whole = repetition.repeat
 
     def repeat(store: Any, step: Callable[[int, Any], Any], after: int, progress: Any) -> Any:
         def again(seq: int, item: Any) -> Any:
@@ -162,15 +162,6 @@ def _cut_back() -> Sequence[Change]:
     return [(JsonLinesFile, "_keep", keep)]
 
 
-def _drops_too_much() -> Sequence[Change]:
-    def drop(self: Store, through: int, since_ms: int) -> None:
-        self._files.retain(since_ms, through)
-        journal.drop(self._database, through)
-        self._mark.note(floor=journal.bounds(self._database)[0])
-
-    return [(Store, "_drop", drop)]
-
-
 PLANTS: dict[str, Plant] = {
     "positions-apart": Plant("a position is committed apart from its batch", _positions_apart, 1),
     "no-sync": Plant("the log is never synced", _pragma("PRAGMA synchronous=OFF"), 1),
@@ -179,25 +170,30 @@ PLANTS: dict[str, Plant] = {
         _pragma("PRAGMA synchronous=NORMAL"),
         1,
     ),
-    "step-before-journal": Plant("inputs are applied, and events recorded, before they are journaled", _step_before_journal, 1),
+    "step-before-journal": Plant(
+        "inputs are applied, and events recorded, before they are journaled", _step_before_journal, 6
+    ),
     "applied-twice": Plant("a checkpoint says one entry less, which is repeated after a kill", _checkpoint_one_less, 1),
-    "any-failure-is-full": Plant("EIO is taken for a full disk", _any_failure_is_full, 1),
-    "waiting-stream-skips": Plant("a stream that waited skips its next input", _waiting_stream_skips, 1),
+    "any-failure-is-full": Plant("EIO is taken for a full disk", _any_failure_is_full, 6),
+    "waiting-stream-skips": Plant("a stream that waited skips its next input", _waiting_stream_skips, 15),
     "label-twice": Plant("a label is applied twice when the journal is repeated", _label_twice, 1),
     "half-reload": Plant("a refused reload has configured the engine", _half_reload, 1),
     "acknowledged-early": Plant("a peer is told before its lines are durable", _acknowledged_early, 1),
-    "delivered-before-it-is": Plant("a sink's position moves before the delivery, which may fail", _delivered_before_it_is, 1),
-    "cut-back": Plant("the file of events is cut back at a start", _cut_back, 1),
+    "delivered-before-it-is": Plant(
+        "a sink's position moves before the delivery, which may fail", _delivered_before_it_is, 1
+    ),
+    "cut-back": Plant("the file of events is cut back at a start", _cut_back, 4),
     "name-not-synced": Plant(
-        "the directory of a new file of events is not synced", lambda: [(JsonLinesFile, "_sync_name", lambda self, fd: None)], 1
+        "the directory of a new file of events is not synced",
+        lambda: [(JsonLinesFile, "_sync_name", lambda self, fd: None)],
+        1,
     ),
     "failure-not-recorded": Plant(
-        "a failed training is not recorded", lambda: [(Store, "record_failure", lambda self, *args: None)], 1
+        "a failed training is not recorded", lambda: [(Store, "record_failure", lambda self, *args: None)], 2
     ),
-    "drops-too-much": Plant("pruning drops what the checkpoints need", _drops_too_much, 1),
     "lost-in-silence": Plant(
         "nothing notes what was committed last, so the end of SQLite's log is lost in silence",
         lambda: [(mark, "read", lambda directory: None)],
-        1,
+        22,
     ),
 }

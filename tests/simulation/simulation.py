@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import json
 import os
 import random
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.simulation.clock import CLOCK  # before anything that takes functions of `time` as defaults
 
@@ -27,7 +25,7 @@ from daemon.service.pipeline import Pipeline
 from daemon.store import StoreError, StoreView, host, lock, reserve, transfer
 from models.bundle_errors import BundleError
 from tests.simulation import damage
-from tests.simulation.disk import Disk, Killed
+from tests.simulation.disk import Disk, KilledError
 from tests.simulation.edges import BEGIN, INTERVAL, Peer, Receiver, SimulatedTrainer, Writer
 
 CONFIGURATION = """\
@@ -65,7 +63,7 @@ REFUSED = {"refractory": "5h", "events": "nowhere/events.jsonl"}
 STUCK = 4000
 
 
-class Wrong(AssertionError):
+class WrongError(AssertionError):
     """What must not be."""
 
 
@@ -163,7 +161,7 @@ class Simulation:
             self._measure()
         self.live()
         if self.pipeline is None or self.pipeline.error is not None:
-            raise Wrong(f"the last life ended with {self.pipeline and self.pipeline.error!r}")
+            raise WrongError(f"the last life ended with {self.pipeline and self.pipeline.error!r}")
 
     def configure(self, changes: dict[str, str]) -> None:
         """Write the configuration."""
@@ -198,14 +196,14 @@ class Simulation:
             pipeline._stopping = Hook(self.look)  # type: ignore[assignment]
             pipeline.run()
             error = pipeline.error
-        except Killed as killed:
+        except KilledError as killed:
             error = killed
         for reader in self._couriers.values():
             if reader is not None:
                 reader.close()
         self._couriers.clear()
         self._release()
-        if isinstance(error, Wrong):
+        if isinstance(error, WrongError):
             raise error
         if self.disk.dead:
             self.did["died"] += 1
@@ -219,15 +217,15 @@ class Simulation:
 
     def _release(self) -> None:
         """Let go the state directory's lock, as the end of a process does wherever it comes."""
-        for name in os.listdir("/proc/self/fd"):
+        for descriptor in list(Path("/proc/self/fd").iterdir()):
             with contextlib.suppress(OSError):
-                if os.readlink(f"/proc/self/fd/{name}") == str(self.state / lock.NAME):
-                    os.close(int(name))
+                if descriptor.readlink() == self.state / lock.NAME:
+                    os.close(int(descriptor.name))
 
     def _expect_error(self, error: BaseException) -> None:
         """Only a disk that failed ends a life."""
         if not self.broke or not isinstance(error, StoreError | OSError):
-            raise Wrong(f"a life ended with {type(error).__name__}: {error}") from error
+            raise WrongError(f"a life ended with {type(error).__name__}: {error}") from error
 
     broke = False
 
@@ -242,14 +240,14 @@ class Simulation:
     def look(self) -> bool:
         """Between two turns, and wherever a start looks whether it is to stop."""
         if self.disk.dead:
-            raise Killed
+            raise KilledError
         pipeline = self.pipeline
         assert pipeline is not None
         if pipeline._durable is not None and pipeline.ready:
             self.note()
             self._turns += 1
             if self._turns > STUCK:
-                raise Wrong(f"it does not come to an end: {pipeline.behind} {pipeline.down} {pipeline.why_not}")
+                raise WrongError(f"it does not come to an end: {pipeline.behind} {pipeline.down} {pipeline.why_not}")
             self.hand_on()
             if self.chance.random() < 0.3:
                 self.act()
@@ -261,13 +259,13 @@ class Simulation:
     def idle(self) -> None:
         """The pipeline has nothing to do, or no room."""
         if self.disk.dead:
-            raise Killed
+            raise KilledError
         CLOCK.elapsed_s += 1.0
         pipeline = self.pipeline
         assert pipeline is not None
         if pipeline._full or pipeline.why_not.startswith("no room"):
             if self.disk.room is None:
-                raise Wrong("it waits for room on a disk that has room")
+                raise WrongError("it waits for room on a disk that has room")
             self._waits += 1
             if self._waits % 3 == 0:
                 self.disk.room = None
@@ -285,11 +283,14 @@ class Simulation:
             self._compare(store, last)
             said = {(event.id, event.revision) for _, event in store.events(latest_only=False)}
             if taken := [key for key in self.receiver.seen if key not in said]:
-                raise Wrong(f"delivered events were taken back: {taken[:3]}")
+                raise WrongError(f"delivered events were taken back: {taken[:3]}")
         for seq, item in store.entries(last):
             self.inputs[seq] = item
-        if not self.pipeline.behind and essential(effective(self.pipeline.settings)) != self.pipeline.durable.engine.config:
-            raise Wrong("the engine is under another configuration than the pipeline")
+        if (
+            not self.pipeline.behind
+            and essential(effective(self.pipeline.settings)) != self.pipeline.durable.engine.config
+        ):
+            raise WrongError("the engine is under another configuration than the pipeline")
 
     def _compare(self, store: StoreView, last: int) -> None:
         """What was committed is what is there; after damage that was told, what is left is taken for it."""
@@ -300,7 +301,7 @@ class Simulation:
                 if self.damage and any(self.told):
                     self.inputs.pop(seq)
                     continue
-                raise Wrong(f"journal entry {seq} was committed, and is {'another' if seq in found else 'gone'}")
+                raise WrongError(f"journal entry {seq} was committed, and is {'another' if seq in found else 'gone'}")
 
     def hand_on(self) -> None:
         """Have the sinks deliver, each by chance."""
@@ -317,7 +318,9 @@ class Simulation:
             return False
         readings = sum(len(b) for b in self.inputs.values() if isinstance(b, Batch) and b.stream == "files")
         last = pipeline.durable.store.last_event_row
-        sinks = [courier.delivered[0] for courier in pipeline._delivery._couriers.values()] if pipeline._delivery else []
+        sinks = (
+            [courier.delivered[0] for courier in pipeline._delivery._couriers.values()] if pipeline._delivery else []
+        )
         patient = self._turns > 200 and any(self.told)  # what is lost does not come
         return (readings >= len(self.writer.written) or patient) and all(row >= last for row in sinks)
 
@@ -393,7 +396,9 @@ class Simulation:
         self._post(Pipeline.tidy)
 
     def _label(self) -> None:
-        stream, series = self.chance.choice([("files", "north"), ("files", "south1"), ("net", "east"), ("net", "west12")])
+        stream, series = self.chance.choice(
+            [("files", "north"), ("files", "south1"), ("net", "east"), ("net", "west12")]
+        )
         since = BEGIN + INTERVAL * self.chance.randint(max(0, self.slot - 40), max(0, self.slot))
         kind = self.chance.choice(["fault", "normal"])
         note = f"label {next(self._labels)}"
@@ -445,7 +450,7 @@ class Simulation:
             except OSError:
                 self.did["reload refused"] += 1
                 if pipeline.settings is not before:
-                    raise Wrong("a refused reload changed the settings") from None
+                    raise WrongError("a refused reload changed the settings") from None
             else:
                 self._variant = changes
             self.configure(self._variant)  # what a start reads is what was taken over last
@@ -459,7 +464,7 @@ class Simulation:
             seq = transfer.export(self.state, file)
         except StoreError:
             if file.exists():
-                raise Wrong("an export that failed left a file") from None
+                raise WrongError("an export that failed left a file") from None
             return
         self.exports[seq] = file
 

@@ -87,7 +87,10 @@ class SqliteFiles:
         library = ctypes.CDLL(ctypes.util.find_library("sqlite3"))
         library.sqlite3_vfs_find.restype = ctypes.POINTER(_FileSystem)
         self._system: Any = library.sqlite3_vfs_find(None).contents
-        self._opened, self._deleted = self._kept(self._system, "open", _OPEN), self._kept(self._system, "delete", _DELETE)
+        self._opened, self._deleted = (
+            self._kept(self._system, "open", _OPEN),
+            self._kept(self._system, "delete", _DELETE),
+        )
         self._tables: dict[int, tuple[_Methods, _Methods]] = {}
         self._paths: dict[int, str] = {}
         self._system.open, self._system.delete = _OPEN(self._open), _DELETE(_never_raises(self._delete, IOERR_WRITE))

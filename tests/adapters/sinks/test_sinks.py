@@ -135,7 +135,7 @@ def test_a_file_that_is_made_keeps_its_name(tmp_path: Path, monkeypatch: pytest.
     path, whole, synced = tmp_path / "events.jsonl", os.fsync, []
 
     def sync(descriptor: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         if len(synced) == 1:
             raise OSError("the disk failed")
         whole(descriptor)

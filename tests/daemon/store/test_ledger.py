@@ -39,7 +39,7 @@ def test_a_file_that_is_made_keeps_its_name(
     whole = os.fsync
 
     def sync(descriptor: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         whole(descriptor)
 
     monkeypatch.setattr(os, "fsync", sync)

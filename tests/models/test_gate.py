@@ -152,6 +152,33 @@ def test_a_network_that_calls_everything_normal_is_refused_for_its_detection() -
     assert gate._decide(numbers | {"candidate_detection": 0.775}, RULE).passed
 
 
+def test_a_little_worse_is_allowed() -> None:
+    """Up to `worse_error` more error and `worse_detection` less area, of injected anomalies and of episodes alike."""
+    numbers = {"windows": 128.0, "champion_error": 0.050, "candidate_error": 0.0549}
+    numbers |= {"champion_detection": 0.80, "candidate_detection": 0.78}
+    numbers |= {"faults": 8.0, "champion_faults": 0.9, "candidate_faults": 0.88}
+    assert gate._decide(numbers, RULE).passed
+    for worse, reason in (
+        ({"candidate_error": 0.0551}, "worse_error"),
+        ({"candidate_detection": 0.769}, "worse_detection"),
+        ({"candidate_faults": 0.869}, "worse_faults"),
+    ):
+        assert gate._decide(numbers | worse, RULE).reason == reason
+
+
+@pytest.mark.parametrize(("found", "told"), [(7, False), (8, True)])
+def test_few_faults_say_nothing(found: int, told: bool) -> None:
+    """Eight windows of episodes that one of the two finds are the least that the gate goes by."""
+    clean = np.linspace(0.0, 1.0, 100)
+    faults = np.r_[np.full(found, 2.0), np.zeros(20)]
+    seen = gate._Measured(clean, np.zeros((len(KINDS), 1)), faults)
+    blind = gate._Measured(clean, np.zeros((len(KINDS), 1)), np.zeros_like(faults))
+    numbers = gate._faults([seen, blind])
+    assert numbers == (
+        {"faults": 8.0, "champion_faults": 1.0, "candidate_faults": numbers["candidate_faults"]} if told else {}
+    )
+
+
 def test_what_is_not_finite_never_passes() -> None:
     """Neither a weight nor an error, with a champion or without, with windows or without."""
     bad = replace(champion(), weights={n: w * np.float32(np.nan) for n, w in champion().weights.items()})

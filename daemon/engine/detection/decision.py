@@ -269,7 +269,8 @@ def decide(
             if out.odd[i] and out.code[i] == NOTHING:
                 out.code[i] = PEAK
         if s.status == READY:
-            measure(r, slot, reasons != 0 and not known and s.alarmed == slot and not hushed[i])
+            # a remembered fault that returns raises no alarm of its own
+            measure(r, slot, reasons != 0 and s.alarmed == slot and not hushed[i])
         out.reasons[i], out.ended[i], out.error[i] = reasons, s.ended, error
         out.regime[i], out.use[i] = NEVER, TRAINED
         if k >= 0:

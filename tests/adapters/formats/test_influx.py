@@ -89,6 +89,14 @@ def test_line_is_refused(line: str, reason: str, vouch: bool) -> None:
     assert (readings.rejected(), readings.series) == ({reason: 1}, ["ok"])
 
 
+@pytest.mark.parametrize("at_s", [631_152_000, 959_817_600, 1_000_000_000, 1_714_557_600, 4_102_444_799])
+@pytest.mark.parametrize("digits", [0, 3, 6, 9])
+def test_precision_is_read_off_the_stamp(at_s: int, digits: int) -> None:
+    """From 1990 to 2100 no unit's numbers are another's, though microseconds before 2001 have a digit less."""
+    readings = parse(InfluxFormat(), f"m value=1 {at_s * 10**digits}")
+    assert readings.at_ms.tolist() == [at_s * 1000]
+
+
 def test_comments_blank_lines_and_a_bom_are_no_lines() -> None:
     """They are neither readings nor rejections."""
     readings, header = InfluxFormat().parse(

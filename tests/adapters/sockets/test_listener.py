@@ -53,6 +53,24 @@ def test_1_a_slow_sender_of_whole_lines_may_go_on() -> None:
         assert listener.status()["connections_idle"] == 1
 
 
+def test_1_a_line_that_begins_with_the_end_of_another_has_its_own_deadline() -> None:
+    """Every 20 s the end of a line and the beginning of the next: none takes 30 s, so the sender may go on."""
+    clock = Clock()
+    with listening(clock) as listener, connect(listener) as peer:
+        peer.sendall(b"a,")
+        until(lambda: not listener.poll(1 << 20) and listener.status()["lag_bytes"])
+        for _ in range(5):
+            clock.now += 20
+            peer.sendall(b"1\na,")
+            assert poll(listener)[0].data.endswith(b"a,1\n")
+        clock.now += 20
+        assert drain(listener, 1) == ({}, {})
+        assert listener.status()["closed_line_timeout"] == 0
+        clock.now += 11
+        assert drain(listener) == ({"s:tcp#000001": b""}, {"incomplete": 1})
+        assert listener.status()["closed_line_timeout"] == 1
+
+
 def test_1_an_idle_connection_is_closed() -> None:
     """A peer from which nothing comes for an hour is closed, one that speaks every half hour is not."""
     clock = Clock()

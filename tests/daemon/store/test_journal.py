@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from daemon.engine.messages.inputs import Batch, Command, Configured, Delivered, Input, Promoted, Tick
-from daemon.store import JournalGap, Store, StoreFull, open_reader
+from daemon.store import JournalGap, Store, StoreFull, journal, open_reader
 from tests.daemon.store.contents import batch, same
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -151,3 +151,17 @@ def test_entries_of_one_stream(tmp_path: Path) -> None:
         store.append(items, {}, 0)
         assert [seq for seq, _ in store.entries(0, stream="taxi")] == [1, 2, 5]
         assert [seq for seq, _ in store.entries(2, 4, "b")] == [3, 4]
+
+
+def test_what_is_kept_is_at_most_max_bytes(tmp_path: Path) -> None:
+    """Entries of just that size stay, with one byte less the oldest of them goes."""
+    with Store.open(tmp_path) as store:
+        store.append([batch(number) for number in range(1, 7)], {}, 1)
+        database = store._database
+        sizes = [row[0] for row in database.rows("SELECT length(header) + length(blob) FROM journal ORDER BY seq")]
+        last_three = sum(sizes[3:])
+        assert journal.size(database) == sum(sizes)
+        assert journal.droppable(database, 0, last_three) == 3
+        assert journal.droppable(database, 0, last_three - 1) == 4
+        assert journal.droppable(database, 0, sum(sizes)) == 0
+        assert journal.droppable(database, 2, sum(sizes)) == 6

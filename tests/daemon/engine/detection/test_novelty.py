@@ -40,6 +40,15 @@ def test_margin_grows_as_the_budget_shrinks() -> None:
     assert is_novel(wild, r, 0.2, 0.0, SHARE)
 
 
+def test_the_first_guess_of_an_excess_is_worth_four_records() -> None:
+    """Four records at a tenth of the range, where the margin is a fiftieth: the mean is taken to be 0.06."""
+    for outside, verdict in ((0.135, False), (0.145, True)):
+        s, r = series(1)[0], rates(HALF_HOUR, calibrated=False)
+        s["records"], s["excess"] = 4, 0.4
+        r.records[:2] = 4.0, 0.4
+        assert is_novel(s, r, outside, 2.0, SHARE) == verdict
+
+
 def test_novelty_can_be_switched_off() -> None:
     """An infinite scarcity makes nothing novel."""
     assert not novel(1e9, math.inf)

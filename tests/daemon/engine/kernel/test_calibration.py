@@ -56,6 +56,22 @@ def test_at_first_rarity_is_a_probability() -> None:
     assert calibrate(series(1)[0], rates(HALF_HOUR, calibrated=False), once) == pytest.approx(once + math.log10(2))
 
 
+def test_a_cluster_ends_at_half_the_level() -> None:
+    """Three readings in a row below half of it end a cluster; below the level alone, or two of them, do not."""
+    r, state = rates(HALF_HOUR), series(1)[0]
+    level = float(r.level[0])
+
+    def within(*values: float) -> bool:
+        for value in values:
+            calibrate(state, r, value)
+        return bool(state["above"][0])
+
+    assert within(1.5 * level)
+    assert within(*[0.6 * level] * 5)
+    assert within(0.4 * level, 0.4 * level, 0.6 * level, 0.4 * level, 0.4 * level)
+    assert not within(0.4 * level)
+
+
 @compiled
 def run_month(states: Any, r: Rates, values: Any) -> Any:
     """Rarity of each reading, shape (slots, series)."""

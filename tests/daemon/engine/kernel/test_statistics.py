@@ -20,7 +20,7 @@ from daemon.engine.kernel.likelihoods import (
 )
 from daemon.engine.kernel.parameters import Parameters, parameters
 from daemon.engine.kernel.statistics import STATISTICS, advance, begin
-from daemon.engine.kernel.tails import EVERY, TAIL, tail
+from daemon.engine.kernel.tails import EVERY, KEPT, TAIL, tail
 
 
 def record(dtype: np.dtype[Any]) -> Any:
@@ -169,6 +169,26 @@ def test_tail_after_a_burst() -> None:
     for value in rng.exponential(1, 2 * p.tail_history):
         assert math.isfinite(tail(state, value, p, 0))
     assert 2.0 < state["u"] < 8.0
+
+
+def test_the_older_of_equal_values_is_kept() -> None:
+    """A tail that is full lets a value in that is greater than its least, not one that equals it."""
+    p, state = parameters(672, 1800), record(TAIL)
+    for _ in range(KEPT + 5):
+        tail(state, 1.0, p, 0)
+    assert sorted(state["born"].tolist()) == list(range(1, KEPT + 1))
+    tail(state, 2.0, p, 0)
+    assert sorted(state["born"].tolist()) == [*range(2, KEPT + 1), KEPT + 6]
+
+
+def test_a_usual_error_is_at_least_a_quarter_of_the_level() -> None:
+    """However quiet an hour was, and however long: an error in it is amplified at most fourfold."""
+    hours = record(TIME_OF_DAY)
+    hours["level"] = 8.0
+    hours["weight"][3], hours["total"][3] = 970.0, 0.0
+    assert usual_error(hours, 3) == 2.0
+    hours["total"][3] = 3000.0
+    assert usual_error(hours, 3) == pytest.approx(3.24)
 
 
 def test_time_of_day() -> None:

@@ -137,6 +137,20 @@ def test_cuts_and_dumps_do_not_matter() -> None:
     assert len(dumps) == 1
 
 
+def test_the_detectors_begin_anew_with_another_network() -> None:
+    """What they counted is another network's; a tuning of the one in service goes on with it."""
+    made = loaded()
+    drift, champion = the(made).learner.drift, the(made).learner.champion
+    assert champion is not None
+    counted = int(drift.errors.number.sum())
+    assert counted > 0
+    promote(made, replace(champion, manifest=replace(champion.manifest, parent=champion.digest)))
+    assert drift.errors.number.sum() == counted
+    promote(made, crude())
+    assert drift.errors.number.sum() == drift.errors.total.sum() == 0
+    assert np.isnan(drift.errors.single).all()
+
+
 def test_another_scale_is_no_drift() -> None:
     """The detectors begin anew: errors of another network say nothing about the readings."""
     made = loaded()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from daemon.config.model_settings import RollbackSettings
 from daemon.config.settings import Settings
 from daemon.engine.kernel.slots import SlotClock
 from daemon.engine.learning import reservoir
-from daemon.engine.learning.judgement import Gate
+from daemon.engine.learning.judgement import Gate, Probation
 from models.gate import held_back
-from tests.daemon.engine.small_engines import FIRST, INTERVAL, STREAM, config
+from tests.daemon.engine.small_engines import FIRST, INTERVAL, STREAM, bundle, config
 
 
 def gate_of(window: int, slots: int, series: int = 1) -> tuple[Gate, reservoir.Reservoir]:
@@ -42,3 +43,12 @@ def test_long_windows_have_some_held_back_too() -> None:
     """Two groups of stretches are looked back on, so that one held back is among them."""
     gate, _ = gate_of(128, 3500)
     assert len(gate.held_back(FIRST + 3500, 0).x) >= 100
+
+
+def test_a_probation_lasts_its_slots_and_ends_after_them() -> None:
+    """At the last of them a promotion may still be taken back; one slot later, or where that is off, it stands."""
+    rule = RollbackSettings(slots=100)
+    probation = Probation(bundle(), FIRST, 0)
+    assert not probation.is_over(FIRST + 100, rule)
+    assert probation.is_over(FIRST + 101, rule)
+    assert probation.is_over(FIRST + 1, RollbackSettings(enabled=False))

@@ -14,7 +14,18 @@ from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event, event_id
 from daemon.engine.messages.inputs import Promoted
 from daemon.engine.table.series import SERIES
-from tests.daemon.engine.small_engines import FIRST, INTERVAL, STREAM, PureTrainer, Row, bundle, engine, feed, noise
+from tests.daemon.engine.small_engines import (
+    FIRST,
+    INTERVAL,
+    STREAM,
+    PureTrainer,
+    Row,
+    bundle,
+    engine,
+    feed,
+    noise,
+    the,
+)
 
 LIMITED = {"limits": {"min": 0, "max": 100}}
 
@@ -172,6 +183,19 @@ def test_an_event_says_what_was_expected() -> None:
     assert shares == sorted(shares, reverse=True)
     assert 0 < sum(shares) <= 1 + 1e-6
     assert len(shares) <= 5
+
+
+def test_of_slots_as_rare_the_newest_is_said() -> None:
+    """Where rarity is capped, or a rule alone is broken, the numbers of an event are those of its newest reading."""
+    made = ready(100)
+    feed(made, with_values(range(100, 101), {100: 30.0}))
+    [event] = the(made).episodes.open.values()
+    names = ("threshold", "score", "reconstruction_error")
+    for rarity, newest in ((event.rarity, True), (event.rarity - 0.001, False), (event.rarity + 0.001, True)):
+        seen = event.to_json() | {"rarity": rarity} | dict.fromkeys(names, 7.0)
+        changed = the(made).episodes._changed(event, seen, said=False, odd=False)
+        assert (changed.rarity == rarity) == newest
+        assert [getattr(changed, name) == 7.0 for name in names] == [newest] * 3
 
 
 def test_reasons_add_up() -> None:

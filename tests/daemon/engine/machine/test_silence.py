@@ -47,9 +47,10 @@ def test_a_gap_keeps_its_id_and_counts_its_revisions() -> None:
 
 
 def test_a_series_is_watched_after_a_window_of_readings() -> None:
-    """A series that reported fewer times than a window has slots and never again is no gap."""
-    made = engine()
-    assert gaps(feed(made, together(noise(range(7), "a"), noise(range(30), "b")))) == []
+    """A series that reported fewer times than a window has slots and never again is no gap; with one more it is."""
+    for readings, silent in ((7, []), (8, [("a", "open", 8, 10)])):
+        made = engine()
+        assert gaps(feed(made, together(noise(range(readings), "a"), noise(range(30), "b")))) == silent
 
 
 def test_lateness_delays_the_gap() -> None:

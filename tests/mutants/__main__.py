@@ -17,8 +17,11 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def judge(mutant: Mutant, tree: Path) -> bool:
-    """Plant one and say what became of it; whether the tests found it."""
+def judge(mutant: Mutant, tree: Path, sound: set[str]) -> bool:
+    """Plant one and say what became of it; whether the tests found it, which pass without it (`sound` grows)."""
+    if mutant.tests not in sound and is_found(tree, mutant.tests):
+        raise SystemExit(f"the tests fail without any change: {mutant.tests}")
+    sound.add(mutant.tests)
     began = time.monotonic()
     with mutant.planted(tree):
         found = is_found(tree, mutant.tests)
@@ -38,7 +41,8 @@ def main() -> int:
     mutants = [each for each in MUTANTS if chosen.only in each.file + each.old][chosen.first : chosen.to]
     with tempfile.TemporaryDirectory(prefix="tidegauge-mutants-") as name:
         copy_tree(Path(name))
-        found = [judge(each, Path(name)) for each in mutants]
+        sound: set[str] = set()
+        found = [judge(each, Path(name), sound) for each in mutants]
     wrong = [each for each, was in zip(mutants, found, strict=True) if was != (each.survives is None)]
     say(f"{sum(found)} of {len(found)} found, {len(wrong)} otherwise than expected")
     return 1 if wrong else 0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.store import EventFilter, Store, mark, open_reader
-from tests.daemon.store.contents import batch, run_child
+from daemon.store import EventFilter, Store, ledger, mark, open_reader
+from tests.daemon.store.contents import batch, event, run_child
 from tests.daemon.store.full_store import ENTRIES, EVENTS_AN_ENTRY, fill
 from tests.daemon.store.test_flipped_bits import flip
 
@@ -99,6 +99,16 @@ def test_an_older_copy_put_back_is_noticed(tmp_path: Path, caplog: pytest.LogCap
     with Store.open(directory) as store:
         assert store.load_checkpoint() == (4, b"state 4")
         assert store.positions("f") == {"p": {"offset": 4}, "q": {"offset": 4}}
+
+
+def test_numbers_of_events_that_are_lost_are_not_given_out_again(directory: Path) -> None:
+    """Where the log's end and the ledger beside it are gone, it is known how far sinks may have been given events."""
+    os.truncate(directory / "tidegauge.db-wal", 0)
+    for name in (ledger.NAME, ledger.BEFORE):
+        (directory / name).unlink(missing_ok=True)
+    with Store.open(directory) as store:
+        store.record_events([event("e99")])
+        assert store.last_event_row == LAST * EVENTS_AN_ENTRY + 1
 
 
 def test_nothing_is_lost_that_is_not(directory: Path) -> None:

@@ -101,14 +101,17 @@ def test_an_older_copy_put_back_is_noticed(tmp_path: Path, caplog: pytest.LogCap
         assert store.positions("f") == {"p": {"offset": 4}, "q": {"offset": 4}}
 
 
-def test_numbers_of_events_that_are_lost_are_not_given_out_again(directory: Path) -> None:
-    """Where the log's end and the ledger beside it are gone, it is known how far sinks may have been given events."""
-    os.truncate(directory / "tidegauge.db-wal", 0)
-    for name in (ledger.NAME, ledger.BEFORE):
-        (directory / name).unlink(missing_ok=True)
+def test_numbers_of_events_that_are_lost_are_not_given_out_again(tmp_path: Path) -> None:
+    """An older copy of the database, and no ledger beside it: it is known how many events sinks may have been given."""
+    directory, copy = tmp_path / "state", tmp_path / "copy.db"
+    with Store.open(directory) as store:
+        store._database.rows("VACUUM INTO ?", [str(copy)])
+        store.record_events([event(f"e{number}") for number in range(3)])
+    shutil.copy(copy, directory / "tidegauge.db")
+    (directory / ledger.NAME).unlink()
     with Store.open(directory) as store:
         store.record_events([event("e99")])
-        assert store.last_event_row == LAST * EVENTS_AN_ENTRY + 1
+        assert store.last_event_row == 4
 
 
 def test_nothing_is_lost_that_is_not(directory: Path) -> None:

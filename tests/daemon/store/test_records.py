@@ -109,6 +109,16 @@ def test_models_are_numbered_within_their_stream(tmp_path: Path) -> None:
                 wrong()
 
 
+def test_only_what_was_promoted_is_said_to_have_served(tmp_path: Path) -> None:
+    """The entry that brought a model into service is known of a promoted one, and of no other."""
+    with Store.open(tmp_path) as store:
+        for status in ("promoted", "rejected"):
+            store.put_model("s", status, b"bytes", digest=status, manifest={}, outcome="candidate")
+            store.judge_model(status, status, 7, {"passed": status == "promoted"})
+        served = {record.status: record.manifest.get("served_seq") for record in store.models("s")}
+        assert served == {"promoted": 7, "rejected": None}
+
+
 def test_a_changed_model_file_is_refused(tmp_path: Path) -> None:
     """Other bytes, or no file, than what was recorded: never loaded."""
     with Store.open(tmp_path) as store:

@@ -281,7 +281,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "daemon/runtime/durable.py",
         "            self.settle()\n            promotions = configured(",
         "            promotions = configured(",
-        "tests/daemon/runtime/test_backlog.py tests/daemon/service/test_reload.py",
+        "tests/daemon/runtime/test_backlog.py -k first_model",
     ),
     Mutant(
         "daemon/runtime/durable.py", "            behind.journaled(item)\n", "", "tests/daemon/runtime/test_backlog.py"

@@ -14,14 +14,14 @@ from daemon.config.file import effective
 from daemon.config.settings import Settings
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Batch, Command, Configured, Delivered, Input, Labelled, Tick
+from daemon.engine.messages.inputs import Batch, Command, Configured, Delivered, Input, Labelled, Promoted, Tick
 from daemon.engine.messages.training_port import Outcome
 from daemon.replay.rerun import rerun
 from daemon.runtime.backlog import AHEAD_BYTES, AHEAD_BYTES_S, Behind, Work
 from daemon.runtime.durable import DurableEngine
 from daemon.store import EventFilter, Store
 from models.training import TrainingRequest
-from tests.daemon.engine.small_engines import FIRST, INTERVAL, PureTrainer, batch, config, noise
+from tests.daemon.engine.small_engines import FIRST, INTERVAL, PureTrainer, batch, bundle, config, noise
 
 ROWS = 80
 LIMIT = 100.0
@@ -134,6 +134,30 @@ def running(directory: Path, trainer: HungTrainer, chosen: Settings) -> Iterator
         durable.recover()
         durable.configure(chosen, 0)
         yield store, durable, woken
+
+
+class LateTrainer(HungTrainer):
+    """Whoever waits for what hangs is given it."""
+
+    def result(self, request_id: str) -> Outcome:
+        """The outcome."""
+        self.hung.clear()
+        return super().result(request_id)
+
+
+def test_a_bundle_is_configured_for_a_stream_that_waits_for_its_first_model(tmp_path: Path) -> None:
+    """It is asked what serves once the stream has made up: where its training has made a model, that one stays."""
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(bundle().to_file_bytes())
+    with running(tmp_path / "state", LateTrainer("a"), settings()) as (store, durable, _):
+        durable.apply([readings("a", 0, ROWS // 2)], {}, 0)
+        assert durable.version("a") is None
+        chosen = settings().model_dump(mode="json")
+        chosen["streams"]["a"]["model"]["bundle"] = str(file)
+        durable.configure(Settings.model_validate(chosen), 0)
+        assert not durable.behind
+        assert not any(isinstance(item, Promoted) for _, item in store.entries())
+        assert durable.version("a") is not None
 
 
 def test_another_stream_goes_on(tmp_path: Path) -> None:

@@ -355,7 +355,8 @@ class Simulation:
         self.writer.write()
 
     def _rotate(self) -> None:
-        self.writer.rotate()
+        if any(isinstance(item, Batch) and item.stream == "files" for item in self.inputs.values()):
+            self.writer.rotate()  # a path that was never read has no rotated files
 
     def _send(self) -> None:
         self.peer.send()

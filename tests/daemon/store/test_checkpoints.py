@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.store import Store, host
+from daemon.store.checkpoints import Checkpoints
+from daemon.store.errors import CheckpointDamaged
 from tests.daemon.store.contents import batch
 
 DAY = 86_400
@@ -207,3 +209,23 @@ def test_pruning_gives_space_back(tmp_path: Path) -> None:
         store._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         assert (tmp_path / "tidegauge.db").stat().st_size < before / 10
         assert (store.last_seq, store.append([batch(1)], {}, 1)) == (40, [41])
+
+
+def test_one_that_is_newer_than_the_journal_does_not_serve(tmp_path: Path) -> None:
+    """Were it by one entry: what that entry was, nobody knows."""
+    files = Checkpoints(tmp_path)
+    for seq in (3, 5):
+        files.write(seq, seq, {}, {}, b"state %d" % seq)
+    found = files.newest_sound(0, 4)
+    assert found is not None
+    assert found.seq == 3
+    assert (files.sequences(), files.quarantined) == ([3], 1)
+
+
+def test_one_under_another_number_is_damaged(tmp_path: Path) -> None:
+    """A sound file that was given the name of another entry's is not taken for it."""
+    files = Checkpoints(tmp_path)
+    files.write(3, 3, {}, {}, b"state 3")
+    files.path(3).rename(files.path(4))
+    with pytest.raises(CheckpointDamaged):
+        files.read(4)

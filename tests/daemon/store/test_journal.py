@@ -141,6 +141,8 @@ def test_entries_that_were_dropped_are_not_skipped_in_silence(tmp_path: Path) ->
         store.prune(0, 1 << 30, 10_000)
         with pytest.raises(JournalGap, match="ask for those after 6"):
             list(store.entries(3))
+        with pytest.raises(JournalGap, match="entries 6 to 6 are no longer"):
+            list(store.entries(5))
         assert [seq for seq, _ in store.entries()] == [7, 8, 9, 10]
 
 

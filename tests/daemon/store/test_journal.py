@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from daemon.engine.messages.inputs import Batch, Command, Configured, Delivered, Input, Promoted, Tick
-from daemon.store import JournalGap, Store, StoreFull, journal, open_reader
+from daemon.store import JournalGap, Store, StoreDamaged, StoreFull, journal, open_reader
 from tests.daemon.store.contents import batch, same
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -153,6 +153,15 @@ def test_entries_of_one_stream(tmp_path: Path) -> None:
         store.append(items, {}, 0)
         assert [seq for seq, _ in store.entries(0, stream="taxi")] == [1, 2, 5]
         assert [seq for seq, _ in store.entries(2, 4, "b")] == [3, 4]
+
+
+def test_an_entry_that_is_missing_is_not_passed_over(tmp_path: Path) -> None:
+    """One row that is gone while the store is open: reading says so at its place."""
+    with Store.open(tmp_path) as store:
+        store.append([batch(number) for number in range(1, 5)], {}, 1)
+        store._database.rows("DELETE FROM journal WHERE seq = 3")
+        with pytest.raises(StoreDamaged, match="journal entry 3 is missing"):
+            list(store.entries())
 
 
 def test_what_is_kept_is_at_most_max_bytes(tmp_path: Path) -> None:

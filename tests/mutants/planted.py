@@ -24,7 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{ENGINE}/detection/decision.py",
         "measure(r, slot, reasons != 0 and s.alarmed == slot)",
         "measure(r, slot, reasons != 0)",
-        f"{TESTS}/field/test_returns.py {TESTS}/kernel/test_regime.py",
+        f"{TESTS}/machine/test_returns.py {TESTS}/kernel/test_regime.py",
     ),
     Mutant(
         f"{ENGINE}/kernel/calibration.py",
@@ -63,7 +63,7 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{TESTS}/kernel/test_statistics.py::test_the_older_of_equal_values_is_kept",
     ),
     Mutant(
-        f"{ENGINE}/table/placement.py",
+        f"{ENGINE}/table/overdue.py",
         "s.readings >= a.ring.shape[1]:",
         "s.readings > a.ring.shape[1]:",
         f"{TESTS}/machine/test_silence.py::test_a_series_is_watched_after_a_window_of_readings",
@@ -207,7 +207,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("daemon/store/mark.py", "self._number % 2 * _PLACE", "0", "tests/daemon/store/test_lost_commits.py"),
     Mutant(
         "daemon/store/mark.py",
-        "zlib.crc32(place[8 : _HEAD.size] + body) != crc or ",
+        "zlib.crc32(half[8 : _HEAD.size] + body) != crc or ",
         "",
         "tests/daemon/store/test_lost_commits.py",
     ),
@@ -532,7 +532,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "daemon/engine/machine/episodes.py",
         "and event.value != value:",
         "and True:",
-        "tests/daemon/engine/field/test_repeats.py",
+        "tests/daemon/engine/machine/test_repeats.py",
     ),
     Mutant("models/gate.py", "if count < LEAST_WINDOWS:", "if count <= LEAST_WINDOWS:", "tests/models/test_gate.py"),
     Mutant(

@@ -14,7 +14,7 @@ from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Batch, Labelled, Promoted
 from daemon.engine.messages.training_port import TrainingFailed, failed_as_recorded
 from daemon.runtime.durable import DurableEngine
-from daemon.store import Store, transfer
+from daemon.store import EventFilter, Store, transfer
 from tests.simulation.edges import ZONE, OracleTrainer, Reading
 from tests.simulation.simulation import Simulation, WrongError
 
@@ -38,7 +38,11 @@ def judge(simulation: Simulation) -> None:
         durable.recover()
         if durable.digest() != digests[max(simulation.inputs)]:
             raise WrongError("the state that recovery comes to is another one")
-        _same("the store", _by_stream([_plain(event) for _, event in store.events(latest_only=False)]), events)
+        _same(
+            "the store",
+            _by_stream([_plain(event) for _, event in store.events(EventFilter(latest_only=False))]),
+            events,
+        )
         noted = [item.note for item in store.labels()]
     given = [item.note for item in simulation.inputs.values() if isinstance(item, Labelled)]
     if sorted(noted) != sorted(given):
@@ -59,7 +63,7 @@ def judge_after_damage(simulation: Simulation) -> None:
     with Store.open(simulation.state) as store:
         if problems := _problems(simulation, store):
             raise WrongError(f"the state is still unsound: {problems}")
-        recorded = {(event.id, event.revision) for _, event in store.events(latest_only=False)}
+        recorded = {(event.id, event.revision) for _, event in store.events(EventFilter(latest_only=False))}
         durable = DurableEngine(store, OracleTrainer({}))
         durable.recover()
     lines = [json.loads(line) for line in (simulation.directory / "disk/events.jsonl").read_bytes().splitlines()]

@@ -22,7 +22,7 @@ from daemon.runtime.label_evidence import WantedLabel, label
 from daemon.service.delivery import Courier
 from daemon.service.jobs import Settled
 from daemon.service.pipeline import Pipeline
-from daemon.store import StoreError, StoreView, host, lock, reserve, transfer
+from daemon.store import EventFilter, StoreError, StoreView, host, lock, reserve, transfer
 from models.bundle_errors import BundleError
 from tests.simulation import damage
 from tests.simulation.disk import Disk, KilledError
@@ -281,7 +281,7 @@ class Simulation:
         if self._turns == 0:
             self.told = (self.pipeline.durable.store.quarantined, self.pipeline.durable.store.lost)
             self._compare(store, last)
-            said = {(event.id, event.revision) for _, event in store.events(latest_only=False)}
+            said = {(event.id, event.revision) for _, event in store.events(EventFilter(latest_only=False))}
             if taken := [key for key in self.receiver.seen if key not in said]:
                 raise WrongError(f"delivered events were taken back: {taken[:3]}")
         for seq, item in store.entries(last):

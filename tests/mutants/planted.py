@@ -22,8 +22,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         f"{ENGINE}/detection/decision.py",
-        "measure(r, slot, reasons != 0 and s.alarmed == slot)",
-        "measure(r, slot, reasons != 0)",
+        "measure(r, slot, reasons != 0 and s.alarmed == slot and not hushed[i])",
+        "measure(r, slot, reasons != 0 and not hushed[i])",
         f"{TESTS}/machine/test_returns.py {TESTS}/kernel/test_regime.py",
     ),
     Mutant(

@@ -247,7 +247,9 @@ class Simulation:
             self.note()
             self._turns += 1
             if self._turns > STUCK:
-                raise WrongError(f"it does not come to an end: {pipeline.behind} {pipeline.down} {pipeline.why_not}")
+                raise WrongError(
+                    f"it does not come to an end: {pipeline.behind} {pipeline.down} {pipeline.readiness.why_not}"
+                )
             self.hand_on()
             if self.chance.random() < 0.3:
                 self.act()
@@ -263,7 +265,7 @@ class Simulation:
         CLOCK.elapsed_s += 1.0
         pipeline = self.pipeline
         assert pipeline is not None
-        if pipeline._full or pipeline.why_not.startswith("no room"):
+        if pipeline.readiness.no_room:
             if self.disk.room is None:
                 raise WrongError("it waits for room on a disk that has room")
             self._waits += 1

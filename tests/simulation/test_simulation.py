@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 
@@ -26,7 +25,7 @@ def simulate(*arguments: str) -> str:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("first", [1, random.SystemRandom().randrange(1000, 10**9)], ids=["fixed", "drawn"])
+@pytest.mark.parametrize("first", [1, 81], ids=["first", "later"])
 def test_nothing_is_lost_doubled_or_different(first: int) -> None:
     """State, events and what sinks and peers were told are those of the inputs applied once, in order."""
     said = simulate("--first", str(first), "--seeds", "1000", "--seconds", str(SECONDS))

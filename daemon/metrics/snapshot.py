@@ -15,10 +15,19 @@ from daemon.engine.kernel.slots import NEVER
 from daemon.engine.machine.counters import ENGINE_REJECTIONS
 from daemon.engine.machine.engine import Engine
 from daemon.engine.machine.stream import Stream
-from daemon.engine.messages.events import REASONS, Event
+from daemon.engine.messages.events import REASONS
 from daemon.engine.table.overdue import COUNTER_RESETS
 from daemon.engine.table.series import FREE, STATUS
 from daemon.metrics.frozen import Frozen
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEpisode:
+    """Id of an event, the slot of its newest revision, epoch seconds, and its reasons."""
+
+    id: str
+    at: int
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ class SeriesColumns(Frozen):
         open: Whether an episode or a gap is open.
         severity: Greatest score of the open episode so far; NaN without one.
         hushed: Whether of what is open nobody was told, because of maintenance.
-        episodes: Row -> the event of its open episode, so that a count of its reasons leads to it.
+        episodes: Row -> what leads from a count to the open episode that it is of.
         anomalies: Anomalous slots by reason, in the order of `events.REASONS`, shape (N, 8).
     """
 
@@ -60,7 +69,7 @@ class SeriesColumns(Frozen):
     open: npt.NDArray[np.bool_]
     severity: npt.NDArray[np.float64]
     hushed: npt.NDArray[np.bool_]
-    episodes: Mapping[int, Event]
+    episodes: Mapping[int, OpenEpisode]
     anomalies: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -241,6 +250,9 @@ def _series(s: Stream) -> SeriesColumns:
         open=silent | ~np.isnan(severity[kept]),
         severity=severity[kept],
         hushed=hushed[kept] & (silent | ~np.isnan(severity[kept])),
-        episodes={int(np.searchsorted(kept, row)): event for row, event in s.episodes.open.items()},
+        episodes={
+            int(np.searchsorted(kept, row)): OpenEpisode(event.id, event.at, event.reasons)
+            for row, event in s.episodes.open.items()
+        },
         anomalies=rows["anomalies"].astype(np.int64),
     )

@@ -16,7 +16,8 @@ from daemon.engine.messages.training_port import TrainingFailed, failed_as_recor
 from daemon.runtime.durable import DurableEngine
 from daemon.store import EventFilter, Store, transfer
 from tests.simulation.edges import ZONE, OracleTrainer, Reading
-from tests.simulation.simulation import Simulation, WrongError
+from tests.simulation.hook import WrongError
+from tests.simulation.simulation import Simulation
 
 
 def judge(simulation: Simulation) -> None:

@@ -25,68 +25,13 @@ from daemon.service.pipeline import Pipeline
 from daemon.store import EventFilter, StoreError, StoreView, host, lock, reserve, transfer
 from models.bundle_errors import BundleError
 from tests.simulation import damage
+from tests.simulation.configuration import CONFIGURATION, PLAIN, STREAM, VARIANTS
 from tests.simulation.disk import Disk, KilledError
 from tests.simulation.edges import BEGIN, INTERVAL, Peer, Receiver, SimulatedTrainer, Writer
+from tests.simulation.hook import Hook, WrongError
 
-CONFIGURATION = """\
-version: 1
-state_dir: disk/state
-streams:
-  files:
-    sources: [{{type: file, path: meter.csv}}]
-    format: {{series: series}}
-    timezone: Europe/Berlin
-    clock: event
-    <<: STREAM
-  net:
-    sources: [{{type: unix, path: socket, ack: true, line_timeout: 1d, idle_timeout: 1d}}]
-    format: {{columns: [timestamp, series, value], series: series}}
-    clock: wall
-    future: {future}
-    <<: STREAM
-events: {{file: {events}, stdout: true}}
-history: {{keep: {keep}}}
-"""
-STREAM = """interval: 30m
-    warm_up: 8h
-    max_series: 4
-    model: {{window: 8, masked: 2, copies: 1, retrain_every: 24, apply_after: 4, keep: 3}}
-    alerts: {{false_alarms_per_month: 600, refractory: {refractory}, limits: {{max: {most}}}}}"""
-VARIANTS: tuple[dict[str, str], ...] = (
-    {},
-    {"refractory": "4h", "most": "45"},
-    {"keep": "6h"},
-    {"refractory": "30m", "future": "9h"},
-)
-PLAIN = {"refractory": "1h", "most": "70", "events": "disk/events.jsonl", "keep": "30d", "future": "8h"}
 REFUSED = {"refractory": "5h", "events": "nowhere/events.jsonl"}
 STUCK = 4000
-
-
-class WrongError(AssertionError):
-    """What must not be."""
-
-
-class Hook:
-    """Stands where the pipeline has a `threading.Event`: whoever waits for it lets the simulation go on."""
-
-    def __init__(self, asked: Callable[[], bool], waited: Callable[[], None] = lambda: None) -> None:
-        self._asked, self._waited = asked, waited
-
-    def is_set(self) -> bool:
-        """Whether it is set."""
-        return self._asked()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Let time pass."""
-        self._waited()
-        return True
-
-    def set(self) -> None:
-        """Nothing: nobody sleeps."""
-
-    def clear(self) -> None:
-        """Nothing."""
 
 
 class Simulation:

@@ -27,21 +27,23 @@ from adapters.sockets.tcp import TcpEndpoint
 from adapters.sockets.udp import UdpListener
 from adapters.uploads.inbox import Inbox, Inboxes
 from daemon.config.metric_settings import RemoteWriteSettings
-from daemon.engine.messages.events import REASONS, Event
+from daemon.engine.messages.events import REASONS
 from daemon.metrics import catalogue
 from daemon.metrics.catalogue import METRICS, SERIES_METRICS
 from daemon.metrics.collector import BUCKETS, Durations, Picture, make_registry
 from daemon.metrics.exposition import expose
+from daemon.metrics.snapshot import OpenEpisode
 from daemon.service.delivery import Courier
 from daemon.service.metric_writer import MetricWriter
 from tests.conftest import ROOT, need
-from tests.daemon.web.pictures import NOW, columns, event, picture, stream
+from tests.daemon.web.pictures import NOW, columns, picture, stream
 
 PAGE = ROOT / "docs/metrics.md"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 HOSTILE = 'a"b\\c\nd{}<script>'
 
 Key = tuple[str, frozenset[tuple[str, str]]]
+OPEN = OpenEpisode("0123456789abcdef", NOW, ("model", "novelty"))
 
 
 def exported(shown: Picture, max_series: int = 1000) -> dict[Key, float]:
@@ -236,7 +238,7 @@ def test_the_text_is_what_prometheus_client_writes(accept: str) -> None:
     """The faster encoder gives the library's bytes and content type, hostile labels and histograms included."""
     durations = Durations()
     durations.observe("scoring", 0.02, "taxi")
-    odd = replace(columns([HOSTILE, "é", "b"], width=2), episodes={1: Event.from_json(event())})
+    odd = replace(columns([HOSTILE, "é", "b"], width=2), episodes={1: OPEN})
     shown = picture(stream(series=odd), stream("new", columns(["x"], status="warming")), durations=durations.taken())
     registry = make_registry(lambda: shown)
     encode, content_type = choose_encoder(accept)
@@ -251,7 +253,7 @@ def test_the_text_is_what_prometheus_client_writes(accept: str) -> None:
 
 def test_a_count_leads_to_its_event() -> None:
     """While an episode is open the counts of its reasons have its id as exemplar, in OpenMetrics; others have none."""
-    odd = replace(columns(["a", "b"]), episodes={1: Event.from_json(event())})
+    odd = replace(columns(["a", "b"]), episodes={1: OPEN})
     text, _ = expose(make_registry(lambda: picture(stream(series=odd))), OPENMETRICS)
     found = {
         (sample.labels["series"], sample.labels["reason"]): sample.exemplar

@@ -43,7 +43,7 @@ def opened(work: Work, path: Path | None, **settings: Any) -> Any:
     async def run() -> Any:
         access = Access()
         app = routes.make_app(
-            picture, lambda **_: [], healthy=lambda: True, ready=lambda: (True, ""), reload=reloaded, access=access
+            picture, lambda *_: [], healthy=lambda: True, ready=lambda: (True, ""), reload=reloaded, access=access
         )
         door = Door(app, access, HttpSettings(listen="127.0.0.1:0", web_config=path, **settings))
         await door.open()

@@ -192,7 +192,7 @@ def test_a_browser_shows_an_event_and_runs_no_label(tmp_path: Path) -> None:
 
     async def work() -> str:
         shown = picture(stream(series=columns([HOSTILE, "nyc"])))
-        async with server(shown, lambda **_: [event(series=HOSTILE)]) as address:
+        async with server(shown, lambda *_: [event(series=HOSTILE)]) as address:
             return await dom(address, tmp_path)
 
     html = asyncio.run(work())
@@ -212,7 +212,7 @@ def test_a_browser_keeps_the_page_up_to_date(tmp_path: Path) -> None:
         series = columns([HOSTILE if late else "nyc"])
         return picture(stream(series=series), taken_at=float(NOW + 10 * late))
 
-    def events(**_: Any) -> list[dict[str, Any]]:
+    def events(*_: Any) -> list[dict[str, Any]]:
         pages.append(1)
         return [event(reasons=("flatline",) if len(pages) > 2 else ("model",))]
 

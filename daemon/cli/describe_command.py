@@ -87,8 +87,9 @@ def _best(file: Path, candidates: Sequence[Mapping[str, Any]], as_json: bool) ->
     for options in candidates:
         try:
             found, stream = _look(file, dict(options), as_json)
-            if found.sentinels and "format.missing" not in options:
-                found, stream = _look(file, {**options, "format.missing": found.sentinels}, as_json)
+            if found.sentinels:
+                missing = [*options.get("format.missing", []), *found.sentinels]
+                found, stream = _look(file, {**options, "format.missing": missing}, as_json)
         except DescribingError as error:
             failed = failed or error
             continue

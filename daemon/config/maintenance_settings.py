@@ -6,13 +6,13 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from fnmatch import fnmatchcase
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import field_validator, model_validator
 
 from daemon.config.due_calendar import days_of
 from daemon.config.sections import ConflictError, Section, live
-from daemon.config.units import Duration
+from daemon.config.units import Duration, known_zone
 
 MOST = 30
 """Windows of a stream, and as many that hold for all."""
@@ -52,12 +52,7 @@ class MaintenanceSettings(Section):
     @field_validator("timezone")
     @classmethod
     def _known(cls, name: str | None) -> str | None:
-        if name is not None:
-            try:
-                ZoneInfo(name)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise ValueError("not a known time zone; use an IANA name such as Europe/Berlin") from None
-        return name
+        return name if name is None else known_zone(name)
 
     @model_validator(mode="after")
     def _one_kind(self) -> MaintenanceSettings:

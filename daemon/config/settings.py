@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import field_validator, model_validator
 
@@ -24,7 +23,7 @@ from daemon.config.model_settings import ModelSettings
 from daemon.config.sections import ConflictError, Section, live, new_state
 from daemon.config.sink_settings import EventSettings
 from daemon.config.source_settings import SourceSettings
-from daemon.config.units import Duration, Size, format_duration
+from daemon.config.units import Duration, Size, format_duration, known_zone
 
 WEEKLY_S = 14 * 86400  # warm-up that shows each time of week twice
 
@@ -131,11 +130,7 @@ class StreamSettings(Section):
     @field_validator("timezone")
     @classmethod
     def _timezone_known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("not a known time zone; use an IANA name such as Europe/Berlin") from None
-        return name
+        return known_zone(name)
 
     @model_validator(mode="after")
     def _possible(self) -> StreamSettings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
@@ -80,3 +81,12 @@ Size = Annotated[
     PlainSerializer(format_size, return_type=str),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,15}(B|KiB|MiB|GiB)$"}, mode="serialization"),
 ]
+
+
+def known_zone(name: str) -> str:
+    """The name of a time zone. Raises ValueError where there is none of it."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not a known time zone; use an IANA name such as Europe/Berlin") from None
+    return name

@@ -195,7 +195,7 @@ def _value(columns: Sequence[Column], *, comma_free: bool) -> tuple[Column, dict
 
 def _number_keys(column: Column, *, comma_free: bool) -> dict[str, Any] | None:
     """How a column's numbers are written; None where it has none."""
-    cells = [cell for cell in column.cells if cell]
+    cells = [cell for cell in column.cells if cell and cell != column.name]  # a header may come again
     if not cells:
         return None
     ways: list[dict[str, Any]] = [{}]

@@ -99,21 +99,23 @@ def _one_stream(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows) -> 
     }
     for name, (values, mask) in columns.items():
         f[name].add_rows(*_where(labels, values, mask))
+    counts = f["anomalies_total"].metric
+    first = len(counts.samples)
     for reason in Reason:
         own = [{**label, "reason": reason.word} for label in labels]
         f["anomalies_total"].add_rows(own, series.anomalies[rows, reason])
-    _exemplars(f["anomalies_total"].metric, stream.name, series, rows)
+    _exemplars(counts, first, series, rows)
 
 
-def _exemplars(metric: Metric, stream: str, series: SeriesColumns, rows: Rows) -> None:
-    """Have the counts of an open episode's reasons lead to its event."""
-    if not series.episodes:
-        return
-    named = {series.name[row]: event for row, event in series.episodes.items() if row in rows}
-    for i, sample in enumerate(metric.samples):
-        event = named.get(sample.labels["series"]) if sample.labels["stream"] == stream else None
-        if event is not None and sample.labels["reason"] in event.reasons:
-            metric.samples[i] = sample._replace(exemplar=Exemplar({"event": event.id}, 1.0, event.at))
+def _exemplars(metric: Metric, first: int, series: SeriesColumns, rows: Rows) -> None:
+    """Have the counts of an open episode's reasons lead to its event; the stream's begin at sample `first`."""
+    for k, row in enumerate(rows.tolist()):
+        if (event := series.episodes.get(row)) is None:
+            continue
+        for reason in Reason:
+            if reason.word in event.reasons:
+                at = first + reason * len(rows) + k
+                metric.samples[at] = metric.samples[at]._replace(exemplar=Exemplar({"event": event.id}, 1.0, event.at))
 
 
 def _variables(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows, speaking: Mask, scored: Mask) -> None:

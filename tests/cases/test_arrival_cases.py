@@ -105,3 +105,15 @@ def test_a_column_of_dates_alone_is_said(tmp_path: Path) -> None:
     """Asked for the date's column only, describe names the column that has the times of day."""
     said = tidegauge("describe", INPUTS / "date_and_time_columns.csv", "--time", "date", cwd=tmp_path).stderr
     assert "the stamps have no time of day, and column 'time' looks like one" in said
+
+
+def test_sentinels_of_both_kinds_and_a_header_that_comes_again(tmp_path: Path) -> None:
+    """A text and a number that stand for missing values are both suggested; a repeated header is neither."""
+    rows = [
+        f"{1_704_067_200 + 1800 * i},{'n/a' if i % 17 == 3 else 9999 if i % 23 == 5 else 1 + i % 7}" for i in range(200)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["timestamp,value", *rows[:90], "timestamp,value", *rows[90:]]) + "\n")
+    said = json_of("describe", "a.csv", "--config", "a.yaml", cwd=tmp_path)
+    (stream,) = load(tmp_path / "a.yaml").streams.values()
+    assert list(stream.format.missing) == ["n/a", 9999.0]
+    assert said["values"]["max"] == 7

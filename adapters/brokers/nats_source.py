@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import nats
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NoMessageError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy
 from nats.js.errors import NotFoundError
 
@@ -217,7 +216,7 @@ class NatsSource(Subscription):
             await self._room_made()
             try:
                 messages = await subscription.fetch(max(1, self._in_flight - len(self._waiting)), timeout=_LOOK_S)
-            except NoMessageError:
+            except TimeoutError:  # the client raises its own, and Python's where it had no time left to ask again
                 continue
             for each in messages:
                 numbers = each.metadata.sequence

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
 
 from adapters.base import Chunk, Position
 from adapters.brokers import nats_source
@@ -179,6 +181,24 @@ def test_somebody_else_by_its_consumer(server: NatsProcess, sources: list[NatsSo
             continue
     server.publish([("tide.a", b"2")])
     assert "nobody else may use it" in why(source)
+
+
+def test_a_request_without_time_left(
+    server: NatsProcess, sources: list[NatsSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that ran out of time is made again, whichever of its two errors the client raises."""
+    fetch, errors = JetStreamContext.PullSubscription.fetch, [TimeoutError(), NatsTimeoutError()]
+
+    async def late(*given: Any, **named: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return await fetch(*given, **named)
+
+    monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", late)
+    source = opened(sources, server.url)
+    server.publish([("tide.a", b"1")])
+    assert series_of(taken(source, 1)) == ["tide.a"]
+    assert not errors
 
 
 def test_what_cannot_be_read_is_said(server: NatsProcess, sources: list[NatsSource]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -91,32 +92,32 @@ class JsonLinesFile:
             *lines, _ = file.read(self._committed - start).split(b"\n")
         if committed_bytes is None:
             self.beyond = [line for line in lines if _is_json(line)]
+            os.fsync(self._fd)
             return
         self.beyond = list(takewhile(_is_json, lines))
         os.ftruncate(self._fd, start + sum(len(line) + 1 for line in self.beyond))
+        os.fsync(self._fd)  # who wrote them may have died before that, and they count as delivered from now on
         self._committed = self._size()
 
     def _open(self) -> int:
-        new = not self._path.exists()
         # without O_NONBLOCK this would wait for a FIFO's reader; writing may wait
         fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_NONBLOCK)
-        if new:
-            self._sync_name(fd)
+        try:
+            self._sync_name()
+        except OSError:
+            os.close(fd)
+            raise
         return fd
 
-    def _sync_name(self, fd: int) -> None:
-        """Have a file that was made keep its name over a power cut: without it, what is synced in it is lost."""
-        try:
+    def _sync_name(self) -> None:
+        """Have the file keep its name over a power cut, whoever made it: else what is synced in it is lost."""
+        with contextlib.suppress(PermissionError):  # the directory may be another's, who made the file
             directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(directory)
             finally:
                 os.close(directory)
-        except OSError:
-            os.close(fd)
-            self._path.unlink(missing_ok=True)  # so that it is new once more, and its name synced, the next time
-            raise
 
     def _adopt(self, fd: int) -> None:
         """Go on with an open file. Only then is the one before let go: a failed opening leaves no stale number."""

@@ -61,10 +61,8 @@ class Ledger:
     def _open(self) -> None:
         """Open the file behind its last whole line."""
         path = self._directory / NAME
-        new = not path.exists()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if new:
-            sync_directory(self._directory)  # what is synced in a file is lost with its name
+        sync_directory(self._directory)  # what is synced in a file is lost with its name
         self._size = path.read_bytes().rfind(b"\n") + 1
         os.ftruncate(self._descriptor, self._size)
 

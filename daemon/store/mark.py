@@ -85,14 +85,12 @@ class Mark:
     def _open(self) -> None:
         """Open the file and take its room beforehand; without room it is tried again with the next note."""
         try:
-            new = not self._path.exists()
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             found = _newest(os.pread(self._descriptor, 2 * _PLACE, 0))
             self._number = found[0] if found else 0
             os.posix_fallocate(self._descriptor, 0, 2 * _PLACE)
             self._write()
-            if new:
-                sync_directory(self._path.parent)  # what is synced in a file is lost with its name
+            sync_directory(self._path.parent)  # what is synced in a file is lost with its name
         except OSError:
             if self._descriptor >= 0:
                 os.close(self._descriptor)

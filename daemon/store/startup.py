@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from daemon.store.faults import Reached
 from daemon.store.files import disk_error, free_name, quarantine, remove_temporaries
 from daemon.store.mark import Mark, Noted
 from daemon.store.sealed_rows import Unsound, find
+from models.atomic_file import sync_directory
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +62,19 @@ def enter(directory: Path) -> lock.Lock:
         for folder in folders:
             folder.mkdir(mode=0o700, exist_ok=True)
             remove_temporaries(folder)
+        _sync_names(directory, folders)
     except OSError as error:
         held.release()
         raise disk_error(error, directory) from error
     return held
+
+
+def _sync_names(directory: Path, folders: list[Path]) -> None:
+    """Have every file that is there keep its name over a power cut: who gave it the name may have died before that."""
+    for each in (*folders, directory):
+        sync_directory(each)
+    with contextlib.suppress(PermissionError):  # it may be another's
+        sync_directory(directory.absolute().parent)
 
 
 @dataclass(frozen=True, slots=True)

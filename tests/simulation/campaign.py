@@ -78,11 +78,11 @@ def main(parser: argparse.ArgumentParser) -> int:
 
 
 def look_for(name: str, seeds: Iterable[int]) -> int:
-    """Plant faults; `known` tries the seed that is known to find each, `all` looks for the first that does."""
+    """Plant faults; `all` looks for the first seed that finds each, `known` begins with the one that did."""
     missed = 0
     for each in [name] if name in PLANTS else PLANTS:
         plant = PLANTS[each]
-        found = find(plant, [plant.seed] if name == "known" else seeds)
+        found = find(plant, [plant.seed, *seeds] if name == "known" else seeds)
         missed += found is None
         say(f"{each}: {plant.words}: " + ("NOT FOUND" if found is None else f"seed {found[0]}, {found[1]}"))
     return 1 if missed else 0

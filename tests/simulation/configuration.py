@@ -32,4 +32,4 @@ VARIANTS: tuple[dict[str, str], ...] = (
     {"keep": "6h"},
     {"refractory": "30m", "future": "9h"},
 )
-PLAIN = {"refractory": "1h", "most": "70", "events": "disk/events.jsonl", "keep": "30d", "future": "8h"}
+PLAIN = {"refractory": "1h", "most": "70", "events": "disk/out/events.jsonl", "keep": "30d", "future": "8h"}

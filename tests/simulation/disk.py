@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import random
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,11 +282,9 @@ class Disk:
 
     def restore(self) -> None:
         """After a kill: put on the disk what it left, for the next life."""
-        for entry in os.scandir(self.root):
-            if entry.is_dir():
-                shutil.rmtree(entry.path)
-            else:
-                self._real["unlink"](entry.path)
+        for there in self.root.rglob("*"):
+            if not there.is_dir():
+                self._real["unlink"](there)
         self._synced.clear()
         self._names.clear()
         for path, kept in self._image.items():

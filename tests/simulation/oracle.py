@@ -67,24 +67,21 @@ def judge_after_damage(simulation: Simulation) -> None:
         recorded = {(event.id, event.revision) for _, event in store.events(EventFilter(latest_only=False))}
         durable = DurableEngine(store, OracleTrainer({}))
         durable.recover()
-    lines = [json.loads(line) for line in (simulation.directory / "disk/events.jsonl").read_bytes().splitlines()]
+    lines = [json.loads(line) for line in (simulation.directory / "disk/out/events.jsonl").read_bytes().splitlines()]
     keys = [(event["id"], event["revision"]) for event in lines]
     if len(keys) != len(set(keys)):
         raise WrongError("the file has events twice")
-    if missing := (set(keys) | simulation.receiver.seen.keys()) - recorded:
+    if missing := simulation.taken_back(set(keys) | simulation.receiver.seen.keys(), recorded):
         raise WrongError(f"delivered events are not recorded any more: {sorted(missing)[:3]}")
-    if missing := recorded - set(keys):
-        raise WrongError(f"recorded events were not delivered to the file: {sorted(missing)[:3]}")
+    if undelivered := recorded - set(keys):
+        raise WrongError(f"recorded events were not delivered to the file: {sorted(undelivered)[:3]}")
 
 
 def _problems(simulation: Simulation, store: Store) -> list[str]:
-    """What `state check` says, but of a model file that was damaged: it stays until somebody asks for that model."""
+    """What `state check` says, but of a damaged file that nobody had to read: it stays until somebody asks for it."""
     damaged = simulation.damage or ""
-    return [
-        text
-        for text in store.check()
-        if not any(word.endswith(".safetensors") and word in text for word in damaged.split())
-    ]
+    read_on_demand = [word for word in damaged.split() if word.endswith((".safetensors", ".tgc"))]
+    return [text for text in store.check() if not any(word in text for word in read_on_demand)]
 
 
 def expected(
@@ -179,7 +176,7 @@ def _commands(simulation: Simulation) -> None:
 def _sinks(simulation: Simulation, events: dict[str, list[dict[str, Any]]]) -> None:
     """The file has every event once, the receiver each at least once, and as it was."""
     wanted = {(event["id"], event["revision"]): event for found in events.values() for event in found}
-    lines = [json.loads(line) for line in (simulation.directory / "disk/events.jsonl").read_bytes().splitlines()]
+    lines = [json.loads(line) for line in (simulation.directory / "disk/out/events.jsonl").read_bytes().splitlines()]
     _same("the file", _by_stream(lines), events)
     if simulation.receiver.changed:
         raise WrongError(f"events came again as other ones: {simulation.receiver.changed[:3]}")

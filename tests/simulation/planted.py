@@ -163,7 +163,7 @@ def _cut_back() -> Sequence[Change]:
 
 
 PLANTS: dict[str, Plant] = {
-    "positions-apart": Plant("a position is committed apart from its batch", _positions_apart, 1),
+    "positions-apart": Plant("a position is committed apart from its batch", _positions_apart, 2),
     "no-sync": Plant("the log is never synced", _pragma("PRAGMA synchronous=OFF"), 1),
     "late-sync": Plant(
         "the log is synced with the next checkpoint of SQLite's only, so a checkpoint is newer than the journal",
@@ -171,21 +171,21 @@ PLANTS: dict[str, Plant] = {
         1,
     ),
     "step-before-journal": Plant(
-        "inputs are applied, and events recorded, before they are journaled", _step_before_journal, 6
+        "inputs are applied, and events recorded, before they are journaled", _step_before_journal, 1
     ),
     "applied-twice": Plant("a checkpoint says one entry less, which is repeated after a kill", _checkpoint_one_less, 1),
     "any-failure-is-full": Plant("EIO is taken for a full disk", _any_failure_is_full, 6),
     "waiting-stream-skips": Plant("a stream that waited skips its next input", _waiting_stream_skips, 15),
     "label-twice": Plant("a label is applied twice when the journal is repeated", _label_twice, 1),
     "half-reload": Plant("a refused reload has configured the engine", _half_reload, 1),
-    "acknowledged-early": Plant("a peer is told before its lines are durable", _acknowledged_early, 1),
+    "acknowledged-early": Plant("a peer is told before its lines are durable", _acknowledged_early, 3),
     "delivered-before-it-is": Plant(
         "a sink's position moves before the delivery, which may fail", _delivered_before_it_is, 1
     ),
     "cut-back": Plant("the file of events is cut back at a start", _cut_back, 4),
     "name-not-synced": Plant(
         "the directory of a new file of events is not synced",
-        lambda: [(JsonLinesFile, "_sync_name", lambda self, fd: None)],
+        lambda: [(JsonLinesFile, "_sync_name", lambda self: None)],
         1,
     ),
     "failure-not-recorded": Plant(

@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.simulation.clock import CLOCK  # before anything that takes functions of `time` as defaults
@@ -22,7 +22,7 @@ from daemon.runtime.label_evidence import WantedLabel, label
 from daemon.service.delivery import Courier
 from daemon.service.jobs import Settled
 from daemon.service.pipeline import Pipeline
-from daemon.store import EventFilter, StoreError, StoreView, host, lock, reserve, transfer
+from daemon.store import EventFilter, StoreDamaged, StoreError, StoreView, host, ledger, lock, reserve, transfer
 from models.bundle_errors import BundleError
 from tests.simulation import damage
 from tests.simulation.configuration import CONFIGURATION, PLAIN, STREAM, VARIANTS
@@ -44,7 +44,8 @@ class Simulation:
     Attributes:
         inputs: The journal as it was committed, by number.
         damage: What was damaged before the last life, None where nothing was.
-        told: Files set aside and entries lost, as the last life told.
+        in_ledger: Revisions that the ledger had before the damage.
+        told: Files set aside and entries lost, as all lives told.
         did: How often what was done.
     """
 
@@ -59,7 +60,8 @@ class Simulation:
         self.quiet = False
         self.damage: str | None = None
         self.told = (0, 0)
-        (directory / "disk").mkdir()
+        self.in_ledger: set[tuple[str, int]] = set()
+        (directory / "disk" / "out").mkdir(parents=True)
         self.state = directory / "disk" / "state"
         self.disk = Disk(directory / "disk", random.Random(self.chance.random()), self._died)
         self.writer = Writer(directory / "meter.csv", ("north", "south1"), random.Random(self.chance.random()))
@@ -93,6 +95,7 @@ class Simulation:
         self.quiet, self.last_slot = False, self.last_slot + 12
         self._plan("kill", 200)
         self.live()
+        self.in_ledger = {(row[1], row[2]) for row in ledger.read(self.state)}
         self._live_quietly(damage.choose(self.disk, self.state, self.chance))
 
     def _live_quietly(self, damaged: str | None = None) -> None:
@@ -105,6 +108,9 @@ class Simulation:
             CLOCK.elapsed_s += INTERVAL
             self._measure()
         self.live()
+        if damaged and self.pipeline is not None and isinstance(self.pipeline.error, StoreDamaged):
+            self.did["ended by damage"] += 1
+            self.live()  # as the service manager starts it again
         if self.pipeline is None or self.pipeline.error is not None:
             raise WrongError(f"the last life ended with {self.pipeline and self.pipeline.error!r}")
 
@@ -168,8 +174,9 @@ class Simulation:
                     os.close(int(descriptor.name))
 
     def _expect_error(self, error: BaseException) -> None:
-        """Only a disk that failed ends a life."""
-        if not self.broke or not isinstance(error, StoreError | OSError):
+        """Only a disk that failed, or gave back what was not written, ends a life."""
+        damaged = self.damage is not None and isinstance(error, StoreDamaged)
+        if not damaged and not (self.broke and isinstance(error, StoreError | OSError)):
             raise WrongError(f"a life ended with {type(error).__name__}: {error}") from error
 
     broke = False
@@ -226,10 +233,11 @@ class Simulation:
         store: StoreView = self.pipeline.durable.store
         last = max(self.inputs, default=0)
         if self._turns == 0:
-            self.told = (self.pipeline.durable.store.quarantined, self.pipeline.durable.store.lost)
+            told = (self.pipeline.durable.store.quarantined, self.pipeline.durable.store.lost)
+            self.told = (self.told[0] + told[0], self.told[1] + told[1])
             self._compare(store, last)
             said = {(event.id, event.revision) for _, event in store.events(EventFilter(latest_only=False))}
-            if taken := [key for key in self.receiver.seen if key not in said]:
+            if taken := self.taken_back(self.receiver.seen, said):
                 raise WrongError(f"delivered events were taken back: {taken[:3]}")
         for seq, item in store.entries(last):
             self.inputs[seq] = item
@@ -238,6 +246,10 @@ class Simulation:
             and essential(effective(self.pipeline.settings)) != self.pipeline.durable.engine.config
         ):
             raise WrongError("the engine is under another configuration than the pipeline")
+
+    def taken_back(self, delivered: Iterable[tuple[str, int]], said: set[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Delivered revisions that are not recorded; with a lost database those go that came before the ledger's."""
+        return [key for key in delivered if key not in said and (not any(self.told) or key in self.in_ledger)]
 
     def _compare(self, store: StoreView, last: int) -> None:
         """What was committed is what is there; after damage that was told, what is left is taken for it."""

@@ -131,7 +131,7 @@ def test_a_failed_reopen_leaves_no_stale_descriptor(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_made_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines on disk are lost with the name of their file, so its directory is synced; else the next opening does it."""
+    """Lines on disk are lost with the name of their file, so whoever opens it syncs that: who made it may have died."""
     path, whole, synced = tmp_path / "events.jsonl", os.fsync, []
 
     def sync(descriptor: int) -> None:
@@ -145,4 +145,23 @@ def test_a_file_that_is_made_keeps_its_name(tmp_path: Path, monkeypatch: pytest.
         JsonLinesFile(path, None)
     JsonLinesFile(path, None).close()
     JsonLinesFile(path, None).close()
-    assert synced == [str(tmp_path)] * 2
+    assert synced == [str(tmp_path)] * 3
+
+
+@pytest.mark.parametrize("committed", [0, None])
+def test_lines_of_a_run_that_died_are_on_disk(
+    committed: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines that a killed run wrote and did not sync count as delivered, so they are synced before that is recorded."""
+    path, whole, synced = tmp_path / "events.jsonl", os.fsync, []
+    path.write_bytes(b'{"id": 1}\n{"id"')
+
+    def sync(descriptor: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), path.read_bytes()))
+        whole(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    sink = JsonLinesFile(path, committed)
+    sink.close()
+    assert sink.beyond == [b'{"id": 1}']
+    assert synced[-1] == (str(path), path.read_bytes())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from daemon.store import Store
 from daemon.store.ledger import COLUMNS, Ledger, read
 from daemon.store.mark import Mark, Noted
 
@@ -34,7 +35,7 @@ def test_a_row_that_found_no_room_does_not_spoil_the_next(tmp_path: Path, monkey
 def test_a_file_that_is_made_keeps_its_name(
     make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over a power cut a file is lost with its name, so the directory is synced; once is enough."""
+    """Over a power cut a file is lost with its name, so whoever opens it syncs that: who made it may have died."""
     synced: list[str] = []
     whole = os.fsync
 
@@ -46,4 +47,20 @@ def test_a_file_that_is_made_keeps_its_name(
     make(tmp_path)
     assert synced == [str(tmp_path)]
     make(tmp_path)
-    assert synced == [str(tmp_path)]
+    assert synced == [str(tmp_path)] * 2
+
+
+def test_names_given_by_a_run_that_died_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may die between a rename and the sync of the directory: the next start syncs all of a state directory."""
+    synced: set[str] = set()
+    whole = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.add(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        whole(descriptor)
+
+    state = tmp_path / "state"
+    Store.open(state).close()
+    monkeypatch.setattr(os, "fsync", sync)
+    Store.open(state).close()
+    assert synced >= {str(each) for each in (tmp_path, state, state / "checkpoints", state / "models")}

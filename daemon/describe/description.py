@@ -112,15 +112,7 @@ def describe(
         raise DescribingError(unread(path, fmt, rejected, shown))
     by_series = frame.groupby("series", observed=True)
     steps = by_series["at_s"].diff()  # NaN for the first reading of a series
-    positive = steps[steps > 0]
-    if positive.empty:
-        raise DescribingError(
-            f"{path}: no series has two readings at different times, so there is no interval; give a longer history, "
-            "or name the columns with --time, --value and --series"
-        )
-    interval = likely_interval(positive.to_numpy(np.int64))
-    near = np.abs(positive - interval) <= interval // 20
-    jitter = int(np.ceil(np.abs(positive[near] - interval).quantile(0.99) / 2)) if near.mean() >= 0.8 else 0
+    interval, jitter, regular = _spacing(steps, path)
     frame["slot"] = (frame["at_s"] + (interval // 2 if jitter else 0)) // interval
     jumps = by_series["slot"].diff()
     gaps = _gaps(frame, jumps)
@@ -136,7 +128,7 @@ def describe(
         first_at=int(frame["at_s"].min()),
         last_at=int(frame["at_s"].max()),
         interval_s=interval,
-        regular=float((near if jitter else positive == interval).mean()),
+        regular=regular,
         jitter_s=jitter,
         estimated=estimated,
         sentinels=sentinels(frame["value"].to_numpy()),
@@ -153,6 +145,22 @@ def describe(
         refused=refused_words(rejected, len(frame), shown),
         seasons=seasons_of(frame[frame["series"] == counts.idxmax()], interval, rising),
     )
+
+
+def _spacing(steps: pd.Series[Any], path: Path) -> tuple[int, int, float]:
+    """Seconds between two readings of a series, by how many they stray, and the share that is regular."""
+    positive = steps[steps > 0]
+    if positive.empty:
+        raise DescribingError(
+            f"{path}: no series has two readings at different times, so there is no interval; give a longer history, "
+            "or name the columns with --time, --value and --series"
+        )
+    interval = likely_interval(positive.to_numpy(np.int64))
+    near = np.abs(positive - interval) <= interval // 20
+    if near.mean() < 0.8:
+        return interval, 0, float((positive == interval).mean())
+    jitter = int(np.ceil(np.abs(positive[near] - interval).quantile(0.99) / 2))
+    return interval, jitter, float((near if jitter else positive == interval).mean())
 
 
 def _read(

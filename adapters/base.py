@@ -31,7 +31,7 @@ REJECTIONS: tuple[str, ...] = (
     "missing_value",  # empty, or the column is absent from this row
     "not_finite",  # NaN, infinity, or beyond 1e30 either way
     "width",  # a vector that is not as wide as the stream declares
-    "bad_label",  # empty, longer than limits.label_bytes, or not printable
+    "bad_series",  # empty, longer than limits.series_bytes, or not printable
     "incomplete",  # a partial last line that was dropped (truncation, disconnect)
     "preamble",  # before the first line of a CSV that has the configured columns
     "bad_quality",  # a flag that stands for none of the qualities

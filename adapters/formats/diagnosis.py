@@ -148,7 +148,7 @@ _BY_CELL = {
     "bad_time": ("time", _of_time),
     "bad_value": ("value", _of_value),
     "bad_quality": ("quality", _of_quality),
-    "bad_label": ("series", _of_series),
+    "bad_series": ("series", _of_series),
 }
 _FIXED = {
     "encoding": Diagnosis("the text is not UTF-8", "format.encoding: latin-1"),

@@ -200,7 +200,7 @@ class JsonlFormat:
     def _series_name(self, cell: Any) -> tuple[str, int]:
         if type(cell) is int:
             cell = str(cell)
-        return read_series(cell, self._series_bytes) if type(cell) is str else ("", REASON["bad_label"])
+        return read_series(cell, self._series_bytes) if type(cell) is str else ("", REASON["bad_series"])
 
     def _fast(self, series: str, lines: Lines, rows: Rows) -> npt.NDArray[np.bool_]:
         """Read whole columns of the lines that are plain objects, and say which, shape (lines,), bool."""

@@ -32,7 +32,7 @@ def read_series(text: str, series_bytes: int) -> tuple[str, int]:
     """`(series, reason)`: spaces and tabs around a name do not count; what is no name (`adapters.text`) is refused."""
     series = text.strip(" \t")
     if not is_name(series) or (len(series) * 4 > series_bytes and len(series.encode()) > series_bytes):
-        return "", REASON["bad_label"]
+        return "", REASON["bad_series"]
     return series, OK
 
 
@@ -117,7 +117,7 @@ class Rows:
             code_of[text] = self._index.setdefault(name, len(self._index)) if reason == OK else -1
         codes = np.fromiter(map(code_of.__getitem__, texts), np.int32, len(texts))
         self._codes[lines] = codes
-        self.reasons[lines] = np.where(codes >= 0, OK, REASON["bad_label"])
+        self.reasons[lines] = np.where(codes >= 0, OK, REASON["bad_series"])
 
     def put_stamps(self, lines: npt.NDArray[np.intp], cells: list[Any], reader: StampReader) -> None:
         """A column of stamps; each distinct cell is read once, for many series share a stamp."""

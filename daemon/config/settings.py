@@ -150,7 +150,7 @@ class StreamSettings(Section):
 
 
 class Limits(Section):
-    label_bytes: int = live(256, "Longest name of a series, in bytes of UTF-8.", ge=1, le=256)
+    series_bytes: int = live(256, "Longest name of a series, in bytes of UTF-8.", ge=1, le=256)
     line_bytes: Size = live(1 << 20, "Longest line; longer ones are discarded up to the next newline.", ge=256)
 
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def make_reader(stream: StreamSettings, limits: Limits) -> Format | DocumentFormat:
     """How a stream's lines are parsed, or its documents read."""
-    return FORMATS[stream.format.type].make(stream.format, stream.timezone, limits.label_bytes)
+    return FORMATS[stream.format.type].make(stream.format, stream.timezone, limits.series_bytes)
 
 
 def make_format(stream: StreamSettings, limits: Limits) -> Format:
@@ -44,7 +44,7 @@ def make_own_format(source: SourceSettings, limits: Limits) -> Format | None:
     if not SOURCES[source.type].own_lines(source):
         return None
     choices = FormatSettings.model_validate(OWN_LINES)
-    made = FORMATS[choices.type].make(choices, "UTC", limits.label_bytes)
+    made = FORMATS[choices.type].make(choices, "UTC", limits.series_bytes)
     assert not isinstance(made, DocumentFormat)
     return made
 
@@ -55,7 +55,7 @@ def make_file_format(path: Path, stream: StreamSettings, limits: Limits) -> Form
     kind = f.type if FORMATS[f.type].document else of_suffix(path.suffix) or f.type
     if kind != f.type:
         f = f.model_copy(update={"columns": None})
-    return FORMATS[kind].make(f, stream.timezone, limits.label_bytes)
+    return FORMATS[kind].make(f, stream.timezone, limits.series_bytes)
 
 
 def make_source(

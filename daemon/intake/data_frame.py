@@ -38,8 +38,8 @@ def batch_of(frame: pd.DataFrame, stream: str, settings: StreamSettings, limits:
     first, second, known = _instants(_stamps(frame, choices), settings.timezone)
     names = _names(frame, choices, stream)
     values, reasons = _values(frame, choices)
-    fine = np.array([is_name(name) and len(name.encode()) <= limits.label_bytes for name in names], np.bool_)
-    reasons = np.where(~known, "bad_time", np.where(~fine, "bad_label", reasons))
+    fine = np.array([is_name(name) and len(name.encode()) <= limits.series_bytes for name in names], np.bool_)
+    reasons = np.where(~known, "bad_time", np.where(~fine, "bad_series", reasons))
     kept = reasons == ""
     codes, series = pd.factorize(names[kept])
     return Batch(

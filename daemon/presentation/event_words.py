@@ -32,7 +32,7 @@ def _facts(event: Event) -> Iterator[tuple[str, str]]:
     so_far = "" if event.state == "closed" else " so far"
     yield "from, to", f"{instant(event.started_at)}, {instant(event.ended_at)}{so_far}"
     if event.members:
-        yield "series", f"{event.members['count']}: {', '.join(event.members['labels'])}"
+        yield "series", f"{event.members['count']}: {', '.join(event.members['series'])}"
     if event.value is not None:
         yield "value", f"{numbers(event.value)} at {instant(event.value_at)}{_expectation(event)}"
     if event.revised is not None:

@@ -151,7 +151,7 @@ def _evidence(event: Mapping[str, Any]) -> str:
         parts.append(f"{_score(event['score'])}.")
     members = event.get("members")
     if members:
-        count, names = int(members.get("count", 0)), [str(name) for name in members.get("labels", ())]
+        count, names = int(members.get("count", 0)), [str(name) for name in members.get("series", ())]
         more = f" and {count - len(names):,} more" if count > len(names) else ""
         parts.append(f" {', '.join(names)}{more}.")
     return "".join(parts)

@@ -26,7 +26,7 @@ GARBAGE: tuple[tuple[bytes, str], ...] = (
     (b"%d,m,", "missing_value"),
     (b"%d,m,inf", "not_finite"),
     (b"yesterday,m,1", "bad_time"),
-    (b"%d,,1", "bad_label"),
+    (b"%d,,1", "bad_series"),
     (b"\xff\xfe,m,1", "encoding"),
     (b"\x00\x00\x00\x00", "binary"),
     (b"x" * 5000, "too_long"),

@@ -42,7 +42,7 @@ def accepted_by(daemon: Daemon) -> float:
 def test_13_killed_between_receipt_and_scoring(tmp_path: Path, shared_data: Path) -> None:
     """With `ack` each reading has one effect: accepted once, rejected when repeated, and events are as replayed."""
     data = (shared_data / "nab/data/realKnownCause/nyc_taxi.csv").read_bytes()
-    file = tmp_path / "tcp.csv"  # its stem is the label that a connection gives
+    file = tmp_path / "tcp.csv"  # its stem is the name that a connection gives
     file.write_bytes(b"".join(data.splitlines(keepends=True)[: ROWS + 1]))
     config = tmp_path / "tidegauge.yaml"
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -68,7 +68,7 @@ def line(number: int) -> bytes:
 
 def numbers(batch: Batch) -> Iterator[int]:
     """Which readings a batch holds."""
-    names = [SERIES.index(label) for label in batch.series]
+    names = [SERIES.index(name) for name in batch.series]
     for code, at_ms in zip(batch.codes, batch.at_ms, strict=True):
         yield (int(at_ms) // 1000 - BEGIN_S) // INTERVAL_S * len(SERIES) + names[code]
 

@@ -127,7 +127,7 @@ class Silence:
 
     def _open_group(self, rows: list[int], last: int, slot: int) -> Event:
         names = sorted(str(self.table.names[row]) for row in rows)
-        members = {"count": len(rows), "labels": names[:MEMBERS_NAMED]}
+        members = {"count": len(rows), "series": names[:MEMBERS_NAMED]}
         hushed = all(self.maintenance.holds(row, slot) for row in rows)
         event = gap_event(self.stream, None, self.slot_at(last + 1), self.slot_at(slot), hushed, members)
         group = slot

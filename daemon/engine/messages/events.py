@@ -116,6 +116,8 @@ class Event:
         tuples = ("reasons", "value", "expected", "lower", "upper", "contributions", "variables", "networks", "revised")
         fields: dict[str, Any] = {k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()}
         fields.setdefault("notified", fields.get("notify"))
+        if (members := fields.get("members")) and "labels" in members:  # as earlier versions called them
+            fields["members"] = {"count": members["count"], "series": members["labels"]}
         return cls(**fields)
 
 

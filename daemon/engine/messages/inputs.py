@@ -227,6 +227,10 @@ def decode(kind: str, header: bytes, blob: bytes) -> Input:
     return item
 
 
+_REASONS_BEFORE = {"bad_label": "bad_series"}
+"""Reasons in journals of earlier versions, and what they are called."""
+
+
 def _decode_batch(head: dict[str, Any], blob: bytes) -> Batch:
     rows, width = head["rows"], head["width"]
     qualified = head.get("qualified", False)
@@ -242,4 +246,5 @@ def _decode_batch(head: dict[str, Any], blob: bytes) -> Batch:
     quality_at = folds_at + (4 * rows if head["folded"] else 0)
     quality = np.frombuffer(blob, np.int8, rows, quality_at) if qualified else None
     columns = head["labels"], codes, at_ms, fold_s, values
-    return Batch(head["stream"], head["at"], *columns, head["rejected"], quality, head.get("owners", {}))
+    rejected = {_REASONS_BEFORE.get(reason, reason): lines for reason, lines in head["rejected"].items()}
+    return Batch(head["stream"], head["at"], *columns, rejected, quality, head.get("owners", {}))

@@ -34,20 +34,20 @@ def test_csv_reads_header_bom_crlf_and_blank_lines() -> None:
         (b'"a"b,1,2', "malformed"),
         (b"\xff,1700000001,2", "encoding"),
         (b"a\0,1700000001,2", "binary"),
-        (b",1700000001,2", "bad_label"),
-        (b"  ,1700000001,2", "bad_label"),
-        (b"a\x07,1700000001,2", "bad_label"),
-        (b"a\xc2\x85,1700000001,2", "bad_label"),
-        (b"x" * 257 + b",1700000001,2", "bad_label"),
-        ("ä".encode() * 129 + b",1700000001,2", "bad_label"),
+        (b",1700000001,2", "bad_series"),
+        (b"  ,1700000001,2", "bad_series"),
+        (b"a\x07,1700000001,2", "bad_series"),
+        (b"a\xc2\x85,1700000001,2", "bad_series"),
+        (b"x" * 257 + b",1700000001,2", "bad_series"),
+        ("ä".encode() * 129 + b",1700000001,2", "bad_series"),
         (b"a,then,2", "bad_time"),
         (b"a,2024-03-31T02:30:00,2", "nonexistent_time"),
         (b"a,1700000001,", "missing_value"),
         (b"a,1700000001,x", "bad_value"),
         (b"a,1700000001,nan", "not_finite"),
-        (b",x,", "bad_label"),
+        (b",x,", "bad_series"),
         (b"a,x,", "bad_time"),
-        (b"a\r,1700000001,2", "bad_label"),
+        (b"a\r,1700000001,2", "bad_series"),
     ],
 )
 def test_csv_rejects_with_reason(line: bytes, reason: str, vouch: bool) -> None:
@@ -82,7 +82,7 @@ def test_csv_columns_instead_of_header() -> None:
     form = CsvFormat(series="s", columns=["s", "timestamp", "value"])
     readings, header = form.parse(b"\xef\xbb\xbfa,1700000001,2\n", "stem", None)
     assert (readings.series, header) == (["a"], "")
-    assert parse(form, b"\xef\xbb\xbfa,1700000001,2\n", header).rejected() == {"bad_label": 1}
+    assert parse(form, b"\xef\xbb\xbfa,1700000001,2\n", header).rejected() == {"bad_series": 1}
 
 
 def test_csv_header_without_our_columns() -> None:

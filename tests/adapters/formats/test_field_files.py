@@ -143,7 +143,7 @@ def test_qualities(vouch: bool) -> None:
             '{"timestamp":1704067200,"fields":[{"idle":1},{"idle":2}],"tags":{"host":"a"}}',
             [("a", 0, 1.0), ("a", 0, 2.0)],
         ),
-        ('{"timestamp":1704067200,"fields":{"idle":1},"tags":null}', "bad_label"),
+        ('{"timestamp":1704067200,"fields":{"idle":1},"tags":null}', "bad_series"),
         ('{"timestamp":1704067200,"fields":[1],"tags":{"host":"a"}}', "missing_value"),
         ('{"timestamp":1704067200,"fields":[{"idle":1}],"tags":[{"host":"a"}]}', "malformed"),
         ('{"timestamp":1704067200,"fields":{"idle":1,"idle":2},"tags":{"host":"a"}}', "malformed"),

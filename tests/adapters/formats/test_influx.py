@@ -78,8 +78,8 @@ def test_line_is_read(line: str, series: str, value: float, vouch: bool) -> None
         ("m value=-1u 1714557600", "bad_value"),
         ("m value=0x1 1714557600", "bad_value"),
         ("m value=NaN 1714557600", "not_finite"),
-        ("m,a=\x07 value=1 1714557600", "bad_label"),
-        ("m" * 300 + " value=1 1714557600", "bad_label"),
+        ("m,a=\x07 value=1 1714557600", "bad_series"),
+        ("m" * 300 + " value=1 1714557600", "bad_series"),
         ("m\0 value=1 1714557600", "binary"),
     ],
 )
@@ -111,7 +111,7 @@ def test_chosen_tags_make_the_label() -> None:
     assert parse(InfluxFormat(tags=["host"]), *lines).series == ["a b", "a"]
     assert parse(InfluxFormat(tags=["host", "cpu"]), *lines).series == ["a b,cpu\\,0", "a,x"]
     readings = parse(InfluxFormat(tags=["host", "rack"]), *lines)
-    assert readings.rejected() == {"bad_label": 2}, "a tag that is not there is no label"
+    assert readings.rejected() == {"bad_series": 2}, "a tag that is not there is no name"
 
 
 def test_several_fields_make_a_vector() -> None:

@@ -99,7 +99,7 @@ def test_values_and_labels_of_every_type(tmp_path: Path) -> None:
     assert found.values.tolist() == [[1, 0.5], [4, 2]]
     assert found.rejected() == {"missing_value": 1, "not_finite": 1}
     assert whole(path, ParquetFormat("timestamp", ["flag"])).rejected() == {"bad_value": 4}
-    assert whole(path, ParquetFormat("timestamp", ["small"], ["single"])).rejected() == {"bad_label": 4}
+    assert whole(path, ParquetFormat("timestamp", ["small"], ["single"])).rejected() == {"bad_series": 4}
 
 
 def test_what_is_no_such_file_is_one_line(tmp_path: Path) -> None:

@@ -90,10 +90,10 @@ def the(made: Engine) -> Stream:
     return made.streams[STREAM]
 
 
-def row_of(made: Engine, label: str) -> Any:
+def row_of(made: Engine, series: str) -> Any:
     """The record of a series."""
     stream = the(made)
-    return stream.table.rows[stream.table.row_of[label]]
+    return stream.table.rows[stream.table.row_of[series]]
 
 
 def batch(
@@ -107,13 +107,13 @@ def batch(
 ) -> Batch:
     """Readings as the engine takes them; `end` stamps them at their interval's end."""
     rows = list(rows)
-    labels = list(dict.fromkeys(row[0] for row in rows))
+    names = list(dict.fromkeys(row[0] for row in rows))
     slots = np.array([row[1] + FIRST + end for row in rows], np.int64)
     return Batch(
         stream=STREAM,
         received_at_ms=received_at_ms,
-        series=labels,
-        codes=np.array([labels.index(row[0]) for row in rows], np.int32),
+        series=names,
+        codes=np.array([names.index(row[0]) for row in rows], np.int32),
         at_ms=slots * interval * 1000,
         fold_s=np.array([row[3] if len(row) > 3 else 0 for row in rows], np.int32),
         values=np.array([np.atleast_1d(row[2]) for row in rows], np.float64).reshape(len(rows), width),
@@ -126,12 +126,12 @@ def feed(made: Engine, rows: Iterable[Row], **how: Any) -> list[Event]:
     return made.step(batch(rows, **how)).events
 
 
-def noise(slots: Iterable[int], label: str = "a", seed: int = 0) -> list[tuple[str, int, float]]:
-    """One series: a daily sine and a little noise, a pure function of label, slot and seed."""
+def noise(slots: Iterable[int], series: str = "a", seed: int = 0) -> list[tuple[str, int, float]]:
+    """One series: a daily sine and a little noise, a pure function of series, slot and seed."""
     rows: list[tuple[str, int, float]] = []
     for slot in slots:
-        rng = np.random.default_rng([seed, slot + 10_000, *label.encode()])
-        rows.append((label, slot, float(10 + 3 * np.sin(slot * 2 * np.pi / 48) + 0.2 * rng.standard_normal())))
+        rng = np.random.default_rng([seed, slot + 10_000, *series.encode()])
+        rows.append((series, slot, float(10 + 3 * np.sin(slot * 2 * np.pi / 48) + 0.2 * rng.standard_normal())))
     return rows
 
 
@@ -144,7 +144,7 @@ def bundle(**stream: Any) -> Bundle:
     """A bundle trained on one warm-up of the small stream."""
     made = engine(PureTrainer(), **stream)
     width = the(made).table.width
-    feed(made, [(label, slot, [value] * width) for label, slot, value in noise(range(30))], width=width)
+    feed(made, [(series, slot, [value] * width) for series, slot, value in noise(range(30))], width=width)
     champion = the(made).learner.champion
     assert champion is not None
     return champion

@@ -60,7 +60,7 @@ def test_every_row_is_a_reading_or_rejected_for_a_reason() -> None:
     )
     found = batch(frame, format={"series": "name"})
     assert (found.series, found.codes.tolist(), found.values.tolist()) == (["a", "b"], [0, 1], [[1.0], [2.5]])
-    counted = {"bad_time": 1, "bad_label": 3, "bad_value": 1, "missing_value": 1, "not_finite": 1}
+    counted = {"bad_time": 1, "bad_series": 3, "bad_value": 1, "missing_value": 1, "not_finite": 1}
     assert found.rejected == counted
     assert len(found) + sum(counted.values()) == len(frame)
 

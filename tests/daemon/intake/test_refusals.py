@@ -120,7 +120,7 @@ def test_series_from_the_path(tmp_path: Path) -> None:
     other = intake_of(pattern, series={"path": r"(site-\d+)/"})
     nothing = other.poll(0)
     assert nothing is not None
-    assert (len(nothing.batch), nothing.batch.rejected) == (0, {"bad_label": 2})
+    assert (len(nothing.batch), nothing.batch.rejected) == (0, {"bad_series": 2})
     assert other.refusals.first["a/0"].key == "format.series"
     other.close()
 

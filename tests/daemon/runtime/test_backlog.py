@@ -74,7 +74,7 @@ def settings(most: float = LIMIT, **of_a: str) -> Settings:
 def readings(stream: str, first: int, count: int, odd: int = 47) -> Batch:
     """A batch of one stream; the reading of slot `odd` is beyond the limit."""
     rows = [
-        (label, slot, 5 * LIMIT if slot == odd else value) for label, slot, value in noise(range(first, first + count))
+        (name, slot, 5 * LIMIT if slot == odd else value) for name, slot, value in noise(range(first, first + count))
     ]
     return replace(batch(rows), stream=stream)
 

@@ -50,7 +50,7 @@ def event(name: str, revision: int = 0, started_at: int = 100, state: str = "ope
         lower=(0.1,),
         upper=(0.3,),
         contributions=({"at": 5, "share": 0.7},),
-        members={"count": 2, "labels": ["ä", "b"]},
+        members={"count": 2, "series": ["ä", "b"]},
     )
 
 

@@ -58,7 +58,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @settings(max_examples=60, deadline=None)
 @given(items=st.lists(inputs, max_size=4))
 def test_inputs_come_back_bit_for_bit(shared: Store, items: list[Input]) -> None:
-    """Whatever an input holds (odd labels, -0.0, denormals, no rows), the journal repeats it exactly and in order."""
+    """Whatever an input holds (odd names, -0.0, denormals, no rows), the journal repeats it exactly and in order."""
     before = shared.last_seq
     numbers = shared.append(items, {}, 7)
     assert numbers == list(range(before + 1, before + 1 + len(items)))

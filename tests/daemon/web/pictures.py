@@ -18,15 +18,15 @@ NOW = 1_785_000_000
 """A Saturday in July 2026."""
 
 
-def columns(labels: list[str], *, width: int = 1, status: str = "ready") -> SeriesColumns:
+def columns(names: list[str], *, width: int = 1, status: str = "ready") -> SeriesColumns:
     """Series that were scored at NOW, all alike but for a score that grows with the row."""
-    n = len(labels)
+    n = len(names)
     warming = status == "warming"
     row = np.arange(n, dtype=np.float64)
     wide = np.repeat((100.0 + row)[:, None], width, axis=1)
     scored = np.float32(0.0 if warming else 1.0)
     return SeriesColumns(
-        name=tuple(labels),
+        name=tuple(names),
         status=(status,) * n,
         warm_up=np.full(n, 0.63 if warming else 1.0),
         ready_at=np.full(n, NOW + 86_400 if warming else 0, np.int64),

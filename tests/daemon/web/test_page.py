@@ -67,7 +67,7 @@ def test_hostile_text_is_escaped_everywhere() -> None:
     shown = picture(
         stream(HOSTILE, columns([HOSTILE])), sources={HOSTILE: {"up": 1, HOSTILE: 2}}, store={"state_dir": HOSTILE}
     )
-    group = event(series=None, stream=HOSTILE, members={"count": 3, "labels": [HOSTILE]})
+    group = event(series=None, stream=HOSTILE, members={"count": 3, "series": [HOSTILE]})
     html = rendered(shown, [event(series=HOSTILE, reasons=(HOSTILE,)), group], unready=HOSTILE)
     assert "<img" not in html
     assert html.count("<script>") == 1
@@ -92,7 +92,7 @@ def test_a_gap_has_no_reading() -> None:
     """An event without value says only what is missing; of many series the first are named."""
     none: dict[str, Any] = {"value": None, "expected": None, "lower": None, "upper": None, "reasons": ("gap",)}
     text = words(
-        rendered(picture(), [event(**none), event(**none, series=None, members={"count": 40, "labels": ["a"]})])
+        rendered(picture(), [event(**none), event(**none, series=None, members={"count": 40, "series": ["a"]})])
     )
     assert "nyc taxi open since 2026-07-25 16:20 UTC No readings." in text
     assert "40 series at once taxi open since 2026-07-25 16:20 UTC No readings. a and 39 more." in text

@@ -111,7 +111,7 @@ def test_a_constant_meter_is_quiet() -> None:
 
 def test_runs_of_its_own_history_are_usual() -> None:
     """A meter that is zero every night may be zero for less than four nights."""
-    rows = [(label, slot, 0.0 if slot % 48 < 12 else value) for label, slot, value, *_ in noise(range(150))]
+    rows = [(name, slot, 0.0 if slot % 48 < 12 else value) for name, slot, value, *_ in noise(range(150))]
     made = ready(rows)
     longest = int(row_of(made, "a")["longest_run"])
     assert longest == 12
@@ -122,9 +122,9 @@ def test_runs_of_its_own_history_are_usual() -> None:
 def test_a_vector_is_constant_only_as_a_whole() -> None:
     """One variable that still moves is no flatline."""
     made = engine(format={"value": ["x", "y"]})
-    rows: list[Row] = [(label, slot, [value, value]) for label, slot, value, *_ in noise(range(60))]
+    rows: list[Row] = [(name, slot, [value, value]) for name, slot, value, *_ in noise(range(60))]
     feed(made, rows, width=2)
-    stuck: list[Row] = [(label, slot, [10.0, value]) for label, slot, value, *_ in noise(range(60, 130))]
+    stuck: list[Row] = [(name, slot, [10.0, value]) for name, slot, value, *_ in noise(range(60, 130))]
     assert said(feed(made, stuck, width=2), "flatline") == []
 
 

@@ -222,11 +222,11 @@ def test_a_series_does_not_depend_on_its_neighbours() -> None:
     """
     taken = bundle().to_bytes()
 
-    def alone_or_not(*labels: str) -> tuple[list[dict[str, Any]], bytes]:
+    def alone_or_not(*names: str) -> tuple[list[dict[str, Any]], bytes]:
         made = engine(model={"statistics": {"calibration": False}})
         made.step(Promoted(STREAM, taken))
         spiked = [(n, s, v + 30 * (s in (60, 61)), 0) for n, s, v in noise(range(100), "b")]
-        rows = together(spiked, *(noise(range(100), label) for label in labels))
+        rows = together(spiked, *(noise(range(100), name) for name in names))
         events = [event.to_json() for event in feed(made, rows) if event.series == "b"]
         table = the(made).table
         own = [

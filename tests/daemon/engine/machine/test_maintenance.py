@@ -31,8 +31,8 @@ def odd(*slots: int, value: float = 500.0) -> dict[int, float]:
     return dict.fromkeys(slots, value)
 
 
-def rows(slots: range, values: dict[int, float], label: str = "a") -> list[tuple[str, int, float]]:
-    return [(label, slot, values.get(slot, 10.0 + slot % 7)) for slot in slots]
+def rows(slots: range, values: dict[int, float], series: str = "a") -> list[tuple[str, int, float]]:
+    return [(series, slot, values.get(slot, 10.0 + slot % 7)) for slot in slots]
 
 
 def test_nobody_is_told_and_all_is_recorded() -> None:

@@ -8,7 +8,7 @@ from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Tick
 from tests.daemon.engine.small_engines import FIRST, INTERVAL, engine, feed, noise, row_of, the, together
 
-LABELS = [f"series-{n:02}" for n in range(30)]
+NAMES = [f"series-{n:02}" for n in range(30)]
 
 
 def at(slot: int) -> int:
@@ -66,29 +66,27 @@ def test_lateness_delays_the_gap() -> None:
 def test_many_silent_series_are_one_event() -> None:
     """Series that fall silent at one slot are one stream event, closed when the last of them is back."""
     made = engine(max_series=64)
-    rows = together(*(noise(range(10), label) for label in LABELS[:6]), noise(range(30), "other"))
+    rows = together(*(noise(range(10), name) for name in NAMES[:6]), noise(range(30), "other"))
     events = feed(made, rows)
     assert gaps(events) == [(None, "open", 10, 12)]
-    assert events[0].members == {"count": 6, "labels": LABELS[:6]}
-    for label in LABELS[:5]:
-        assert gaps(feed(made, noise([30], label))) == []
-    assert gaps(feed(made, noise([31], LABELS[5]))) == [(None, "closed", 10, 30)]
+    assert events[0].members == {"count": 6, "series": NAMES[:6]}
+    for name in NAMES[:5]:
+        assert gaps(feed(made, noise([30], name))) == []
+    assert gaps(feed(made, noise([31], NAMES[5]))) == [(None, "closed", 10, 30)]
 
 
 def test_few_of_many_are_single_gaps() -> None:
     """Five silent series of thirty-one are less than a fifth: five events, by row."""
     made = engine(max_series=64)
-    rows = together(*(noise(range(10 if n < 5 else 14), label) for n, label in enumerate(LABELS)))
-    assert gaps(feed(made, together(rows, noise(range(14), "other")))) == [
-        (label, "open", 10, 12) for label in LABELS[:5]
-    ]
+    rows = together(*(noise(range(10 if n < 5 else 14), name) for n, name in enumerate(NAMES)))
+    assert gaps(feed(made, together(rows, noise(range(14), "other")))) == [(name, "open", 10, 12) for name in NAMES[:5]]
 
 
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_a_group_is_a_share_of_the_series_known_by_then(size: int) -> None:
     """Five of twenty-five fall silent: a group, even where further series appear later in the same batch."""
     made = engine(max_series=64)
-    rows = together(*(noise(range(10 if n < 5 else 14), label) for n, label in enumerate(LABELS[:25])))
+    rows = together(*(noise(range(10 if n < 5 else 14), name) for n, name in enumerate(NAMES[:25])))
     rows += [row for n in range(20) for row in noise([13], f"new-{n}")]
     events = [e for start in range(0, len(rows), size) for e in feed(made, rows[start : start + size])]
     assert gaps(events) == [(None, "open", 10, 12)]
@@ -125,10 +123,10 @@ def test_a_tick_before_any_reading_changes_nothing() -> None:
 def test_series_that_return_from_the_past_fall_silent_again() -> None:
     """Readings of a backlog end a group gap in part; further ticks at the same slot make a second group, not a mix."""
     made = engine(clock="wall")
-    labels = LABELS[:8]
-    feed(made, together(*(noise(range(10), label) for label in labels)), received_at_ms=now(10))
+    names = NAMES[:8]
+    feed(made, together(*(noise(range(10), name) for name in names)), received_at_ms=now(10))
     assert gaps(made.step(Tick(now(20))).events) == [(None, "open", 10, 19)]
-    assert feed(made, together(*(noise([12], label) for label in labels[:6])), received_at_ms=now(20)) == []
+    assert feed(made, together(*(noise([12], name) for name in names[:6])), received_at_ms=now(20)) == []
     assert gaps(made.step(Tick(now(20))).events) == [(None, "open", 13, 19)]
-    back = feed(made, together(*(noise([20], label) for label in labels)), received_at_ms=now(20))
+    back = feed(made, together(*(noise([20], name) for name in names)), received_at_ms=now(20))
     assert sorted(gaps(back)) == [(None, "closed", 10, 19), (None, "closed", 13, 19)]

@@ -15,6 +15,7 @@ from daemon.cli import (  # noqa: F401 - each adds its commands to the applicati
     run_commands,
     state_commands,
     train_commands,
+    what_if_command,
 )
 from daemon.cli.app import app
 

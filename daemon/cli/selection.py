@@ -11,6 +11,7 @@ from typing import Any
 from daemon.cli.app import fail
 from daemon.config.file import load, of_options
 from daemon.config.settings import Settings
+from daemon.config.units import parse_duration
 
 
 def choose_stream(settings: Settings, wanted: str | None) -> str:
@@ -60,3 +61,19 @@ def epoch(text: str | None) -> int | None:
     except ValueError:
         fail(f"{text!r} is no instant; write one such as 2026-03-01 or 2026-03-01T12:30+01:00", 2)
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+
+
+def instant_or_ago(option: str, text: str | None) -> tuple[int | None, int | None]:
+    """Epoch seconds of an instant, or the seconds of a duration such as `30d`; neither where nothing is given."""
+    if text is None:
+        return None, None
+    if re.fullmatch(r"([0-9]+[smhdw])+", text):
+        try:
+            return None, parse_duration(text)
+        except ValueError as error:
+            fail(f"{option} {text}: {error}", 2)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{option} {text!r} is neither how long ago nor an instant; write 30d, or 2026-03-01T12:30+01:00", 2)
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -62,7 +63,7 @@ def label(durable: DurableEngine, wanted: WantedLabel, now_ms: int) -> dict[str,
     slot, at = stream.slots.slot, stream.slots.at
     since, until = at(slot(wanted.since)), at(stream.schedule.greatest if wanted.until is None else slot(wanted.until))
     stream.check_label(wanted.series, since, until)
-    item = _counted(
+    item = _counted_of(
         durable.store,
         Labelled(wanted.stream, wanted.series, wanted.kind, since, until, wanted.note, received_at_ms=now_ms),
     )
@@ -80,13 +81,23 @@ def _check_bounds(wanted: WantedLabel) -> None:
         raise ValueError(f"a note is one line of at most {LONGEST_NOTE} characters")
 
 
-def _counted(store: Store, item: Labelled) -> Labelled:
-    """The label with what follows from the events of its period, and from the labels it takes the place of."""
+def _counted_of(store: Store, item: Labelled) -> Labelled:
+    """The label as the recorded events and the labels before it count it."""
     earlier = [each for each in store.labels(item.stream, item.series) if each.since == item.since]
     if earlier and (earlier[-1].kind, earlier[-1].until) == (item.kind, item.until):
         raise ValueError(f"{item.series} is labelled {item.kind} for this period already")
     found = store.events(EventFilter(stream=item.stream, series=item.series, since=item.since, until=item.until + 1))
-    events = [event for _, event in found]
+    return counted(item, earlier, [event for _, event in found])
+
+
+def counted(item: Labelled, earlier: Sequence[Labelled], events: Sequence[Event]) -> Labelled:
+    """The label with what follows from events.
+
+    Args:
+        item: The label.
+        earlier: Those that begin at its slot, whose place it takes.
+        events: The last revisions of the events of its series that reach into its period.
+    """
     true = sum(bool(ALARMS & {*event.reasons}) for event in events) if item.kind == "fault" else 0
     return replace(
         item,
@@ -95,7 +106,7 @@ def _counted(store: Store, item: Labelled) -> Labelled:
     )
 
 
-def _halvings(item: Labelled, events: list[Event]) -> int:
+def _halvings(item: Labelled, events: Sequence[Event]) -> int:
     """A false alarm by rarity halves the rate of such alarms, a fault of which nothing was said doubles it."""
     if item.kind == "fault":
         return 0 if events else -1

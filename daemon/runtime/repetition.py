@@ -13,7 +13,11 @@ Progress = Callable[[int, int], None]
 
 
 def repeat(
-    store: StoreView, step: Callable[[int, Input], StepResult], after: int, progress: Progress
+    store: StoreView,
+    step: Callable[[int, Input], StepResult],
+    after: int,
+    progress: Progress,
+    through: int | None = None,
 ) -> Iterator[tuple[int, StepResult]]:
     """Apply the journal's entries in their order, and yield each one's number and what the engine made of it.
 
@@ -22,13 +26,14 @@ def repeat(
         step: Applies an entry, given its number and the input.
         after: Number of the entry that the engine's state includes; 0 for a new engine.
         progress: Called after each entry.
+        through: The last entry; None for the newest there is.
 
     Raises:
         StoreError: The journal cannot be read.
         RefusedError, BundleError, ValueError, KeyError, TypeError: The engine cannot take an entry.
     """
-    last = store.last_seq
-    for seq, item in store.entries(after):
+    last = store.last_seq if through is None else through
+    for seq, item in store.entries(after, through):
         yield seq, step(seq, item)
         progress(seq - after, last - after)
 

@@ -105,6 +105,12 @@ def entries(
             raise database.damaged(f"journal entry {seq} cannot be read ({error})", ROWS) from error
 
 
+def configurations(database: Database) -> list[dict[str, Any]]:
+    """The effective configurations of the entries there are, oldest first."""
+    rows = find(database, JOURNAL, "WHERE kind = 'configured' ORDER BY seq")
+    return [json.loads(header)["config"] for *_, header, _ in rows]
+
+
 def lost_runs(database: Database) -> list[tuple[int, int]]:
     """First and last numbers of the runs of entries that are known to be lost."""
     return [(first_of((*row, 0)), row[0]) for row in find(database, JOURNAL, "WHERE kind = ? ORDER BY seq", [LOST])]

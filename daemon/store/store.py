@@ -214,12 +214,6 @@ class Store(StoreView):
         self._files.write(floor, found.at_ms, found.versions, found.carried, found.data)
         return replace(found, seq=floor)
 
-    @property
-    def journal_is_whole(self) -> bool:
-        """Whether the journal goes back to the empty state."""
-        floor, base, _ = journal.bounds(self._database)
-        return floor <= base
-
     def replace_checkpoints(self, version: Any, data: bytes | None) -> None:
         """Put the state before the oldest entry, if any, in place of all checkpoints, which stay as `*.version-N`."""
         floor = self.first_seq - 1

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from adapters.base import Position
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Input, Labelled
 from daemon.store import check, event_table, journal, label_table, model_store, tables
 from daemon.store.access import refusal
+from daemon.store.checkpoints import DIRECTORY as CHECKPOINTS
+from daemon.store.checkpoints import Checkpoints
 from daemon.store.database import COMPANIONS, NAME, Database
-from daemon.store.errors import ModelUnknown, StoreError, StoreMissing
+from daemon.store.errors import CheckpointDamaged, ModelUnknown, StoreError, StoreMissing
 from daemon.store.event_table import EventFilter
 from daemon.store.model_store import ModelRecord
 
@@ -41,6 +44,28 @@ class StoreView:
         """
         floor, base, _ = journal.bounds(self._database)
         return journal.entries(self._database, floor if after is None else max(after, base), through, stream)
+
+    def configurations(self) -> list[dict[str, Any]]:
+        """The effective configurations that the journal still holds, oldest first."""
+        return journal.configurations(self._database)
+
+    def checkpoints(self) -> Iterator[tuple[int, bytes]]:
+        """`(seq, data)` of the sound checkpoints that the journal continues, the newest first.
+
+        Damaged ones are passed over and left where they are: nobody may change anything beside a daemon that runs.
+        """
+        floor, base, last = journal.bounds(self._database)
+        files = Checkpoints(self.directory / CHECKPOINTS)
+        for seq in files.sequences():
+            if max(floor, base) <= seq <= last:
+                with contextlib.suppress(CheckpointDamaged):
+                    yield seq, files.read(seq).data
+
+    @property
+    def journal_is_whole(self) -> bool:
+        """Whether the journal goes back to the empty state."""
+        floor, base, _ = journal.bounds(self._database)
+        return floor <= base
 
     @property
     def first_seq(self) -> int:

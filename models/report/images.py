@@ -55,7 +55,7 @@ def _draw(axes: Any, figure: Figure) -> None:
 def _draw_trace(axes: Any, trace: Trace, colour: str) -> None:
     x, y = np.asarray(trace.x), np.asarray(trace.y)
     if trace.kind == "bars":
-        width = float(np.min(np.diff(x))) if len(x) > 1 else 1.0
+        width = np.min(np.diff(x)).item() if len(x) > 1 else 1.0  # a number, or a timedelta where x are instants
         axes.bar(x, y, width=width, color=colour, alpha=0.6, label=trace.name)
     elif trace.kind == "points":
         axes.plot(x, y, ".", color=PALE if trace.quiet else colour, ms=3 if trace.quiet else 6, label=trace.name)

@@ -51,6 +51,7 @@ class TrainingRequest:
         observed: False where a slot is a gap, shape (N, W), bool.
         calendar: `features.calendar` of each window's last slot, shape (N, 4), float32.
         recent: How many of the last rows are recent; half of a tuning batch comes from them.
+        again: How often what was learned by this slot has been learned anew, each time without a period more.
 
     Raises:
         ValueError: The arrays do not fit the shapes stated, there are no rows, or a tuning has no parent.
@@ -76,6 +77,7 @@ class TrainingRequest:
     calendar: npt.NDArray[np.float32]
     recent: int
     options: dict[str, Option] = field(default_factory=dict)
+    again: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.x)
@@ -89,7 +91,7 @@ class TrainingRequest:
     @property
     def id(self) -> str:
         """Name of this training, the same in every run over the same readings."""
-        return f"{self.stream}@{self.slot}-{self.kind}"
+        return f"{self.stream}@{self.slot}-{self.kind}" + (f"-{self.again}" if self.again else "")
 
     @property
     def network(self) -> NetworkConfig:
@@ -101,7 +103,7 @@ class TrainingRequest:
         arrays: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
         if self.parent is not None:
             arrays["parent"] = np.frombuffer(self.parent.to_bytes(), np.uint8)
-        skipped = (*_ARRAYS, "parent")
+        skipped = (*_ARRAYS, "parent", *(() if self.again else ("again",)))
         return pack({f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}, arrays)
 
     @classmethod

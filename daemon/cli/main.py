@@ -7,6 +7,7 @@ from daemon.cli import (  # noqa: F401 - each adds its commands to the applicati
     describe_command,
     detection_command,
     event_commands,
+    exclude_command,
     inspection,
     kit_command,
     label_commands,

@@ -81,7 +81,8 @@ def _cells(r: ModelRecord, serves: bool) -> list[str]:
     gone = r.version is not None and r.file is None
     configured = "model.torchscript" if m.get("architecture") == "torchscript" else "model.bundle"
     origin = configured if m.get("configured") else ""
-    why = "no longer kept" if gone else r.reason or verdict.get("reason", origin)
+    excluded = "learned what was excluded" if m.get("excluded") else ""
+    why = "no longer kept" if gone else r.reason or excluded or verdict.get("reason", origin)
     return [
         r.stream,
         version,

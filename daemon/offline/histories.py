@@ -14,7 +14,8 @@ import numpy.typing as npt
 from daemon.config.file import from_effective
 from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.kernel.slots import SlotClock
-from daemon.engine.messages.inputs import Batch, Configured, Labelled
+from daemon.engine.messages.inputs import Batch, Configured, Excluded, Labelled
+from daemon.engine.table.exclusions import Exclusion, Exclusions
 from daemon.intake.construction import make_file_format
 from daemon.offline.grid import on_grid
 from daemon.replay.replay import batches, infer_interval
@@ -59,7 +60,7 @@ def of_journal(
 ) -> tuple[list[History], str]:
     """The series of a stream as a daemon's journal holds them; the daemon may run.
 
-    What an operator labelled a fault is a gap in them.
+    What an operator labelled a fault, or excluded, is a gap in them.
 
     Args:
         directory: The state directory.
@@ -84,14 +85,15 @@ def of_journal(
             elif isinstance(item, Configured):
                 config = item.config
             progress(seq, last)
-        labels = reader.labels()
+        labels, excluded = reader.labels(), [item for _, item in reader.excluded()]
     if settings is None and config is None:
         raise HistoryError(f"{directory}: its journal no longer has the configuration it began under; give --config")
     found = settings or from_effective(config or {})
     name = _chosen(found, stream)
     own = found.streams[name]
     said = [item for item in labels if item.stream == name]
-    read = [part for part in map(partial(_accepted, own, said), kept.get(name, [])) if len(part)]
+    left = [item for item in excluded if item.stream == name]
+    read = [part for part in map(partial(_accepted, own, said, left), kept.get(name, [])) if len(part)]
     if not read:
         there = ", ".join(sorted(kept)) or "no stream"
         raise HistoryError(f"{directory}: its journal holds no reading of stream {name}; it has readings of {there}")
@@ -108,22 +110,32 @@ def _chosen(settings: Settings, stream: str | None) -> str:
     return stream
 
 
-def _accepted(settings: StreamSettings, labels: Sequence[Labelled], batch: Batch) -> Batch:
-    """The readings of a journaled batch that the engine did not reject, without those that were labelled a fault.
+def _accepted(
+    settings: StreamSettings, labels: Sequence[Labelled], excluded: Sequence[Excluded], batch: Batch
+) -> Batch:
+    """The readings of a journaled batch that the engine did not reject, but none that is a fault or excluded.
 
     It rejects those of another width than the stream's, and those in the future.
     """
     kept = np.full(len(batch), batch.values.shape[1] == settings.format.width)
     if settings.clock == "wall":
         kept &= batch.at_ms <= batch.received_at_ms + settings.future * 1000
-    kept &= ~_called_fault(settings, labels, batch)
+    clock = SlotClock(settings.interval, settings.timezone, settings.stamp)
+    kept &= ~_called_fault(clock, labels, batch) & ~_excluded(clock, excluded, batch)
     return batch.only(kept)
 
 
-def _called_fault(settings: StreamSettings, labels: Sequence[Labelled], batch: Batch) -> npt.NDArray[np.bool_]:
+def _excluded(clock: SlotClock, excluded: Sequence[Excluded], batch: Batch) -> npt.NDArray[np.bool_]:
+    """Which readings an operator has taken out, shape (N,)."""
+    periods = Exclusions()
+    for item in excluded:
+        periods.add(Exclusion(item.series, clock.slot(item.since), clock.slot(item.until)))
+    return periods.among([*batch.series], batch.codes, clock.slots(batch.at_ms))
+
+
+def _called_fault(clock: SlotClock, labels: Sequence[Labelled], batch: Batch) -> npt.NDArray[np.bool_]:
     """Which readings the last label of their slot calls a fault, shape (N,)."""
     fault = np.zeros(len(batch), np.bool_)
-    clock = SlotClock(settings.interval, settings.timezone, settings.stamp)
     slots = clock.slots(batch.at_ms)
     for item in labels:
         if item.series in batch.series:

@@ -6,9 +6,11 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.engine.machine.engine import Engine
+from daemon.engine.machine.engine import Engine, StepResult
 from daemon.engine.messages.events import Event
+from daemon.engine.messages.inputs import Excluded, Input
 from daemon.engine.messages.training_port import Outcome, failed_as_recorded
+from daemon.runtime.past import Past
 from daemon.runtime.repetition import Progress, repeat
 from daemon.store import EventFilter, JournalGap, StoreView, open_reader
 from daemon.trainer.trainer import InlineTrainer
@@ -70,12 +72,23 @@ def rerun(directory: Path, progress: Progress) -> Rerun:
         if lost := reader.lost_runs:
             first, last = lost[0]
             raise JournalGap(f"{directory}: journal entries {first} to {last} are lost, so the run cannot be repeated")
-        engine, events, entries = Engine(_RecordedTrainer(reader)), [], 0
-        for _, result in repeat(reader, lambda _, item: engine.step(item), 0, progress):
+        trainer = _RecordedTrainer(reader)
+        engine, events, entries = Engine(trainer), [], 0
+        past = Past(reader, trainer, checkpoints=False)
+        for _, result in repeat(reader, lambda seq, item: _step(engine, past, seq, item), 0, progress):
             events += result.events
             entries += 1
         recorded = [event for _, event in reader.events(EventFilter(latest_only=False))]
     return Rerun(entries, _arranged(events, recorded), recorded, engine.digest())
+
+
+def _step(engine: Engine, past: Past, seq: int, item: Input) -> StepResult:
+    """Apply an entry; one that takes a period out has the past repeated without it."""
+    if not isinstance(item, Excluded):
+        return engine.step(item)
+    stream = engine.streams[item.stream]
+    engine.streams[item.stream], events = past.without(stream, stream.exclusion(item), seq)
+    return StepResult(events)
 
 
 def _arranged(events: list[Event], recorded: list[Event]) -> list[Event]:

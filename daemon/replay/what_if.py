@@ -19,7 +19,7 @@ from daemon.engine.detection.rules import JUDGED
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.machine.engine import Engine, StateVersionError, StepResult
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Batch, Configured, Input, Labelled, Promoted
+from daemon.engine.messages.inputs import Batch, Configured, Excluded, Input, Labelled, Promoted
 from daemon.presentation.words import instant, plural
 from daemon.replay.replay import begun
 from daemon.runtime.label_evidence import counted
@@ -155,6 +155,9 @@ def what_if(
         if lost := [run for run in reader.lost_runs if run[1] > start.after]:
             raise JournalGap(f"{directory}: journal entries {lost[0][0]} to {lost[0][1]} are lost, so what was after "
                              "them cannot be repeated; ask for less with --since")  # fmt: skip
+        for _, item in reader.excluded():
+            if item.stream in start.engine.streams:
+                start.engine.step(item)
         on_engine(start.engine)
         run = _Run(start, old)
         for _ in repeat(reader, run.step, start.after, progress, last):
@@ -182,7 +185,7 @@ class _Run:
     def step(self, seq: int, item: Input) -> StepResult:
         """Apply an entry, unless the other configuration takes its place."""
         self._entries += 1
-        if isinstance(item, Configured):
+        if isinstance(item, Configured | Excluded):  # what is excluded is known from the beginning
             return StepResult([])
         if (stream := getattr(item, "stream", None)) is not None and stream not in self._engine.streams:
             self._left_out[f"of stream {stream}, which the configuration does not have"] += 1

@@ -10,6 +10,7 @@ The daemon, `train --from` and `replay --state` drive an engine that has a state
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -20,15 +21,27 @@ from daemon.config.file import effective
 from daemon.config.settings import Settings
 from daemon.engine.machine.engine import Engine, StepResult, essential
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Batch, Command, Configured, Input, Labelled, Promoted, PromotionReason
+from daemon.engine.messages.inputs import (
+    Batch,
+    Command,
+    Configured,
+    Excluded,
+    Input,
+    Labelled,
+    Promoted,
+    PromotionReason,
+)
 from daemon.engine.messages.training_port import AskableTrainer, Outcome
 from daemon.runtime.backlog import Behind, Work
+from daemon.runtime.past import NoPastError, Past
 from daemon.runtime.recorded_trainer import RecordedTrainer
 from daemon.runtime.recovery import load, start_over
 from daemon.runtime.repetition import Progress, concerning, repeat
 from daemon.runtime.versions import Versions, champion, configured
 from daemon.store import ModelRecord, Store
 from models.bundle_errors import BundleError, OwnModelError
+
+log = logging.getLogger(__name__)
 
 SLICE_S = 0.1
 """About how long one stream that makes up for what it has not applied keeps the others waiting."""
@@ -55,6 +68,7 @@ class DurableEngine:
         engine: The engine; read it between calls only. A stream that is behind may be in the middle of an input.
         seq: Journal entry that the engine's state includes, but of streams that are behind.
         behind: Those, by name.
+        repeating: Called with entries done and in all while a past is repeated without what was taken out.
     """
 
     def __init__(
@@ -66,6 +80,7 @@ class DurableEngine:
     ) -> None:
         self.store, self._observe, self._wake = store, observe, wake
         self.behind: dict[str, Behind] = {}
+        self.repeating: Progress = lambda done, total: None
         self._said = 0
         self.trainer = RecordedTrainer(trainer, store)
         self.engine = Engine(self.trainer)
@@ -154,11 +169,28 @@ class DurableEngine:
         if isinstance(item, Configured):
             self.settle()
             result = self.engine.step(item)
+        elif isinstance(item, Excluded):
+            result = self._without(seq, item)
         else:
             parts = [self._give(name, seq, item) for name in self.engine.concerned(item)]
             result = StepResult.of(part for part in parts if part is not None)
         self.seq = seq
         return result
+
+    def _without(self, seq: int, item: Excluded) -> StepResult:
+        """Take a period out of what a stream has learned: repeat its past without it; again, the same."""
+        self._settle(item.stream)
+        stream = self.engine.streams[item.stream]
+        past = Past(self.store, self.trainer, on_entry=self.versions.record, progress=self.repeating)
+        try:
+            self.engine.streams[item.stream], events = past.without(stream, stream.exclusion(item), seq)
+        except NoPastError as error:
+            log.error("what was learned of an excluded period stays", extra={"entry": seq, "error": str(error)})
+            return self.engine.step(item)
+        self.store.withdraw_models(item.stream, item.since, seq)
+        if (serving := champion(self.engine, item.stream)) is not None:
+            self.store.serve_model(item.stream, serving, seq)
+        return StepResult(events)
 
     def _give(self, stream: str, seq: int, item: Input) -> StepResult | None:
         """Apply an entry to one stream; None where that is to be done later."""
@@ -218,8 +250,11 @@ class DurableEngine:
     def settle(self) -> None:
         """Wait until no stream is behind any more."""
         for name in sorted(self.behind):
-            while name in self.behind:
-                self._catch_up(name, SLICE_S, wait=True)
+            self._settle(name)
+
+    def _settle(self, stream: str) -> None:
+        while stream in self.behind:
+            self._catch_up(stream, SLICE_S, wait=True)
 
     def _catch_up(self, stream: str, for_s: float, *, wait: bool = False) -> bool:
         """Apply what waits for a stream, up to the next outcome that is not there and not for much longer than `for_s`.

@@ -59,7 +59,7 @@ def label(durable: DurableEngine, wanted: WantedLabel, now_ms: int) -> dict[str,
     stream = durable.engine.streams.get(wanted.stream)
     if stream is None:
         raise ValueError(f"there is no stream {wanted.stream!r}")
-    _check_bounds(wanted)
+    check_bounds(wanted.since, wanted.until, wanted.note)
     slot, at = stream.slots.slot, stream.slots.at
     since, until = at(slot(wanted.since)), at(stream.schedule.greatest if wanted.until is None else slot(wanted.until))
     stream.check_label(wanted.series, since, until)
@@ -73,11 +73,11 @@ def label(durable: DurableEngine, wanted: WantedLabel, now_ms: int) -> dict[str,
     return given | {"threshold_before": before, "threshold": stream.threshold_of(wanted.series)}
 
 
-def _check_bounds(wanted: WantedLabel) -> None:
-    """Whether instants and note are of a size that everything which keeps them can keep."""
-    if not all(0 <= at < YEAR_10000 for at in (wanted.since, wanted.until or 0)):
+def check_bounds(since: int, until: int | None, note: str) -> None:
+    """Whether instants and note are of a size that everything which keeps them can keep; raises ValueError."""
+    if not all(0 <= at < YEAR_10000 for at in (since, until or 0)):
         raise ValueError("the period lies before 1970 or after 9999")
-    if len(wanted.note) > LONGEST_NOTE or not wanted.note.isprintable():
+    if len(note) > LONGEST_NOTE or not note.isprintable():
         raise ValueError(f"a note is one line of at most {LONGEST_NOTE} characters")
 
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from daemon.clock import wall_ms
+from daemon.runtime.exclusion import WantedExclusion, exclude
 from daemon.runtime.label_evidence import WantedLabel, label
+from daemon.runtime.recorded_trainer import StoppedError
 from daemon.service.pipeline import Pipeline
 from daemon.service.pipeline_call import in_pipeline
 from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, StoreError
@@ -48,6 +50,14 @@ class OperatorCommands:
         """
         return await self._do(wanted.stream, lambda p: label(p.durable, wanted, wall_ms()))
 
+    async def exclude(self, wanted: WantedExclusion) -> dict[str, Any] | None:
+        """Take a period out of all that was learned; None while that is not done yet.
+
+        Raises:
+            ValueError: It cannot be done, or is done already; nothing changed.
+        """
+        return await self._do(wanted.stream, lambda p: _excluded(p, wanted))
+
     async def _do(self, stream: str, work: Callable[[Pipeline], T]) -> T | None:
         """The result of a command, None while the pipeline is busy; raises ValueError where it changed nothing."""
         task = asyncio.create_task(in_pipeline(self._pipeline, work, _is_fatal, stream))
@@ -63,6 +73,16 @@ class OperatorCommands:
             raise ValueError(str(error)) from None
 
 
+def _excluded(pipeline: Pipeline, wanted: WantedExclusion) -> dict[str, Any]:
+    """Take a period out. Nothing is read while the past is repeated, and `ready` says so."""
+    try:
+        found = exclude(pipeline.durable, wanted, wall_ms())
+    finally:
+        pipeline.readiness.phase = ""
+    pipeline.checkpoint()
+    return found
+
+
 def _is_fatal(error: Exception) -> bool:
     """Whether the store may hold what was not applied."""
-    return isinstance(error, StoreError) and not isinstance(error, _HARMLESS)
+    return isinstance(error, StoreError | StoppedError) and not isinstance(error, _HARMLESS)

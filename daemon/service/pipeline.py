@@ -131,6 +131,7 @@ class Pipeline:
             with self._open_store() as store:
                 store.when_full = self._wait_for_room
                 self._durable = DurableEngine(store, self._trainer, self.durations.observe, self._wake.set)
+                self._durable.repeating = lambda done, total: self._starting(f"repeating: {done} of {total} entries")
                 if not self._stopping.is_set():  # otherwise `stop` saw no engine whose training to end
                     self._work()
         except StoppedError as work:

@@ -105,6 +105,7 @@ class _Service:
         self._control = Control(
             commanding.serve,
             commanding.label,
+            commanding.exclude,
             lambda: summary.status(pipeline.picture, None if pipeline.ready else pipeline.readiness.why_not),
         )
         self._reloading = Reloader(config, pipeline, self._door, self._after_reload)

@@ -111,6 +111,12 @@ def configurations(database: Database) -> list[dict[str, Any]]:
     return [json.loads(header)["config"] for *_, header, _ in rows]
 
 
+def excluded(database: Database) -> list[tuple[int, Input]]:
+    """`(number, input)` of the entries by which operators have taken out periods."""
+    rows = find(database, JOURNAL, "WHERE kind = 'excluded' ORDER BY seq")
+    return [(row[0], decode(row[1], row[5], row[6])) for row in rows]
+
+
 def lost_runs(database: Database) -> list[tuple[int, int]]:
     """First and last numbers of the runs of entries that are known to be lost."""
     return [(first_of((*row, 0)), row[0]) for row in find(database, JOURNAL, "WHERE kind = ? ORDER BY seq", [LOST])]

@@ -31,13 +31,14 @@ class ModelRecord:
         stream: Stream it was for.
         version: 1, 2, ... within the stream; None when there is no file.
         status: `candidate` until its step is done, then `promoted` (it serves, or did), `rejected` by the gate,
-            `rolled_back` by the operator or by its alarms, or `failed` (no file).
+            `rolled_back` by the operator, by its alarms or because what it learned of was excluded, or `failed` (no
+            file).
         digest: Digest of the bundle's content, as the caller gave it.
         sha256: SHA-256 of the file, hexadecimal.
         file: Name of the file inside `models/`; None once a version is no longer kept.
         manifest: The bundle's manifest; beside it `gate`, the verdict, `rollback`, the numbers of one by itself,
-            `configured`, true of a configured bundle, and `served_seq`, the last journal entry that brought it into
-            service.
+            `excluded`, the journal entry that took out what it learned of, `configured`, true of a configured bundle,
+            and `served_seq`, the last journal entry that brought it into service.
         reason: Why it failed, one word.
         detail: Why it failed, in full.
         seq: Last journal entry when this was recorded.

@@ -299,6 +299,17 @@ class Store(StoreView):
                 model_store.annotate(self._database, record.request_id, "rolled_back", **facts)
 
     @patient
+    def withdraw_models(self, stream: str, trained_since: int, seq: int) -> None:
+        """Record that entry `seq` takes out what models of a stream had learned from an instant (epoch seconds) on.
+
+        Those recorded after the entry have learned without it.
+        """
+        for record in model_store.records(self._database, stream):
+            own = "configured" not in record.manifest and record.version is not None and record.seq < seq
+            if own and (record.manifest.get("trained_to") or trained_since) >= trained_since:
+                model_store.annotate(self._database, record.request_id, "rolled_back", excluded=seq)
+
+    @patient
     def retain_models(self, stream: str, keep: int, spare: str | None) -> None:
         """Keep the files of a stream's newest `keep` models and of `spare`; none goes that a checkpoint may need."""
         kept = self._files.sequences()

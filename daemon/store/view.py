@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from adapters.base import Position
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Input, Labelled
+from daemon.engine.messages.inputs import Excluded, Input, Labelled
 from daemon.store import check, event_table, journal, label_table, model_store, tables
 from daemon.store.access import refusal
 from daemon.store.checkpoints import DIRECTORY as CHECKPOINTS
@@ -48,6 +48,11 @@ class StoreView:
     def configurations(self) -> list[dict[str, Any]]:
         """The effective configurations that the journal still holds, oldest first."""
         return journal.configurations(self._database)
+
+    def excluded(self, stream: str | None = None) -> list[tuple[int, Excluded]]:
+        """`(number, input)` of the entries that take a period of a stream (of any) out of what is learned."""
+        found = journal.excluded(self._database)
+        return [(seq, e) for seq, e in found if isinstance(e, Excluded) and stream in (None, e.stream)]
 
     def checkpoints(self) -> Iterator[tuple[int, bytes]]:
         """`(seq, data)` of the sound checkpoints that the journal continues, the newest first.

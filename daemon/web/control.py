@@ -10,11 +10,12 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
+from daemon.runtime.exclusion import WantedExclusion
 from daemon.runtime.label_evidence import WantedLabel
 from daemon.store import ModelRecord
 from daemon.web.answers import json_response
@@ -22,12 +23,17 @@ from daemon.web.control_client import SOCKET, reachable
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 Serve = Callable[[str, int | None], Awaitable[ModelRecord | None]]
 """Puts a version of a stream's model into service, None for the one before; None when that is not done yet.
 Raises ValueError with the reason why not."""
 
 Label = Callable[[WantedLabel], Awaitable[dict[str, Any] | None]]
 """Has the engine learn from an operator's label, and says what came of it; None and ValueError as above."""
+
+Exclude = Callable[[WantedExclusion], Awaitable[dict[str, Any] | None]]
+"""Takes a period out of all that was learned, and says what came of it; None and ValueError as above."""
 
 Status = Callable[[], dict[str, Any]]
 """What `/api/v1/status` answers."""
@@ -42,14 +48,16 @@ class Control:
     Args:
         serve: Changes the model in service.
         label: Learns from a label.
+        exclude: Takes out a period.
         status: Says how the daemon is doing.
     """
 
-    def __init__(self, serve: Serve, label: Label, status: Status) -> None:
-        self._serve, self._label, self._status = serve, label, status
+    def __init__(self, serve: Serve, label: Label, exclude: Exclude, status: Status) -> None:
+        self._serve, self._label, self._exclude, self._status = serve, label, exclude, status
         app = web.Application(client_max_size=_BODY_BYTES)
         app.router.add_post("/models/serve", self._models_serve)
         app.router.add_post("/label", self._learn_label)
+        app.router.add_post("/exclude", self._take_out)
         app.router.add_get("/status", self._say_status)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
         self._path: Path | None = None
@@ -96,7 +104,7 @@ class Control:
         return _answer(200, stream=stream, version=record.version, digest=record.digest)
 
     async def _learn_label(self, request: web.Request) -> web.Response:
-        wanted = _wanted_label(await request.text())
+        wanted = _parsed(WantedLabel, await request.text())
         try:
             found = await self._label(wanted)
         except ValueError as error:
@@ -106,15 +114,26 @@ class Control:
         log.info("label given by command", extra=found)
         return _answer(200, **found)
 
+    async def _take_out(self, request: web.Request) -> web.Response:
+        wanted = _parsed(WantedExclusion, await request.text())
+        try:
+            found = await self._exclude(wanted)
+        except ValueError as error:
+            return _answer(409, error=str(error))
+        if found is None:
+            return _busy("tidegauge exclude --list")
+        log.info("period excluded by command", extra=found)
+        return _answer(200, **found)
+
 
 def _busy(shown_by: str) -> web.Response:
     return _answer(202, error=f"the daemon is busy and does it next; {shown_by} shows it when done")
 
 
-def _wanted_label(body: str) -> WantedLabel:
-    """The label that a request gives."""
+def _parsed(kind: type[T], body: str) -> T:
+    """What a request wants."""
     try:
-        return TypeAdapter(WantedLabel).validate_json(body)
+        return TypeAdapter(kind).validate_json(body)
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         where = ".".join(map(str, found["loc"]))

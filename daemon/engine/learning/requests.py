@@ -97,6 +97,7 @@ class Requests:
             observed=drawn.observed,
             calendar=calendar(self.slots.local_s(drawn.slot), shape["daily"], shape["weekly"]),
             recent=drawn.recent,
+            again=self.table.excluded.before(slot),
             **shape,
         )
 

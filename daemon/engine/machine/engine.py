@@ -26,7 +26,17 @@ from daemon.config.settings import Settings, StreamSettings
 from daemon.engine.learning.judgement import Judged, RolledBack
 from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Batch, Command, Configured, Delivered, Input, Labelled, Promoted, Tick
+from daemon.engine.messages.inputs import (
+    Batch,
+    Command,
+    Configured,
+    Delivered,
+    Excluded,
+    Input,
+    Labelled,
+    Promoted,
+    Tick,
+)
 from daemon.engine.messages.training_port import Awaiting, Trainer, finish
 from models.archive import pack, unpack
 from models.bundle import Bundle
@@ -85,6 +95,11 @@ def essential(config: dict[str, Any]) -> dict[str, Any]:
     return {"version": config["version"], "streams": streams, **windows}
 
 
+def alone(config: dict[str, Any], stream: str) -> dict[str, Any]:
+    """A configuration with one of its streams only. Raises KeyError where it has no such stream."""
+    return config | {"streams": {stream: config["streams"][stream]}}
+
+
 class Engine:
     """All streams of one configuration.
 
@@ -135,6 +150,8 @@ class Engine:
                 return stream.tick(item.received_at_ms), 0
             case Labelled():
                 return stream.label(item), 0
+            case Excluded():
+                stream.exclude(item)
             case Command():
                 return (yield from stream.end_warm_up())
             case Promoted():
@@ -202,8 +219,12 @@ class Engine:
             arrays |= {f"{i}/{key}": array for key, array in own.items()}
         return pack(meta, arrays)
 
-    def load(self, data: bytes) -> None:
+    def load(self, data: bytes, only: str | None = None) -> None:
         """Continue from a dump; the engine must be new.
+
+        Args:
+            data: The dump.
+            only: The one stream that is wanted; None for all.
 
         Raises:
             StateVersionError: It is a dump of another version.
@@ -213,8 +234,10 @@ class Engine:
         meta, arrays = unpack(data)
         if meta.get("version") != STATE_VERSION:
             raise StateVersionError(meta.get("version"), meta.get("config") or {})
-        self._configure(meta["config"])
-        for i, (name, stream) in enumerate(sorted(self.streams.items())):
+        self._configure(meta["config"] if only is None else alone(meta["config"], only))
+        for i, name in enumerate(sorted(meta["streams"])):
+            if (stream := self.streams.get(name)) is None:
+                continue
             own = {n.split("/", 1)[1]: a for n, a in arrays.items() if n.split("/", 1)[0] == str(i)}
             stream.restore(meta["streams"][name], own)
             stream.table.restore_provenance(meta["streams"][name].get("provenance", {}))

@@ -46,8 +46,9 @@ class Maintenance:
         return self._among(rows, slots, -1)
 
     def unlearned(self, rows: npt.NDArray[np.int32], slots: npt.NDArray[np.int64]) -> Mask:
-        """Those in a window of which nothing is to be learned."""
-        return self._among(rows, slots, self._unlearned)
+        """Those of which nothing is to be learned: in a window that says so, or taken out by an operator."""
+        left = self._among(rows, slots, self._unlearned)
+        return left | self.table.excluded.among(self.table.names, rows, slots) if self.table.excluded.periods else left
 
     def holds(self, row: int, slot: int) -> bool:
         """Whether one slot of one series is in a window."""

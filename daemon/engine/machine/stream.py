@@ -32,9 +32,10 @@ from daemon.engine.machine.reception import Reception
 from daemon.engine.machine.schedule import Schedule
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Batch, Labelled
+from daemon.engine.messages.inputs import Batch, Excluded, Labelled
 from daemon.engine.messages.training_port import Awaiting, Trainer
 from daemon.engine.table import overdue
+from daemon.engine.table.exclusions import Exclusion
 from daemon.engine.table.phases import Phases
 from daemon.engine.table.series import FREE, NO_PHASE, UNKNOWN, SeriesTable
 
@@ -253,6 +254,20 @@ class Stream:
         self.learner.ask("label")
         return [] if self.table.rows["episode"][row] else self.episodes.end(row, self.schedule.greatest)
 
+    def exclude(self, item: Excluded) -> None:
+        """Learn nothing from a period from now on; what was learned of it before stays."""
+        self.table.excluded.add(self.exclusion(item))
+
+    def exclusion(self, item: Excluded) -> Exclusion:
+        """The slots that are meant."""
+        return Exclusion(item.series, self.slots.slot(item.since), self.slots.slot(item.until))
+
+    def newest(self) -> int:
+        """The greatest slot of which anything is in the state; NEVER where there is nothing."""
+        used, a = slice(0, self.table.used), self.table.arrays
+        found = (int(each[used].max(initial=NEVER)) for each in (a.rows["last"], a.passed, a.pending_slot))
+        return max(self.schedule.greatest, *found)
+
     def check_label(self, series: str, since: int, until: int) -> None:
         """Whether a period of a series can be labelled; raises as `Labels.check`."""
         self.labels.check(series, since, until)
@@ -398,6 +413,8 @@ class Stream:
             "next_retiring": self.schedule.next_retiring,
             "corroboration": self.corroboration.state(),
         }
+        if excluded := self.table.excluded.state():
+            meta["excluded"] = excluded
         arrays = {f"series/{n}": array for n, array in series.items()}
         arrays |= {f"learner/{n}": array for n, array in learner.items()}
         arrays |= {f"held/{n}": array for n, array in held.items()}
@@ -425,3 +442,4 @@ class Stream:
         self.corroboration.restore(meta["corroboration"])
         self.learner.restore(meta["learner"], part("learner"))
         self.held.restore(meta["held"], part("held"))
+        self.table.excluded.restore(meta.get("excluded", []))

@@ -156,7 +156,30 @@ class Labelled:
     received_at_ms: int = 0
 
 
-Input = Configured | Batch | Delivered | Tick | Command | Promoted | Labelled
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """An operator takes a period out of all that was learned, and will be.
+
+    The state after it is the one that there would be had the period been known to be none to learn from, from the very
+    beginning. An engine only knows what to do with what comes: `daemon.runtime.past` repeats what came before.
+
+    Attributes:
+        stream: Name of the stream.
+        series: Pattern with * and ? of the series that are meant.
+        since: Start of the first slot meant, epoch seconds.
+        until: Start of the last slot meant, epoch seconds.
+        note: The operator's words.
+    """
+
+    stream: str
+    series: str
+    since: int
+    until: int
+    note: str = ""
+    received_at_ms: int = 0
+
+
+Input = Configured | Batch | Delivered | Tick | Command | Promoted | Labelled | Excluded
 
 
 def encode(item: Input) -> tuple[str, bytes, bytes]:
@@ -174,9 +197,10 @@ def encode(item: Input) -> tuple[str, bytes, bytes]:
         case Promoted():
             header = {"at": item.received_at_ms, "reason": item.reason, "stream": item.stream}
             return "promoted", orjson.dumps(header), item.content
-        case Labelled():
+        case Labelled() | Excluded():
             head = asdict(item)
-            return "labelled", orjson.dumps({"at": head.pop("received_at_ms")} | head), b""
+            kind = "labelled" if isinstance(item, Labelled) else "excluded"
+            return kind, orjson.dumps({"at": head.pop("received_at_ms")} | head), b""
         case Batch():
             folded = bool(item.fold_s.any())
             head = {
@@ -220,6 +244,8 @@ def decode(kind: str, header: bytes, blob: bytes) -> Input:
             item = Promoted(head["stream"], blob, head["at"], head.get("reason", "bundle"))
         case "labelled":
             item = Labelled(received_at_ms=head.pop("at"), **head)
+        case "excluded":
+            item = Excluded(received_at_ms=head.pop("at"), **head)
         case "batch":
             item = _decode_batch(head, blob)
         case _:

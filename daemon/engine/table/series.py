@@ -19,6 +19,7 @@ from daemon.engine.kernel.regime import REGIME
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.kernel.statistics import STATISTICS
 from daemon.engine.messages.events import Reason
+from daemon.engine.table.exclusions import Exclusions
 
 NO_PHASE = -(1 << 31)
 NUMBERS, SLOTS = 5, 4  # of a counter's registers, and their slots
@@ -115,6 +116,7 @@ class SeriesTable:
         owner_of: Source that brought in the series of a row, of those whose source may bring in so many only.
         owned: How many rows each source has in `owner_of`.
         expected: Series -> source that brings it in, where it has no row yet.
+        excluded: Periods of its series of which nothing is learned.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class SeriesTable:
         self.owner_of: dict[int, str] = {}
         self.owned: Counter[str] = Counter()
         self.expected: dict[str, str] = {}
+        self.excluded = Exclusions()
         self._free: list[int] = []
         self._free_buffers: list[int] = []
         s, f = max_series, width

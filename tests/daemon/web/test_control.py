@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from daemon.runtime.exclusion import WantedExclusion
 from daemon.runtime.label_evidence import WantedLabel
 from daemon.store import ModelRecord
 from daemon.web.control import Control
@@ -24,12 +25,18 @@ async def _label(wanted: WantedLabel) -> dict[str, Any] | None:
     return {"series": wanted.series, "until": wanted.until}
 
 
+async def _exclude(wanted: WantedExclusion) -> dict[str, Any] | None:
+    if wanted.series == "busy":
+        return None
+    return {"series": wanted.series, "entry": 7}
+
+
 def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
     """Status comes back as it was said, a refusal with its reason; without a daemon there is a plain error."""
     said: dict[str, Any] = {"ready": True, "not_ready": None, "streams": {"tide": {}}}
 
     async def ask() -> None:
-        control = Control(_serve, _label, lambda: said)
+        control = Control(_serve, _label, _exclude, lambda: said)
         await control.open(tmp_path)
         try:
             assert await asyncio.to_thread(status, tmp_path) == said
@@ -39,6 +46,10 @@ def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
             assert await asyncio.to_thread(command, tmp_path, "/label", **given) == {"series": "a", "until": None}
             with pytest.raises(CommandRefusedError, match="busy and does it next; tidegauge label list"):
                 await asyncio.to_thread(command, tmp_path, "/label", **given | {"series": "busy"})
+            period = {"stream": "tide", "since": 7}
+            assert await asyncio.to_thread(command, tmp_path, "/exclude", **period) == {"series": "*", "entry": 7}
+            with pytest.raises(CommandRefusedError, match="tidegauge exclude --list"):
+                await asyncio.to_thread(command, tmp_path, "/exclude", **period | {"series": "busy"})
             with pytest.raises(CommandRefusedError, match="kind: Input should be 'fault' or 'normal'"):
                 await asyncio.to_thread(command, tmp_path, "/label", **given | {"kind": "odd"})
         finally:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import AliasChoices, field_validator, model_validator
 
 from daemon.config.addresses import HINT, split_address
 from daemon.config.alert_settings import AlertSettings
@@ -150,7 +150,13 @@ class StreamSettings(Section):
 
 
 class Limits(Section):
-    series_bytes: int = live(256, "Longest name of a series, in bytes of UTF-8.", ge=1, le=256)
+    series_bytes: int = live(
+        256,
+        "Longest name of a series, in bytes of UTF-8.",
+        ge=1,
+        le=256,
+        validation_alias=AliasChoices("series_bytes", "label_bytes"),  # as earlier versions, and journals, have it
+    )
     line_bytes: Size = live(1 << 20, "Longest line; longer ones are discarded up to the next newline.", ge=256)
 
 

@@ -100,7 +100,7 @@ def test_readings_of_the_future_leave_the_guesses_in_place() -> None:
     """What a journal has of readings that were rejected is left out with all that is said of it."""
     read = replace(batch([("a", slot, 1.0) for slot in range(4)]), quality=np.array([0, 1, 0, 0], np.int8))
     read.at_ms[0] += 10**12
-    kept = _accepted(StreamSettings(clock="wall"), [], replace(read, received_at_ms=int(read.at_ms[3])))
+    kept = _accepted(StreamSettings(clock="wall"), [], [], replace(read, received_at_ms=int(read.at_ms[3])))
     assert len(kept) == 3
     assert kept.quality is not None
     assert kept.quality.tolist() == [1, 0, 0]

@@ -90,7 +90,10 @@ def _of_time(cells: list[str], line: str) -> Diagnosis:
         return Diagnosis("the stamp is a spreadsheet's number of days", "format.time_format: excel")
     if _CLOCK.fullmatch(text.strip()):
         return Diagnosis("the stamp has a time of day alone", "format.time: [date, time]")
-    return Diagnosis("the column of the stamp is another one, or it is written in a way of its own", "format.time")
+    return Diagnosis(
+        "the stamp is written in a way of its own, or its column is another one",
+        "format.time_format to how it is written, as in strptime, or format.time to its column",
+    )
 
 
 def _of_value(cells: list[str], line: str) -> Diagnosis:

@@ -76,13 +76,17 @@ def run_demo(speed: float, keep: bool) -> int:
         command = [sys.executable, "-P", "-m", "daemon.cli", "run", "--config", str(directory / "tidegauge.yaml")]
         say(f"Starting the daemon in {directory} ...")
         daemon = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=directory)
+        status = 0
         try:
-            return _watch(daemon, target, speed, keep)
+            status = _watch(daemon, target, speed, keep)
         except KeyboardInterrupt:
-            return 0
+            pass
         finally:
             daemon.terminate()
             daemon.wait()
+    if not status:
+        say("Nothing was left behind; `tidegauge init` begins your own.")
+    return status
 
 
 def _watch(daemon: subprocess.Popen[bytes], target: Path, speed: float, keep: bool) -> int:
@@ -104,8 +108,10 @@ def _watch(daemon: subprocess.Popen[bytes], target: Path, speed: float, keep: bo
         say(f"The daemon did not read everything:\n{log.text()}", err=True)
         return 1
     time.sleep(0.5)  # the last event's way through the pipe
-    say(f"\n{len(rows)} readings, {shown.opened} events. Nothing was left behind; `tidegauge init` begins your own.")
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    say(f"\n{len(rows)} readings, {shown.opened} events.")
+    if keep:
+        say(f"The daemon runs on in {target.parent}, with its page at {address}/, until Ctrl-C.")
+    elif sys.stdin.isatty() and sys.stdout.isatty():
         say(_LOOK.format(address=address))
         _wait_for_key(daemon)
     while keep and daemon.poll() is None:

@@ -64,8 +64,14 @@ def replay_file(
     observed = _Observed(name, wanted.report is not None or wanted.csv is not None)
     report = _drive(file, settings, name, observed, rows, state, wanted.as_json)
     if not report.offered:
-        words = tally(report.rejected) + (f"; {report.refusal.words()}, or" if report.refusal is not None else ";")
-        fail(f"{file}: no line is a reading, rejected: {words} name its columns with --time, --value and --series")
+        from daemon.intake.construction import make_file_format
+        from daemon.replay.unread import unread
+
+        fail(
+            unread(
+                file, make_file_format(file, settings.streams[name], settings.limits), report.rejected, report.refusal
+            )
+        )
     if wanted.record is not None:
         write_events(wanted.record, report.events)
     if wanted.csv is not None:

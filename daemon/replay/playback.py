@@ -62,8 +62,12 @@ def play(
     """
     fmt = make_format(settings.streams[stream], settings.limits)
     total, written, lines = path.stat().st_size, 0, 0
+    headless = settings.streams[stream].format.columns is not None
     began, first = clock(), None
-    for line, at_s in stamped_lines(path, fmt):
+    for number, (line, at_s) in enumerate(stamped_lines(path, fmt)):
+        if headless and number == 0 and at_s is None:  # names of columns, which such a stream takes for a bad line
+            written += len(line)
+            continue
         if at_s is not None:
             first = at_s if first is None else first
             wait = (at_s - first) / factor - (clock() - began)

@@ -88,6 +88,7 @@ class RecordedTrainer:
         return self._submitted.pop(request_id)[0]
 
     def _begin(self, request: TrainingRequest, time_limit_s: float) -> None:
+        log.info("training begins", extra={"request": request.id, "stream": request.stream, "windows": len(request.x)})
         try:
             self._inner.submit(request, time_limit_s)
         except RuntimeError:  # it is closed

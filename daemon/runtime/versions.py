@@ -64,7 +64,9 @@ class Versions:
         """
         for judged in result.judged:
             verdict = asdict(judged.verdict)
-            if not judged.verdict.passed:
+            if judged.verdict.passed:
+                log.info("model promoted", extra={"request": judged.request_id, "stream": judged.stream})
+            else:
                 log.warning("model refused by the gate", extra={"request": judged.request_id, **verdict})
             status = "promoted" if judged.verdict.passed else "rejected"
             self._store.judge_model(judged.request_id, status, seq, verdict)

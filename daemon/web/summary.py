@@ -45,7 +45,7 @@ def stream_status(stream: StreamSnapshot) -> dict[str, Any]:
         },
         "series": {
             **stream.series_by_status,
-            "anomalous": int((series.score > 1).sum()),
+            "anomalous": int(((series.score > 1) & ~series.silent).sum()),
             "silent": int(series.silent.sum()),
             "retired": stream.retired,
             "limit": stream.series_limit,
@@ -85,9 +85,10 @@ def state_words(stream: StreamSnapshot) -> str:
         rest = total - ready
         return f"watching {plural(ready, 'series')}" + (f", {rest} warming up" if rest else "")
     waiting = series.ready_at > 0
+    if stream.training:
+        rest = int(waiting.sum())
+        return "training the first model" + (f", {rest} of {total} warming up" if rest else "")
     if not waiting.any():
-        if stream.training:
-            return "training the first model"
         return "warm-up complete, waiting for the first model" if stream.model is None else "joining the model"
     share = float(series.warm_up[waiting].mean())
     return f"warming up: {math.floor(share * 100)} %, ready about {instant(int(series.ready_at[waiting].min()))}"
@@ -109,7 +110,8 @@ def series_rows(picture: Picture, stream: str | None = None, limit: int = 100) -
 def _series(stream: StreamSnapshot, row: int, scored: bool) -> dict[str, Any]:
     s = stream.series
     seen = int(s.last_reading_at[row]) > 0
-    score = float(s.score[row]) if scored or s.score[row] > 0 else None
+    speaks = seen and not s.silent[row]
+    score = float(s.score[row]) if scored or (speaks and s.score[row] > 0) else None
     return {
         "stream": stream.name,
         "series": s.name[row],

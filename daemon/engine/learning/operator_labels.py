@@ -60,7 +60,9 @@ class Labels:
         if self.slots.slot(until) < s["first"]:
             raise ValueError(f"{series} had no reading in that period yet; label what it has reported")
         if self.slots.slot(since) > s["last"]:
-            raise ValueError(f"{series} has no reading from that period on yet; label what it has reported")
+            raise ValueError(
+                f"{series} has no reading from that period on yet; what is known beforehand is a window of maintenance"
+            )
 
     def learn(self, item: Labelled, row: int, opened: int | None, day: int) -> None:
         """Learn from a label that `check` has passed.

@@ -31,7 +31,9 @@ def test_demo(tmp_path: Path) -> None:
     """It ends by itself; events other than gaps overlap all four known stretches, and at most two are elsewhere."""
     done = tidegauge("demo", "--speed", "400", cwd=tmp_path)
     assert "Page http://127.0.0.1:" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("1268 readings, ")
+    counted, last = done.stdout.splitlines()[-2:]
+    assert counted.startswith("1268 readings, ")
+    assert last == "Nothing was left behind; `tidegauge init` begins your own."
     found, stretches, others = episodes(done.stdout), set[int](), 0
     for opened, closed in found:
         hit = {i for i, (start, end) in enumerate(KNOWN) if opened <= at(end) and at(start) <= closed}
@@ -60,6 +62,7 @@ def test_on_a_terminal_it_stays_until_a_key_is_pressed(tmp_path: Path) -> None:
             until("it asks for a key", asked, 200)
             found = re.search(rb"The page stays up: (http://\S+)", said)
             assert found and "Tidegauge" in get(found[1].decode())
+            assert b"left behind" not in said
             os.write(ours, b"q")
             assert process.wait(60) == 0
         finally:

@@ -155,6 +155,11 @@ def test_a_file_without_readings_is_one_clear_line(tmp_path: Path) -> None:
         "the likeliest header is 'when,level'; set format.time and format.value, or name its columns with --time"
         in error
     )
+    file.write_text("timestamp,value\n12h30 on the third,3\n")
+    code, _, error = tidegauge("describe", file)
+    assert code == 1
+    assert "the stamp is written in a way of its own" in error
+    assert "name its columns" not in error
     for empty in ("", "timestamp,value\n"):
         file.write_text(empty)
         assert tidegauge("describe", file)[::2] == (1, f"tidegauge: {file}: holds no reading, at most a header\n")

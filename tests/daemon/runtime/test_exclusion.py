@@ -324,16 +324,22 @@ def test_bytes() -> None:
     assert decode(*encode(item)) == item
 
 
-def test_one_engine_alone_only_leaves_out_what_comes() -> None:
-    """Without a past the entry holds from then on: series that are meant fill their slots and learn nothing."""
-    engine = Engine(InlineTrainer())
-    engine.step(Configured(settings().model_dump(mode="json")))
-    engine.step(Excluded("tide", "pier", BEGIN + 10 * HOUR, BEGIN + 19 * HOUR))
-    batch = readings(range(30))
-    batch.values[(batch.codes == 0) & (batch.at_ms >= (BEGIN + 10 * HOUR) * 1000)] = 1000.0
-    engine.step(batch.part(0, 40))
-    table = engine.streams["tide"].table
-    assert float(table.arrays.high[table.row_of["pier"], 0]) < 100
-    assert engine.streams["tide"].counters.accepted == 40
-    engine.step(batch.part(40, 60))
-    assert float(table.arrays.high[table.row_of["pier"], 0]) == 1000
+def test_it_means_what_a_window_that_teaches_nothing_means() -> None:
+    """An engine that is told beforehand ends with the same series as under maintenance with `learn: false`."""
+    window = {"series": "p*", "start": "2026-03-01T10:00", "end": "2026-03-01T20:00", "learn": False}
+    states = []
+    for chosen in (settings(maintenance=[window]), settings()):
+        engine = Engine(InlineTrainer())
+        engine.step(Configured(chosen.model_dump(mode="json")))
+        if not chosen.streams["tide"].maintenance:
+            engine.step(Excluded("tide", "p*", BEGIN + 10 * HOUR, BEGIN + 19 * HOUR))
+        batch = readings(range(30))
+        batch.values[(batch.at_ms >= (BEGIN + 10 * HOUR) * 1000) & (batch.at_ms < (BEGIN + 20 * HOUR) * 1000)] = 1000.0
+        engine.step(batch)
+        assert engine.streams["tide"].counters.accepted == 60
+        states.append({name: each.tobytes() for name, each in engine.streams["tide"].table.state()[1].items()})
+    assert states[0] == states[1]
+    taught = Engine(InlineTrainer())
+    taught.step(Configured(settings().model_dump(mode="json")))
+    taught.step(batch)
+    assert taught.streams["tide"].table.state()[1]["history"].tobytes() != states[0]["history"]

@@ -123,6 +123,8 @@ def test_the_state_of_a_stream_in_words() -> None:
     assert state_words(stream(series=columns([]))) == "waiting for the first reading"
     assert state_words(stream(series=warming)) == "warming up: 63 %, ready about 2026-07-26 17:20 UTC"
     assert state_words(stream(series=queued, model=None, training=True)) == "training the first model"
+    some = replace(warming, status=("queued", "warming"), ready_at=np.array([0, 1]))
+    assert state_words(stream(series=some, model=None, training=True)) == "training the first model, 1 of 2 warming up"
     assert state_words(stream(series=queued, model=None)) == "warm-up complete, waiting for the first model"
     assert state_words(stream(series=queued)) == "joining the model"
     assert state_words(stream(series=mixed)) == "watching 1 series, 1 warming up"

@@ -24,7 +24,6 @@ DEFAULT_CONFIGS = (Path("tidegauge.yaml"), Path("/etc/tidegauge/tidegauge.yaml")
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     help="Watches readings that arrive at a fixed interval, and says when one is not normal.",
 )
 

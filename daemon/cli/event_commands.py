@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.app import Config, Json, app, errors, fail, find_config
+from daemon.cli.app import Config, Json, app, errors, fail
+from daemon.cli.known_state import directory_of
 from daemon.cli.selection import epoch
-from daemon.config.file import load
-from daemon.presentation.console import event_line, listed_line, say, say_json
+from daemon.presentation.console import event_line, fitted, listed_line, say, say_json
 
 if TYPE_CHECKING:
     from daemon.engine.messages.events import Event
@@ -46,7 +46,7 @@ def events_list(
 
     with errors():
         wanted = EventFilter(stream, series, reason, epoch(since), epoch(until), latest_only=not revisions)
-        with open_reader(_directory(config, state)) as reader:
+        with open_reader(directory_of(config, state)) as reader:
             found = reader.each_event(wanted, limit=limit)
             if csv is not None:
                 found = _written(found, csv)
@@ -57,6 +57,7 @@ def events_list(
             say("no events", err=True)
 
 
+@app.command("explain")
 @events_app.command("show")
 def events_show(
     event: Annotated[str, typer.Argument(help="Id of the event, or its first digits as `events list` prints them.")],
@@ -69,7 +70,7 @@ def events_show(
     from daemon.store import open_reader
 
     with errors():
-        with open_reader(_directory(config, state)) as reader:
+        with open_reader(directory_of(config, state)) as reader:
             newest = _chosen(reader, event)
             revisions, similar = reader.revisions(newest.id), _similar(reader, newest)
         if as_json:
@@ -79,11 +80,11 @@ def events_show(
             )
             return
         for line in event_words(newest, revisions):
-            say(line)
+            say(fitted(line))
         if similar:
             say("\nearlier ones of this series for a reason of this one")
         for each in similar:
-            say(f"{each.id[:8]}  {listed_line(each)}")
+            say(fitted(f"{each.id[:8]}  {listed_line(each)}"))
 
 
 @events_app.command("follow")
@@ -100,7 +101,7 @@ def events_follow(
     from daemon.store import EventFilter, open_reader
 
     with errors(), contextlib.suppress(KeyboardInterrupt):
-        directory, wanted = _directory(config, state), EventFilter(stream, series, reason, latest_only=False)
+        directory, wanted = directory_of(config, state), EventFilter(stream, series, reason, latest_only=False)
         with open_reader(directory) as reader:
             rows = reader.events(wanted, limit=last, newest_first=True)[::-1] if last else []
             seen = reader.last_event_row
@@ -109,16 +110,12 @@ def events_follow(
                 if as_json:
                     say_json(event.to_json())
                 else:
-                    say(f"{event.id[:8]}  {event_line(event)}")
+                    say(fitted(f"{event.id[:8]}  {event_line(event)}"))
             time.sleep(LOOK_EVERY_S)
             with open_reader(directory) as reader:  # anew each time: a database may have been set aside meanwhile
                 newest = reader.last_event_row
                 rows = reader.events(wanted, after_row=seen) if newest != seen else []
                 seen = newest
-
-
-def _directory(config: Path | None, state: Path | None) -> Path:
-    return state or load(find_config(config)).state_dir
 
 
 def _chosen(reader: StoreView, beginning: str) -> Event:
@@ -146,7 +143,7 @@ def _similar(reader: StoreView, event: Event) -> list[Event]:
 def _print_lines(found: Iterable[Event], line: Callable[[Event], str]) -> int:
     shown = 0
     for shown, event in enumerate(found, 1):  # noqa: B007 - how many there were
-        say(f"{event.id[:8]}  {line(event)}")
+        say(fitted(f"{event.id[:8]}  {line(event)}"))
     return shown
 
 

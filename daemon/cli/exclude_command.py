@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daemon.cli.app import Config, Json, app, errors, fail, find_config
+from daemon.cli.app import Config, Json, app, errors, fail
 from daemon.cli.dispatch import act
+from daemon.cli.known_state import settings_of_state
 from daemon.cli.selection import choose_stream, epoch
-from daemon.config.file import load
-from daemon.presentation.console import say, say_json
+from daemon.presentation.console import fitted, say, say_json
 from daemon.presentation.words import instant, plural
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def exclude(
     A daemon that runs does it itself, without a restart; it reads on when it is done.
     """
     with errors():
-        settings = load(find_config(config))
+        settings = settings_of_state(config)
         if listing:
             _list(settings.state_dir, stream, as_json)
             return
@@ -85,4 +85,4 @@ def _list(directory: Path, stream: str | None, as_json: bool) -> None:
     for each in found:
         note = f"  {each['note']}" if each["note"] else ""
         span = f"{instant(each['since'])} to {instant(each['until'])}"
-        say(f"{each['entry']}  {each['stream']}/{each['series']}  {span}{note}")
+        say(fitted(f"{each['entry']}  {each['stream']}/{each['series']}  {span}{note}"))

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli.app import CONFIGURATION, Config, Json, app, errors, fail, find_config
+from daemon.cli.known_state import settings_of_state
 from daemon.config.addresses import join_address
 from daemon.config.file import effective, load
 from daemon.config.settings import Settings
-from daemon.presentation.console import say, say_json
+from daemon.presentation.console import fitted, say, say_json
 from daemon.presentation.words import instant, plural, tally, version_words
 
 
@@ -75,7 +76,7 @@ def status(
 ) -> None:
     """Say how a running daemon is doing."""
     with errors():
-        settings = load(find_config(config))
+        settings = settings_of_state(config)
         if digest:
             found = _digest(settings.state_dir)
             if as_json:
@@ -128,25 +129,25 @@ def _digest(directory: Path) -> str:
 
 def _print_status(found: dict[str, Any]) -> None:
     """The daemon's state in words, stream by stream."""
-    say(f"tidegauge {found['version']}, {'ready' if found['ready'] else 'not ready: ' + found['not_ready']}")
+    say(fitted(f"tidegauge {found['version']}, {'ready' if found['ready'] else 'not ready: ' + found['not_ready']}"))
     for name, stream in found["streams"].items():
         readings, model = stream["readings"], stream["model"]
-        say(f"\n{name}: {stream['state']}")
-        say(f"  last slot   {instant(stream['last_slot_at'])}")
+        say(fitted(f"\n{name}: {stream['state']}"))
+        say(fitted(f"  last slot   {instant(stream['last_slot_at'])}"))
         rejected, late = tally(readings["rejected"]), readings["late"]
-        say(f"  readings    {readings['accepted']:,} accepted; rejected: {rejected}; {late:,} late")
-        say(f"  anomalies   {tally(stream['anomalies'])}; {plural(stream['open_episodes'], 'open episode')}")
+        say(fitted(f"  readings    {readings['accepted']:,} accepted; rejected: {rejected}; {late:,} late"))
+        say(fitted(f"  anomalies   {tally(stream['anomalies'])}; {plural(stream['open_episodes'], 'open episode')}"))
         if stream["warm_up"]["all_ready_at"]:
             share = f"{100 * stream['warm_up']['share']:.0f} %"
-            say(f"  warm-up     {share}; all ready about {instant(stream['warm_up']['all_ready_at'])}")
+            say(fitted(f"  warm-up     {share}; all ready about {instant(stream['warm_up']['all_ready_at'])}"))
         if model:
             trained = f"trained to {instant(model['trained_to'])}, loss {model['loss']:.5f}"
             version, planned = version_words(model["version"]), instant(stream["next_training_at"])
-            say(f"  model       {version}, {trained}; next {planned}")
+            say(fitted(f"  model       {version}, {trained}; next {planned}"))
     for name, gauges in found["sources"].items():
         up = "up" if gauges.get("up") else "down"
-        say(f"\nsource {name}: {up}, {gauges.get('lag_bytes', 0):,.0f} bytes behind")
+        say(fitted(f"\nsource {name}: {up}, {gauges.get('lag_bytes', 0):,.0f} bytes behind"))
         if gauges.get("rejected_lines"):
             first = found.get("refusals", {}).get(name)
             why = f"; {first}" if first else ""
-            say(f"  refused     {plural(int(gauges['rejected_lines']), 'line')} since the start{why}")
+            say(fitted(f"  refused     {plural(int(gauges['rejected_lines']), 'line')} since the start{why}"))

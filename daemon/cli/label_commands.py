@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from daemon.cli.app import Config, Json, app, errors, fail, find_config
+from daemon.cli.app import Config, Json, app, errors, fail
 from daemon.cli.dispatch import act
+from daemon.cli.known_state import directory_of, settings_of_state
 from daemon.cli.model_commands import serve, served_line
 from daemon.cli.selection import choose_stream, epoch
-from daemon.config.file import load
 from daemon.config.settings import Settings
-from daemon.presentation.console import say, say_json, table_console
+from daemon.presentation.console import print_table, say, say_json
 from daemon.presentation.words import instant
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ app.add_typer(label_app, name="label")
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Events, by id or its beginning; `events list` shows them.")]
 Stream = Annotated[str | None, typer.Option(help="Stream of the series; needed when there are several.")]
-Series = Annotated[str | None, typer.Option(help="Series of a period; in place of events.")]
+Series = Annotated[str | None, typer.Option(help="Series of a period, or a pattern such as 'meter-7*'.")]
 Since = Annotated[str | None, typer.Option("--from", help="Beginning of the period, such as 2026-03-01T12:30+01:00.")]
 Until = Annotated[str | None, typer.Option("--to", help="Its end, itself not meant; default: the newest reading.")]
 Note = Annotated[str, typer.Option(help="Why, for people.")]
@@ -54,7 +54,7 @@ def label_fault(
 ) -> None:
     """It was a fault: leave it out of training; one that raised no alarm doubles the alarms of its series."""
     with errors():
-        settings = load(find_config(config))
+        settings = settings_of_state(config)
         given = _given(settings, events, series, since, until, stream)
         _label_all(settings, "fault", note, given, roll_back, as_json)
 
@@ -72,7 +72,7 @@ def label_normal(
 ) -> None:
     """It was normal: train on it, adopt it if it lasts; a false alarm by the model halves those of its series."""
     with errors():
-        settings = load(find_config(config))
+        settings = settings_of_state(config)
         given = _given(settings, events, series, since, until, stream)
         _label_all(settings, "normal", note, given, False, as_json)
 
@@ -89,7 +89,7 @@ def label_list(
     from daemon.store import open_reader
 
     with errors():
-        directory = state or load(find_config(config)).state_dir
+        directory = directory_of(config, state)
         with open_reader(directory) as reader:
             found = reader.labels(stream, series)
         if as_json:
@@ -102,7 +102,7 @@ def label_list(
         for item in found:
             times = (instant(at) for at in (item.since, item.until, item.received_at_ms // 1000))
             table.add_row(item.stream, item.series, item.kind, *times, item.note)
-        table_console().print(table)
+        print_table(table)
 
 
 def _given(
@@ -124,7 +124,19 @@ def _given(
     if end is not None and end <= start:
         fail(f"--to {until} is not after --from {since}", 2)
     name = choose_stream(settings, stream)
-    return [{"stream": name, "series": series, "since": start, "until": None if end is None else end - 1}]
+    period = {"stream": name, "since": start, "until": None if end is None else end - 1}
+    return [period | {"series": each} for each in _meant(settings, name, series)]
+
+
+def _meant(settings: Settings, stream: str, series: str) -> list[str]:
+    """The series that are named: one, or all there are that a pattern fits."""
+    if not set(series) & set("*?"):
+        return [series]
+    from daemon.cli.series_commands import names_of
+
+    if not (found := names_of(settings.state_dir, stream, series)):
+        fail(f"no series of {stream} is called {series!r}; tidegauge series list shows them")
+    return found
 
 
 def _events(settings: Settings, ids: list[str], stream: str | None) -> list[Event]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from daemon.cli.app import Config, Json, Stream, app, errors, fail, find_config
+from daemon.cli.app import Config, Json, Stream, app, errors, fail
 from daemon.cli.dispatch import act
+from daemon.cli.known_state import directory_of, settings_of_state
 from daemon.cli.selection import choose_stream
-from daemon.config.file import load
-from daemon.presentation.console import say, say_json, table_console
+from daemon.presentation.console import print_table, say, say_json
 from daemon.presentation.words import instant, plural
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def models_list(
     from daemon.store import open_reader
 
     with errors():
-        directory = state or load(find_config(config)).state_dir
+        directory = directory_of(config, state)
         with open_reader(directory) as reader:
             records = reader.models()
         serving = in_service(records)
@@ -51,7 +51,7 @@ def models_list(
         )
         for record in records:
             table.add_row(*_cells(record, record.request_id in serving))
-        table_console().print(table)
+        print_table(table)
 
 
 def in_service(records: list[ModelRecord]) -> set[str]:
@@ -123,7 +123,7 @@ def models_show(
             name_cell = "  " * layer.depth + layer.name
             output = str(layer.output) if layer.output else ""
             table.add_row(name_cell, layer.kind, output, f"{layer.parameters:,}" if layer.parameters else "")
-        table_console().print(table)
+        print_table(table)
         made_of = plural(found.members, "member") if found.members else plural(found.copies, "copy")
         say(f"{architecture}: {found.parameters:,} parameters; window {found.window}, width {found.width}, {made_of}")
 
@@ -202,7 +202,7 @@ def models_rollback(config: Config = None, stream: Stream = None, as_json: Json 
 def _serve(config: Path | None, stream: str | None, as_json: bool, version: int | None) -> None:
     """Change the model in service."""
     with errors():
-        settings = load(find_config(config))
+        settings = settings_of_state(config)
         found = serve(settings.state_dir, choose_stream(settings, stream), version, as_json)
     if as_json:
         say_json(found)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli.app import FAILED, Config, Json, app, errors, find_config
-from daemon.config.file import load
+from daemon.cli.app import FAILED, Config, Json, app, errors
+from daemon.cli.known_state import directory_of
 from daemon.presentation.console import say, say_json
 
 state_app = typer.Typer(no_args_is_help=True, help="The state directory: check it, copy it, move it.")
@@ -17,17 +17,13 @@ app.add_typer(state_app, name="state")
 State = Annotated[Path | None, typer.Option(help="State directory; default: the configuration's.")]
 
 
-def _directory(config: Path | None, state: Path | None) -> Path:
-    return state or load(find_config(config)).state_dir
-
-
 @state_app.command("check")
 def check(config: Config = None, state: State = None, as_json: Json = False) -> None:
     """Read every byte of the state and say what is wrong, while the daemon runs or not; exit 1 if anything is."""
     from daemon.store import open_reader
 
     with errors():
-        directory = _directory(config, state)
+        directory = directory_of(config, state)
         aside = sorted(str(path) for path in directory.rglob("*.quarantined-*"))
         with open_reader(directory) as reader:
             problems, entries = reader.check(), reader.last_seq - reader.first_seq + 1
@@ -57,7 +53,7 @@ def export_state(
     from daemon.store import transfer
 
     with errors():
-        last = transfer.export(_directory(config, state), file)
+        last = transfer.export(directory_of(config, state), file)
         say(f"wrote {file}, the state after journal entry {last}")
 
 
@@ -71,6 +67,6 @@ def import_state(
     from daemon.store import transfer
 
     with errors():
-        directory = _directory(config, state)
+        directory = directory_of(config, state)
         last = transfer.restore(file, directory)
         say(f"made {directory}, the state after journal entry {last}; next: tidegauge run")

@@ -10,7 +10,7 @@ import typer
 from daemon.cli.app import Config, Json, app, errors, fail, find_config, needs
 from daemon.cli.selection import instant_or_ago
 from daemon.config.file import load
-from daemon.presentation.console import listed_line, progress, say, say_json
+from daemon.presentation.console import fitted, listed_line, progress, say, say_json
 
 if TYPE_CHECKING:
     from daemon.config.settings import Settings
@@ -104,6 +104,6 @@ def _say(found: WhatIf) -> None:
 def _list(name: str, events: list[Event]) -> None:
     say(f"{name}: {len(events)}")
     for event in events[:MOST_SHOWN]:
-        say(f"  {listed_line(event)}")
+        say(fitted(f"  {listed_line(event)}"))
     if len(events) > MOST_SHOWN:
         say(f"  and {len(events) - MOST_SHOWN:,} more; --json has all")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 from adapters.text import printable, shown
 from daemon.engine.messages.events import Event
@@ -48,11 +51,37 @@ class Step(Protocol):
 
 
 def table_console() -> Console:
-    """Where tables go: standard output, as wide as its terminal, or `WIDE` where it is none.
+    """Where tables go: standard output, as wide as its terminal or `COLUMNS` says, or `WIDE` where neither does.
 
     Names of series come from outside, so nothing in a cell is markup: `[red]` is five characters.
     """
-    return Console(width=None if sys.stdout.isatty() else WIDE, markup=False, emoji=False)
+    wide = WIDE if not sys.stdout.isatty() and "COLUMNS" not in os.environ else None
+    return Console(width=wide, markup=False, emoji=False)
+
+
+def fitted(text: str) -> str:
+    """Text for a narrow terminal: long lines are broken between words, their rest set in; anywhere else as it is."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return text
+    room = table_console().width
+    wrapped = (textwrap.wrap(line, room, subsequent_indent="    ", break_long_words=False) for line in text.split("\n"))
+    return "\n".join("\n".join(lines) for lines in wrapped)
+
+
+def print_table(table: Table) -> None:
+    """Print a table, or, where the terminal is too narrow for it, each of its rows as lines of `column  cell`."""
+    console = table_console()
+    if console.measure(table, options=console.options.update(width=10_000)).maximum <= console.width:
+        console.print(table)
+        return
+    names = [str(column.header) for column in table.columns]
+    room = max(map(len, names))
+    for number, cells in enumerate(zip(*(column.cells for column in table.columns), strict=True)):
+        if number:
+            say("")
+        for name, cell in zip(names, cells, strict=True):
+            if str(cell):
+                say(f"{name:{room}}  {cell}")
 
 
 @contextmanager

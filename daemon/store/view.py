@@ -19,6 +19,7 @@ from daemon.store.database import COMPANIONS, NAME, Database
 from daemon.store.errors import CheckpointDamaged, ModelUnknown, StoreError, StoreMissing
 from daemon.store.event_table import EventFilter
 from daemon.store.model_store import ModelRecord
+from models.archive import unpack
 
 _AT_ONCE = 500
 _EACH = EventFilter()
@@ -48,6 +49,16 @@ class StoreView:
     def configurations(self) -> list[dict[str, Any]]:
         """The effective configurations that the journal still holds, oldest first."""
         return journal.configurations(self._database)
+
+    def last_configuration(self) -> dict[str, Any] | None:
+        """The newest of them, or what the newest checkpoint knows of it, its streams; None where there is neither."""
+        if found := self.configurations():
+            return found[-1]
+        for _, data in self.checkpoints():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                kept: dict[str, Any] = unpack(data)[0]["config"]
+                return kept
+        return None
 
     def excluded(self, stream: str | None = None) -> list[tuple[int, Excluded]]:
         """`(number, input)` of the entries that take a period of a stream (of any) out of what is learned."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,16 @@ def series_rows(picture: Picture, stream: str | None = None, limit: int = 100) -
     rows.sort(key=lambda each: -each[0])
     scored = {name: is_scored(snapshot.series) for name, snapshot in picture.streams.items()}
     return [_series(picture.streams[name], row, bool(scored[name][row])) for _, name, row in rows[:limit]]
+
+
+def snapshot_rows(streams: Mapping[str, StreamSnapshot], stream: str | None = None) -> list[dict[str, Any]]:
+    """All series of snapshots, or of one of them, in no order; see `series_rows`."""
+    chosen = [each for name, each in streams.items() if stream in (None, name)]
+    return [
+        _series(each, row, bool(scored))
+        for each in chosen
+        for row, scored in enumerate(is_scored(each.series).tolist())
+    ]
 
 
 def _series(stream: StreamSnapshot, row: int, scored: bool) -> dict[str, Any]:

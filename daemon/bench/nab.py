@@ -136,7 +136,9 @@ def _run_engine(
     engine.step(Configured(effective(settings)))
     scoring = engine.streams[OURS].scoring
     seen: list[tuple[npt.NDArray[Any], ...]] = []
-    scoring.observer = lambda e, n, _, out: seen.append((e.slot[:n].copy(), out.rank[:n].copy(), out.rarity[:n].copy()))
+    scoring.observers.append(
+        lambda e, n, _, out: seen.append((e.slot[:n].copy(), out.rank[:n].copy(), out.rarity[:n].copy()))
+    )
     events = [
         event
         for batch in batches(OURS, file.path, fmt, settings.limits.line_bytes, None, 0, lambda done, total: None)

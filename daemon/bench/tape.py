@@ -93,7 +93,7 @@ class Recorder:
 
     def __init__(self, engine: Engine, stream: str) -> None:
         self.stream = engine.streams[stream]
-        self.stream.scoring.observer = self._record
+        self.stream.scoring.observers.append(self._record)
         self.stream.learner.joining.observer = self._join
         self.count = 0
         self.chunks: list[Columns] = []

@@ -165,6 +165,10 @@ class HistorySettings(Section):
     max_bytes: Size = live(
         10 << 30, "Size that journal, checkpoints and models may have together before the oldest go.", ge=1 << 20
     )
+    courses: Size = live(
+        4 << 30,
+        "Size that the courses of series, from which charts are drawn, may have together.",
+    )
 
 
 class CheckpointSettings(Section):

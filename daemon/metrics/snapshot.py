@@ -36,6 +36,7 @@ class SeriesColumns(Frozen):
 
     Attributes:
         name: Names of the series.
+        row: Their rows in the stream's table, by which courses are found, shape (N,).
         status: `warming`, `queued` or `ready`.
         warm_up: Share of the warm-up that is there, 0 to 1; 1 once ready.
         ready_at: Epoch seconds at which the series is expected to be ready, 0 once it is.
@@ -52,6 +53,7 @@ class SeriesColumns(Frozen):
     """
 
     name: tuple[str, ...]
+    row: npt.NDArray[np.int64]
     status: tuple[str, ...]
     warm_up: npt.NDArray[np.float64]
     ready_at: npt.NDArray[np.int64]
@@ -233,6 +235,7 @@ def _series(s: Stream) -> SeriesColumns:
     interval = s.settings.interval
     return SeriesColumns(
         name=tuple(str(s.table.names[row]) for row in kept.tolist()),
+        row=kept,
         status=tuple(STATUS[i] for i in rows["status"].tolist()),
         warm_up=np.where(waiting, share, np.where(last == NEVER, 0.0, 1.0)),
         ready_at=np.where(waiting, (due + 1) * interval, 0),

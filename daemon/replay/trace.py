@@ -62,7 +62,7 @@ class Tracer:
         self._stream, self._most = stream, most
         self._chunks: list[tuple[npt.NDArray[Any], ...]] = []
         self._names: dict[int, str] = {}
-        stream.scoring.observer = self._record
+        stream.scoring.observers.append(self._record)
 
     def _record(self, e: Entries, count: int, scored: Scored, out: Decisions) -> None:
         index = np.flatnonzero(e.row[:count] < self._most)

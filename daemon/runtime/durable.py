@@ -33,6 +33,7 @@ from daemon.engine.messages.inputs import (
 )
 from daemon.engine.messages.training_port import AskableTrainer, Outcome
 from daemon.runtime.backlog import Behind, Work
+from daemon.runtime.course_recorder import CourseRecorder
 from daemon.runtime.past import NoPastError, Past
 from daemon.runtime.recorded_trainer import RecordedTrainer
 from daemon.runtime.recovery import load, start_over
@@ -69,6 +70,7 @@ class DurableEngine:
         seq: Journal entry that the engine's state includes, but of streams that are behind.
         behind: Those, by name.
         repeating: Called with entries done and in all while a past is repeated without what was taken out.
+        courses: What was read, expected and scored of each series, kept for charts.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class DurableEngine:
         self.trainer = RecordedTrainer(trainer, store)
         self.engine = Engine(self.trainer)
         self.versions = Versions(store)
+        self.courses = CourseRecorder(store.directory)
         self.seq = 0
 
     def recover(self, progress: Progress = lambda done, total: None) -> int:
@@ -98,6 +101,7 @@ class DurableEngine:
         try:
             loaded = load(self.store, self.trainer)
             self.engine, self.seq = loaded.engine, loaded.seq
+            self.courses.watch(self.engine)
             return self._repeat(progress)
         except RefusedError as error:
             raise RefusedError(
@@ -116,6 +120,7 @@ class DurableEngine:
                 raise
             fresh = start_over(self.store, self.trainer, error)
             self.engine, self.seq = fresh.engine, fresh.seq
+            self.courses.watch(self.engine)
         return self.seq - start
 
     def configure(self, settings: Settings, now_ms: int) -> None:
@@ -169,6 +174,7 @@ class DurableEngine:
         if isinstance(item, Configured):
             self.settle()
             result = self.engine.step(item)
+            self.courses.watch(self.engine)
         elif isinstance(item, Excluded):
             result = self._without(seq, item)
         else:
@@ -326,6 +332,7 @@ class DurableEngine:
             StoreError: It cannot be written; earlier checkpoints are as they were.
         """
         self.settle()
+        self.courses.flush()
         self.store.write_checkpoint(self.seq, self.engine.dump())
         for stream in self.engine.streams:
             self.versions.retain(self.engine, stream)

@@ -170,6 +170,7 @@ class Pipeline:
         began = time.monotonic()
         if warm(lambda: self._starting("compiling")):
             log.info("compiled", extra={"seconds": round(time.monotonic() - began, 3)})
+        self.durable.courses.most_bytes = self.settings.history.courses
         repeated = self.durable.recover(
             lambda done, total: self._starting(f"recovering: {done} of {total} journal entries")
         )
@@ -223,6 +224,7 @@ class Pipeline:
         self._turns += 1
         self.beat = time.monotonic()
         if not worked or self.beat - self._published > PUBLISH_S:
+            self.durable.courses.flush()
             self._publish()
         return worked
 
@@ -335,6 +337,7 @@ class Pipeline:
             raise
         delivery.take_over(prepared)
         self._writers.take_over(writers)
+        self.durable.courses.most_bytes = settings.history.courses
         self.settings = settings
         self._publish()
 

@@ -27,6 +27,7 @@ from daemon.trainer.trainer import WorkerTrainer
 from daemon.web import routes, summary
 from daemon.web.control import Control
 from daemon.web.door import Door
+from daemon.web.records import Records
 from daemon.web.web_auth import Access
 from models.bundle_errors import BundleError
 
@@ -93,7 +94,7 @@ class _Service:
         access = Access()
         app = routes.make_app(
             lambda: pipeline.picture,
-            routes.store_events(pipeline.settings.state_dir),
+            Records(pipeline.settings.state_dir),
             healthy=lambda: _alive(pipeline),
             ready=lambda: (pipeline.ready, pipeline.readiness.why_not or _troubles(pipeline)),
             reload=self._reload,

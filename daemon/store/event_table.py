@@ -30,6 +30,7 @@ class EventFilter:
         until: Episodes whose first slot is before this, epoch seconds.
         state: In this state; with `latest_only`, in this state now.
         beginning: Whose id begins with this.
+        before_row: Recorded in a row before this one.
         latest_only: The newest revision of each event, or all revisions.
     """
 
@@ -40,6 +41,7 @@ class EventFilter:
     until: int | None = None
     state: State | None = None
     beginning: str | None = None
+    before_row: int | None = None
     latest_only: bool = True
 
 
@@ -86,6 +88,7 @@ def _where(wanted: EventFilter, after_row: int = 0) -> tuple[str, list[Any]]:
     """The condition for rows, and its values."""
     conditions: list[tuple[str, Any]] = [
         ("row > ?", after_row or None),
+        ("row < ?", wanted.before_row),
         ("stream = ?", wanted.stream),
         ("series = ?", wanted.series),
         ("instr(' ' || reasons || ' ', ' ' || ? || ' ')", wanted.reason),

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -19,12 +17,14 @@ from adapters.uploads.inbox import Inboxes
 from daemon.metrics.collector import Picture, make_registry
 from daemon.metrics.exposition import expose
 from daemon.runtime.logs import RateLimited
-from daemon.store import EventFilter, StoreError, StoreMissing, open_reader
+from daemon.store import EventFilter, StoreError
 from daemon.web import page, summary
-from daemon.web.answers import HEADERS, json_response
+from daemon.web.answers import HEADERS
+from daemon.web.api_handlers import Api
 from daemon.web.connections import deadlines
 from daemon.web.guard import guard
 from daemon.web.page_assets import POLICY
+from daemon.web.records import Records
 from daemon.web.uploads import Uploads
 from daemon.web.web_auth import Access
 
@@ -33,22 +33,16 @@ Ready = Callable[[], tuple[bool, str]]
 """Whether it is, and if not why."""
 Reload = Callable[[], Awaitable[bool]]
 """Whether it is done, or will be later. Raises ValueError with what is wrong with the new configuration."""
-Events = Callable[[EventFilter, int], Iterable[dict[str, Any]]]
-"""The newest so many events of a filter, the newest first; called in another thread.
-
-`store_events` makes one. Raises StoreError where the store cannot be read.
-"""
 
 T = TypeVar("T")
 
 _BODY_BYTES = 64 * 1024
-_MOST_ROWS = 1000
 _THREADS = 2
 
 
 def make_app(
     picture: Callable[[], Picture],
-    events: Events,
+    records: Records,
     *,
     healthy: Healthy,
     ready: Ready,
@@ -60,7 +54,7 @@ def make_app(
 
     Args:
         picture: The newest picture; called from any thread.
-        events: Finds events.
+        records: Of the state directory.
         healthy: Whether the daemon does its work.
         ready: Whether state is loaded and sources are open.
         reload: Takes over the configuration file again.
@@ -71,15 +65,13 @@ def make_app(
     app = web.Application(
         client_max_size=_BODY_BYTES, middlewares=[_finish, deadlines, guard(access), access.middleware()]
     )
-    pages = _Pages(picture, events, healthy, ready, reload)
+    pages = _Pages(picture, records, healthy, ready, reload)
     app.router.add_get("/", pages.index)
     app.router.add_get("/metrics", pages.metrics)
     app.router.add_get("/-/healthy", pages.healthy)
     app.router.add_get("/-/ready", pages.ready)
     app.router.add_post("/-/reload", pages.reload)
-    app.router.add_get("/api/v1/status", pages.status)
-    app.router.add_get("/api/v1/series", pages.series)
-    app.router.add_get("/api/v1/events", pages.events)
+    Api(picture, records, pages.unready, pages.off_loop).add_to(app)
     Uploads(inboxes or Inboxes(), pages.unready, pages.off_loop).add_to(app)
     app.on_cleanup.extend([pages.close, access.close])
     return app
@@ -95,8 +87,6 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = web.Response(status=error.status, text=f"{error.status} {said or error.reason}\n")
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
-    except _BadQueryError as error:
-        response = json_response({"error": str(error)}, status=400)
     except Exception as error:
         _limited.log(
             logging.ERROR, f"http {request.path}", "an HTTP request failed", path=request.path, error=repr(error)
@@ -110,20 +100,16 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
 _limited = RateLimited()
 
 
-class _BadQueryError(ValueError):
-    """A query parameter that cannot be used."""
-
-
 class _Pages:
     def __init__(
         self,
         picture: Callable[[], Picture],
-        events: Events,
+        records: Records,
         healthy: Healthy,
         ready: Ready,
         reload: Reload,
     ) -> None:
-        self._picture, self._find = picture, events
+        self._picture, self._records = picture, records
         self._healthy, self._ready, self._reload = healthy, ready, reload
         self._registry = make_registry(picture)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
@@ -169,31 +155,6 @@ class _Pages:
             return web.Response(status=202, text="202 the pipeline is busy; the log will say what became of it\n")
         return web.Response(text="The configuration was taken over.\n")
 
-    async def status(self, _: web.Request) -> web.Response:
-        return json_response(await self.off_loop(lambda: summary.status(self._picture(), self.unready())))
-
-    async def series(self, request: web.Request) -> web.Response:
-        stream, limit = request.query.get("stream"), _limit(request)
-        picture = self._picture()
-        if stream is not None and stream not in picture.streams:
-            return json_response(
-                {"error": f"there is no stream {stream!r}", "streams": list(picture.streams)}, status=404
-            )
-        rows = await self.off_loop(partial(summary.series_rows, picture, stream, limit))
-        shown = picture.streams if stream is None else {stream: picture.streams[stream]}
-        return json_response({"series": rows, "total": sum(len(each.series) for each in shown.values())})
-
-    async def events(self, request: web.Request) -> web.Response:
-        query = request.query
-        wanted = EventFilter(
-            query.get("stream"), query.get("series"), query.get("reason"), _instant(query.get("since"))
-        )
-        limit = _limit(request)
-        try:
-            return json_response({"events": await self.off_loop(lambda: list(self._find(wanted, limit)))})
-        except StoreError as error:
-            return _answer(str(error), "")
-
     async def index(self, _: web.Request) -> web.Response:
         unready = self.unready()
         text = await self.off_loop(partial(self._page, unready))
@@ -202,24 +163,11 @@ class _Pages:
     def _page(self, unready: str | None) -> str:
         picture = self._picture()
         try:
-            events = list(self._find(EventFilter(), page.EVENTS_SHOWN))
+            events = [event.to_json() for _, event in self._records.events(EventFilter(), page.EVENTS_SHOWN)]
         except StoreError as error:
             _limited.log(logging.ERROR, "page", "events cannot be read", error=str(error))
             events, unready = [], unready or f"events cannot be read: {error}"
         return page.render(picture, summary.series_rows(picture, limit=page.SERIES_SHOWN), events, unready)
-
-
-def store_events(directory: Path) -> Events:
-    """Events of a state directory, newest first; none before there is a database."""
-
-    def find(wanted: EventFilter, limit: int) -> list[dict[str, Any]]:
-        try:
-            with open_reader(directory) as reader:
-                return [event.to_json() for _, event in reader.events(wanted, newest_first=True, limit=limit)]
-        except StoreMissing:
-            return []
-
-    return find
 
 
 def _answer(reason: str | None, good: str) -> web.Response:
@@ -231,28 +179,3 @@ def _answer(reason: str | None, good: str) -> web.Response:
 def _accepts_gzip(request: web.Request) -> bool:
     offers = [part.replace(" ", "") for part in request.headers.get("Accept-Encoding", "").lower().split(",")]
     return any(part.split(";")[0] == "gzip" and not part.endswith((";q=0", ";q=0.0")) for part in offers)
-
-
-def _limit(request: web.Request) -> int:
-    text = request.query.get("limit", "100")
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST_ROWS and len(text) < 9):
-        raise _BadQueryError(f"limit is {text[:40]!r}; give a number from 1 to {_MOST_ROWS}")
-    return int(text)
-
-
-def _instant(text: str | None) -> int | None:
-    """Epoch seconds of `since`: epoch seconds, or ISO 8601, UTC unless it says otherwise."""
-    if text is None:
-        return None
-    try:
-        if text.lstrip("-").isdigit():
-            number = int(text)
-            if abs(number) >= 1 << 53:
-                raise ValueError
-            return number
-        at = datetime.fromisoformat(text)
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
-        raise _BadQueryError(
-            f"since is {text[:40]!r}; give epoch seconds or a time such as 2026-07-25T17:20:00Z"
-        ) from None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from daemon.metrics.collector import Picture, version
 from daemon.metrics.series_samples import is_scored
 from daemon.metrics.snapshot import StreamSnapshot
 from daemon.presentation.words import instant, plural
+from daemon.web.series_search import SeriesFilter, open_reasons, search
 
 
 def status(picture: Picture, not_ready: str | None) -> dict[str, Any]:
@@ -96,16 +95,14 @@ def state_words(stream: StreamSnapshot) -> str:
 
 
 def series_rows(picture: Picture, stream: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-    """Series, greatest score first; `score`, `expected` and its bounds are None where a series is not scored."""
-    rows: list[tuple[float, str, int]] = []
-    for name, snapshot in picture.streams.items():
-        if stream is None or name == stream:
-            scores = np.nan_to_num(snapshot.series.score, nan=0.0)
-            top = np.argsort(-scores, kind="stable")[:limit]
-            rows += [(float(scores[row]), name, row) for row in top.tolist()]
-    rows.sort(key=lambda each: -each[0])
-    scored = {name: is_scored(snapshot.series) for name, snapshot in picture.streams.items()}
-    return [_series(picture.streams[name], row, bool(scored[name][row])) for _, name, row in rows[:limit]]
+    """Series, greatest score first, as `rows_of` has them."""
+    return rows_of(search(picture, SeriesFilter(stream), limit).rows)
+
+
+def rows_of(found: Sequence[tuple[StreamSnapshot, int]]) -> list[dict[str, Any]]:
+    """Series as they are now; `score`, `expected` and its bounds are None where one is not scored, or is silent."""
+    scored = {stream.name: is_scored(stream.series) for stream, _ in found}
+    return [_series(stream, entry, bool(scored[stream.name][entry])) for stream, entry in found]
 
 
 def snapshot_rows(streams: Mapping[str, StreamSnapshot], stream: str | None = None) -> list[dict[str, Any]]:
@@ -128,6 +125,7 @@ def _series(stream: StreamSnapshot, row: int, scored: bool) -> dict[str, Any]:
         "series": s.name[row],
         "status": s.status[row],
         "silent": bool(s.silent[row]),
+        "reasons": list(open_reasons(s, row)),
         "warm_up": float(s.warm_up[row]),
         "ready_at": int(s.ready_at[row]) or None,
         "last_reading_at": int(s.last_reading_at[row]) or None,

@@ -44,7 +44,7 @@ class Assessment:
     Attributes:
         rates: What the stream knows of its rates; part of the state.
         policies: Alert settings as `decide` takes them.
-        observer: Called with every chunk, where one is set.
+        observers: Called with every chunk.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Assessment:
         self.table, self.slots, self.parameters = table, slots, parameters
         self.learner, self.episodes, self.maintenance = learner, episodes, maintenance
         self.rates = calibration.rates(settings.interval, settings.model.statistics.calibration)
-        self.observer: Observer | None = None
+        self.observers: list[Observer] = []
         self.configure(settings)
 
     def configure(self, settings: StreamSettings) -> None:
@@ -95,8 +95,8 @@ class Assessment:
         take_up(self.table.arrays, e, count, out, self._uptake())
         if (out.regime[:count] != NEVER).any():
             self.learner.ask("regime")
-        if self.observer is not None:
-            self.observer(e, count, columns, out)
+        for observe in self.observers:
+            observe(e, count, columns, out)
 
         revisions = revisions_of(allotted.notes, allotted.noted)
 

@@ -80,8 +80,10 @@ def test_what_is_decided_again_is_what_the_engine_decided(tmp_path: Path) -> Non
     engine = Engine(InlineTrainer())
     engine.step(Configured(effective(settings)))
     seen = []
-    engine.streams[tape.STREAM].scoring.observer = lambda e, n, _, out: seen.append(
-        np.stack([e.row[:n], e.slot[:n], out.rank[:n], out.rarity[:n], out.code[:n] == 1, out.notify[:n]])
+    engine.streams[tape.STREAM].scoring.observers.append(
+        lambda e, n, _, out: seen.append(
+            np.stack([e.row[:n], e.slot[:n], out.rank[:n], out.rarity[:n], out.code[:n] == 1, out.notify[:n]])
+        )
     )
     for t, row in enumerate(values[:, :, 0]):
         there = np.flatnonzero(~np.isnan(row)).astype(np.int32)

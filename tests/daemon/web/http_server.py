@@ -6,14 +6,32 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from daemon.engine.messages.events import Event
 from daemon.metrics.collector import Picture
+from daemon.store import EventFilter
 from daemon.web import routes
 from daemon.web.connections import Server
+from daemon.web.records import Records
 from tests.daemon.web.pictures import event, picture
+
+NOWHERE = Path("/nonexistent")
+
+
+class HandMadeRecords(Records):
+    """Records of an empty directory, with events that a function makes."""
+
+    def __init__(self, directory: Path, made: Callable[..., Any]) -> None:
+        super().__init__(directory)
+        self._made = made
+
+    def events(self, wanted: EventFilter, limit: int) -> list[tuple[int, Event]]:
+        """What the function makes of the filter and the limit."""
+        return list(enumerate(map(Event.from_json, self._made(wanted, limit)), 1))
 
 
 @asynccontextmanager
@@ -27,7 +45,8 @@ async def server(
     """The address of a server that shows `shown`."""
     whole = picture() if shown is None else shown
     wanted: dict[str, Any] = {"healthy": lambda: True, "ready": lambda: (True, ""), "reload": reloaded, **given}
-    serving = Server(routes.make_app(whole if callable(whole) else lambda: whole, events, **wanted), listen)
+    records = HandMadeRecords(NOWHERE, events)
+    serving = Server(routes.make_app(whole if callable(whole) else lambda: whole, records, **wanted), listen)
     await serving.start()
     try:
         yield serving.name

@@ -27,6 +27,7 @@ def columns(names: list[str], *, width: int = 1, status: str = "ready") -> Serie
     scored = np.float32(0.0 if warming else 1.0)
     return SeriesColumns(
         name=tuple(names),
+        row=np.arange(n),
         status=(status,) * n,
         warm_up=np.full(n, 0.63 if warming else 1.0),
         ready_at=np.full(n, NOW + 86_400 if warming else 0, np.int64),

@@ -17,10 +17,11 @@ from daemon.config.document import ConfigError
 from daemon.config.settings import HttpSettings
 from daemon.web import crowd, routes
 from daemon.web.door import Door
+from daemon.web.records import Records
 from daemon.web.web_auth import Access
 from daemon.web.web_config import read
 from tests.adapters.sockets.certificates import Authority, Pair
-from tests.daemon.web.http_server import Answer, ask, reloaded, talk
+from tests.daemon.web.http_server import NOWHERE, Answer, ask, reloaded, talk
 from tests.daemon.web.pictures import picture
 
 HASH = "$2b$04$B8wAWtI41DjESJDr3cSNJ.zcu0nTNGAzQr5kOyb2jk8H0Bh5XZPX2"
@@ -43,7 +44,7 @@ def opened(work: Work, path: Path | None, **settings: Any) -> Any:
     async def run() -> Any:
         access = Access()
         app = routes.make_app(
-            picture, lambda *_: [], healthy=lambda: True, ready=lambda: (True, ""), reload=reloaded, access=access
+            picture, Records(NOWHERE), healthy=lambda: True, ready=lambda: (True, ""), reload=reloaded, access=access
         )
         door = Door(app, access, HttpSettings(listen="127.0.0.1:0", web_config=path, **settings))
         await door.open()

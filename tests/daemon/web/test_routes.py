@@ -14,7 +14,8 @@ import pytest
 
 from daemon.engine.messages.events import Event
 from daemon.store import EventFilter, Store, StoreDamaged
-from daemon.web import connections, routes
+from daemon.web import connections
+from daemon.web.records import Records
 from tests.daemon.web.http_server import Answer, ask, asked, served, talk
 from tests.daemon.web.pictures import NOW, columns, event, picture, stream
 
@@ -142,7 +143,7 @@ def test_series_come_by_score() -> None:
 
 
 def test_events_are_asked_for_as_the_query_says() -> None:
-    """Stream, series, reason, since (in seconds or ISO 8601) and limit reach the search; its events come back."""
+    """Stream, series, reason, since (in seconds or ISO 8601) and limit reach the search, which looks for one more."""
     seen: list[tuple[EventFilter, int]] = []
 
     def events(wanted: EventFilter, limit: int) -> list[dict[str, Any]]:
@@ -155,8 +156,8 @@ def test_events_are_asked_for_as_the_query_says() -> None:
     assert json.loads(body)["events"][0]["id"] == "0123456789abcdef"
     assert asked("/api/v1/events?since=1785000000", events=events).status == 200
     assert seen == [
-        (EventFilter("taxi", "n y", "gap", NOW), 7),
-        (EventFilter(since=NOW), 100),
+        (EventFilter("taxi", "n y", "gap", NOW), 8),
+        (EventFilter(since=NOW), 101),
     ]
 
 
@@ -247,9 +248,10 @@ def test_the_picture_is_asked_for_anew() -> None:
     assert first != second
 
 
-def test_store_events_are_the_newest_first(tmp_path: Path) -> None:
+def test_recorded_events_are_the_newest_first(tmp_path: Path) -> None:
     """Of a long list the newest come, one revision each, filtered; without a database there are none."""
-    assert list(routes.store_events(tmp_path)(EventFilter(), 5)) == []
+    find = Records(tmp_path).events
+    assert find(EventFilter(), 5) == []
     made = [
         Event.from_json(event(id=f"{n:016x}", revision=r, series=f"s{n % 10}", started_at=NOW + n, ended_at=NOW + n))
         for n in range(60)
@@ -257,11 +259,10 @@ def test_store_events_are_the_newest_first(tmp_path: Path) -> None:
     ]
     with Store.open(tmp_path) as store:
         store.record_events(made)
-    find = routes.store_events(tmp_path)
-    newest = list(find(EventFilter(), 3))
-    assert [(row["id"], row["revision"]) for row in newest] == [(f"{n:016x}", 1) for n in (59, 58, 57)]
-    rare = list(find(EventFilter("taxi", "s3", since=NOW + 20), 50))
-    assert [row["started_at"] - NOW for row in rare] == [53, 43, 33, 23]
+    newest = find(EventFilter(), 3)
+    assert [(each.id, each.revision) for _, each in newest] == [(f"{n:016x}", 1) for n in (59, 58, 57)]
+    rare = find(EventFilter("taxi", "s3", since=NOW + 20), 50)
+    assert [each.started_at - NOW for _, each in rare] == [53, 43, 33, 23]
 
 
 def test_events_that_cannot_be_read_are_no_failure_of_the_page() -> None:

@@ -38,7 +38,7 @@ def surprise(holidays: list[str] | None) -> tuple[float, float, int]:
     def watch(e: object, count: int, columns: object, out: object) -> None:
         expected.append((int(row_of(made, "a")["last"]) - FIRST, float(the(made).table.arrays.expected[0, 0])))
 
-    the(made).scoring.observer = watch
+    the(made).scoring.observers.append(watch)
     before = int(row_of(made, "a")["anomalies"][0])
     rows = office(range(HOLIDAY - 1, HOLIDAY + 1))
     for row in rows:

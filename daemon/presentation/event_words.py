@@ -20,11 +20,16 @@ def event_words(event: Event, revisions: Sequence[Event]) -> Iterator[str]:
         revisions: All that are recorded, oldest first.
     """
     yield f"{event.id}  {event.stream if event.series is None else f'{event.stream}/{event.series}'}, {event.state}"
-    for name, text in _facts(event):
+    for name, text in fact_rows(event, revisions):
         yield f"  {name:10}  {text}"
+
+
+def fact_rows(event: Event, revisions: Sequence[Event]) -> list[tuple[str, str]]:
+    """The same facts, each a name and a text."""
     first = min((each.at for each in revisions), default=event.at)
     told = "notified" if event.notified else "held back"
-    yield f"  {'told':10}  {plural(len(revisions), 'revision')} from {instant(first)} to {instant(event.at)}, {told}"
+    said = f"{plural(len(revisions), 'revision')} from {instant(first)} to {instant(event.at)}, {told}"
+    return [*_facts(event), ("told", said)]
 
 
 def _facts(event: Event) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 
@@ -47,13 +48,13 @@ def render(
         taken_at=picture.taken_at,
         taken=instant(picture.taken_at),
         streams=[_stream(stream) for stream in picture.streams.values()],
-        events=[_event(event) for event in events],
-        series=[_series_row(row) for row in series],
+        events=[event_item(event) for event in events],
+        series=[series_item(row) for row in series],
         several=any(row["value"] is not None and len(row["value"]) > 1 for row in series),
         more=f"{len(series):,} of {plural(total, 'series')}" if total > len(series) else "",
         sources=[
             *(
-                _source(name, gauges, down.get(name, ""), picture.refusals.get(name))
+                source_item(name, gauges, down.get(name, ""), picture.refusals.get(name))
                 for name, gauges in picture.sources.items()
             ),
             _state(picture.store),
@@ -95,24 +96,26 @@ def _model(stream: StreamSnapshot) -> str:
     return version_words(stream.model["version"]) + (", training the next" if stream.training else "")
 
 
-def _series_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def series_item(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `summary.rows_of`, as tables show it."""
     score = row["score"]
-    pill, state = _series_state(row)
+    pill, state = series_state(row)
     return {
         "series": row["series"],
         "stream": row["stream"],
+        "link": "series?" + urlencode({"stream": row["stream"], "series": row["series"]}),
         "pill": pill,
         "state": state,
         "value": numbers(row["value"]),
         "expected": numbers(row["expected"]),
-        "band": _band(row["lower"], row["upper"]),
+        "band": band(row["lower"], row["upper"]),
         "score": "" if score is None else f"{score:.2f}",
         "anomalous": score is not None and score > 1,
         "last": instant(row["last_reading_at"]),
     }
 
 
-def _series_state(row: Mapping[str, Any]) -> tuple[str, str]:
+def series_state(row: Mapping[str, Any]) -> tuple[str, str]:
     """Kind of the pill, "" for none, and the state in words."""
     if row["silent"]:
         return "warm", "silent"
@@ -125,21 +128,23 @@ def _series_state(row: Mapping[str, Any]) -> tuple[str, str]:
     return "", f"warming up, {int(row['warm_up'] * 100)} %"
 
 
-def _event(event: Mapping[str, Any]) -> dict[str, Any]:
+def event_item(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as a list shows it."""
     members = event.get("members") or {}
     series = f"{int(members.get('count', 0)):,} series at once" if event.get("series") is None else str(event["series"])
     reasons = "; ".join(REASON_WORDS.get(reason, str(reason)) for reason in event["reasons"])
     return {
+        "id": event["id"],
         "series": series,
         "stream": "" if series == event["stream"] else event["stream"],
         "open": event["state"] == "open",
-        "when": _when(event),
+        "when": when(event),
         "reasons": reasons[:1].upper() + reasons[1:],
-        "evidence": _evidence(event),
+        "evidence": evidence(event),
     }
 
 
-def _evidence(event: Mapping[str, Any]) -> str:
+def evidence(event: Mapping[str, Any]) -> str:
     """What was read, what was expected, and how bad that is."""
     parts = []
     if event.get("value") is not None:
@@ -147,7 +152,7 @@ def _evidence(event: Mapping[str, Any]) -> str:
         if event.get("expected") is not None:
             parts.append(f", expected {numbers(event['expected'])}")
             if event.get("lower") is not None:
-                parts.append(f" (usually {_band(event['lower'], event['upper'])})")
+                parts.append(f" (usually {band(event['lower'], event['upper'])})")
         parts.append(f"{_score(event['score'])}.")
     members = event.get("members")
     if members:
@@ -164,14 +169,16 @@ def _score(score: float) -> str:
     return "; rule" if score > 0.0 else ""
 
 
-def _when(event: Mapping[str, Any]) -> str:
+def when(event: Mapping[str, Any]) -> str:
+    """When it was, in words."""
     started, ended = instant(event["started_at"]), instant(event["ended_at"])
     if event["state"] == "open":
         return f"since {started}"
     return started if started == ended else f"{started} to {ended}"
 
 
-def _source(name: str, gauges: Mapping[str, float], error: str, refusal: str | None) -> dict[str, str]:
+def source_item(name: str, gauges: Mapping[str, float], error: str, refusal: str | None) -> dict[str, str]:
+    """A source: how it is, and its gauges in words."""
     shown = {key: value for key, value in gauges.items() if value or not key.startswith(("refused_", "closed_"))}
     pill, state = ("good", "up") if gauges.get("up") else ("warm", "not there")
     details = [f"{key.replace('_', ' ')} {value:,.0f}" for key, value in shown.items() if key != "up"]
@@ -204,7 +211,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _band(lower: Sequence[float] | None, upper: Sequence[float] | None) -> str:
+def band(lower: Sequence[float] | None, upper: Sequence[float] | None) -> str:
+    """Bounds in words, one range a variable."""
     if lower is None or upper is None:
         return ""
     return listed([f"{_number(low)} to {_number(high)}" for low, high in zip(lower, upper, strict=True)])

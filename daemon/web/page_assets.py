@@ -13,10 +13,12 @@ ICON = (
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#5a6675;--line:#dfe4ea;--good:#1a7f4b;
---warm:#8a5a00;--bad:#b3261e;--accent:#0b5cad;--good-bg:#e3f4ea;--warm-bg:#fdf1d8;--bad-bg:#fbe4e2;--bar:#d5dbe3}
+--warm:#8a5a00;--bad:#b3261e;--accent:#0b5cad;--good-bg:#e3f4ea;--warm-bg:#fdf1d8;--bad-bg:#fbe4e2;--bar:#d5dbe3;
+--read:#0b5cad;--band:#7aa7d433;--spread:#0b5cad2e;--want:#7d8896;--odd:#b3261e;--epi:#b3261e24;--new:#7a3fb8}
 @media (prefers-color-scheme:dark){:root{--bg:#11161c;--card:#19212a;--ink:#e6ebf1;--soft:#9aa7b6;--line:#2b3642;
 --good:#6fd39c;--warm:#f0c060;--bad:#ff8f86;--accent:#7db8f5;--good-bg:#143325;--warm-bg:#3a2d10;--bad-bg:#421d1b;
---bar:#2f3b48}}
+--bar:#2f3b48;
+--read:#7db8f5;--band:#7db8f526;--spread:#7db8f540;--want:#93a1b1;--odd:#ff8f86;--epi:#ff8f8630;--new:#c9a3f5}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
 "Helvetica Neue",Arial,sans-serif}
@@ -57,6 +59,65 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .events li{padding:.7rem 1rem}
 .line{display:flex;flex-wrap:wrap;gap:0 1rem;justify-content:space-between;overflow-wrap:anywhere}
 .events p{margin:.15rem 0 0;overflow-wrap:anywhere}
+.brand{font-size:1.15rem;font-weight:700;margin:0}
+.brand a,nav a{text-decoration:none}
+nav a,.spans a{display:inline-block;padding:.2rem .5rem;border-radius:.4rem}
+nav a:hover{background:var(--line)}
+a:focus-visible,button:focus-visible,input:focus-visible,select:focus-visible{outline:2px solid var(--accent);
+outline-offset:2px}
+.small{font-size:.9rem;font-weight:400;margin-left:.4rem}
+.say{font-size:1.1rem;margin:.4rem 0 .8rem}
+.spans{display:flex;flex-wrap:wrap;gap:.2rem;margin:.6rem 0}
+.spans [aria-current]{background:var(--accent);color:var(--card)}
+.chart{margin:0 0 1rem;padding:.7rem}
+.chart svg{display:block;width:100%;height:auto}
+.narrow{display:none}
+@media (max-width:40rem){.wide{display:none}.narrow{display:block}.wrap{padding:.8rem .8rem 2rem}.right{margin-left:0}}
+.panel{fill:none;stroke:var(--line)}
+.grid{stroke:var(--line);stroke-width:.7}
+.tick{fill:var(--soft);font-size:12px}
+.end{text-anchor:end}
+.middle{text-anchor:middle}
+.band{fill:var(--band)}
+.spread{fill:var(--spread)}
+polyline{fill:none;stroke-linejoin:round}
+.reading{stroke:var(--read);stroke-width:1.5}
+.expected{stroke:var(--want);stroke-width:1.2;stroke-dasharray:4 3}
+.score{stroke:var(--warm);stroke-width:1.3}
+.reading-dot{fill:var(--read)}
+.expected-dot{fill:var(--want)}
+.score-dot{fill:var(--warm)}
+.threshold{stroke:var(--odd);stroke-width:1;stroke-dasharray:2 3}
+.odd{fill:var(--odd)}
+.episode{fill:var(--epi)}
+a:hover .episode,a:focus .episode{stroke:var(--odd)}
+.promotion{fill:var(--new)}
+.label-fault{fill:var(--odd)}
+.label-normal{fill:var(--good)}
+.legend{display:flex;flex-wrap:wrap;gap:.1rem 1rem;list-style:none;margin:.5rem 0 0;padding:0;font-size:.85rem;
+color:var(--soft)}
+.key{display:inline-block;width:1.3rem;height:.7rem;margin-right:.35rem;vertical-align:-.05rem;border-radius:2px}
+.key.reading{border-bottom:2px solid var(--read)}
+.key.expected{border-bottom:2px dashed var(--want)}
+.key.score{border-bottom:2px solid var(--warm)}
+.key.threshold{border-bottom:2px dotted var(--odd)}
+.key.band{background:var(--band)}
+.key.episode{background:var(--epi)}
+.key.promotion{background:var(--new);width:.6rem;clip-path:polygon(0 0,100% 0,50% 100%)}
+.key.label-fault{background:var(--odd)}
+.key.label-normal{background:var(--good)}
+.search{display:flex;flex-wrap:wrap;gap:.6rem 1rem;align-items:end;margin:.6rem 0}
+.search label{display:grid;font-size:.85rem;color:var(--soft)}
+input,select,button{font:inherit;color:var(--ink);background:var(--card);border:1px solid var(--line);
+border-radius:.4rem;padding:.3rem .55rem;max-width:100%}
+button{cursor:pointer;color:var(--accent);font-weight:600}
+.card dl.bars{grid-template-columns:auto minmax(0,1fr) auto}
+.bars dd.n{min-width:3rem}
+meter{width:100%;vertical-align:middle}
+.card dl.facts{grid-template-columns:minmax(6rem,auto) 1fr}
+.facts dd{text-align:left}
+h4{margin:.8rem 0 .2rem;font-size:.9rem}
+.quoted{font-family:ui-monospace,monospace;font-size:.85rem;overflow-wrap:anywhere}
 .empty{padding:.9rem 1rem;margin:0;color:var(--soft)}
 #offline{display:none}
 body.offline #offline{display:inline-block}
@@ -108,6 +169,6 @@ def _hash(text: str) -> str:
 
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{_hash(STYLE)}'; script-src 'sha256-{_hash(SCRIPT)}'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """Content-Security-Policy: nothing but this style and this script runs, whatever a label says."""

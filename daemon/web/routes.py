@@ -24,6 +24,7 @@ from daemon.web.api_handlers import Api
 from daemon.web.connections import deadlines
 from daemon.web.guard import guard
 from daemon.web.page_assets import POLICY
+from daemon.web.page_routes import Pages
 from daemon.web.records import Records
 from daemon.web.uploads import Uploads
 from daemon.web.web_auth import Access
@@ -65,13 +66,14 @@ def make_app(
     app = web.Application(
         client_max_size=_BODY_BYTES, middlewares=[_finish, deadlines, guard(access), access.middleware()]
     )
-    pages = _Pages(picture, records, healthy, ready, reload)
+    pages = _Server(picture, records, healthy, ready, reload)
     app.router.add_get("/", pages.index)
     app.router.add_get("/metrics", pages.metrics)
     app.router.add_get("/-/healthy", pages.healthy)
     app.router.add_get("/-/ready", pages.ready)
     app.router.add_post("/-/reload", pages.reload)
     Api(picture, records, pages.unready, pages.off_loop).add_to(app)
+    Pages(picture, records, pages.off_loop).add_to(app)
     Uploads(inboxes or Inboxes(), pages.unready, pages.off_loop).add_to(app)
     app.on_cleanup.extend([pages.close, access.close])
     return app
@@ -100,7 +102,7 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
 _limited = RateLimited()
 
 
-class _Pages:
+class _Server:
     def __init__(
         self,
         picture: Callable[[], Picture],

@@ -40,12 +40,13 @@ async def server(
     events: Callable[..., Any] = lambda wanted, limit: [event()],
     *,
     listen: tuple[str, int] = ("127.0.0.1", 0),
+    records: Records | None = None,
     **given: Any,
 ) -> AsyncIterator[str]:
     """The address of a server that shows `shown`."""
     whole = picture() if shown is None else shown
     wanted: dict[str, Any] = {"healthy": lambda: True, "ready": lambda: (True, ""), "reload": reloaded, **given}
-    records = HandMadeRecords(NOWHERE, events)
+    records = records or HandMadeRecords(NOWHERE, events)
     serving = Server(routes.make_app(whole if callable(whole) else lambda: whole, records, **wanted), listen)
     await serving.start()
     try:

@@ -3,77 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import subprocess
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from daemon.web.api_document import PREFIX, READING, document
 from daemon.web.api_schemas import SCHEMAS
-from tests.e2e.processes import Daemon, tide, until
-
-HOURS = 24 * 50
-FIRST = 1_781_481_600  # a Monday in June 2026
-ODD = 24 * 45 + 5
-
-
-def readings() -> str:
-    """Three series, hour by hour: one jumps, one falls silent."""
-    lines = ["timestamp,value,series"]
-    for hour in range(HOURS):
-        for k, name in enumerate(("harbour", "quay ü/1", "silent")):
-            if name == "silent" and hour > HOURS - 20:
-                continue
-            value = 2 + math.sin(hour * math.tau / 12.4 + k) + 0.05 * math.sin(hour * 7.3 + k)
-            lines.append(f"{FIRST + 3600 * hour},{value + 9 * (k == 0 and hour == ODD):.4f},{name}")
-    return "\n".join(lines) + "\n"
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a daemon answers that has read everything."""
-    directory = tmp_path_factory.mktemp("api")
-    (directory / "tide.csv").write_text(readings())
-    settings = tide(retrain_every=300)
-    settings["streams"]["tide"] |= {"format": {"series": "series"}}
-    config = directory / "tidegauge.yaml"
-    config.write_text(yaml.safe_dump(settings))
-    with Daemon(config) as daemon:
-        daemon.loaded()
-        until("everything is read", lambda: daemon.has_read(3 * HOURS - 19), 120)
-        yield daemon.address()
-        assert daemon.end() == 0
-
-
-def asked(address: str, path: str, **query: Any) -> tuple[int, Any]:
-    """Status and JSON of a GET."""
-    url = f"{address}{PREFIX}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
-    try:
-        with urllib.request.urlopen(url, timeout=20) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
+from tests.daemon.web.live_daemon import FIRST, HOURS, ODD, asked, event_ids
 
 
 def check(answer: Any, schema: str) -> None:
     """Whether an answer is as the document says."""
     whole = {"$ref": f"#/components/schemas/{schema}", "components": {"schemas": SCHEMAS}}
     jsonschema.Draft202012Validator(whole).validate(answer)
-
-
-def event_ids(address: str) -> list[str]:
-    """Ids of all events."""
-    return [each["id"] for each in asked(address, "/events")[1]["events"]]
 
 
 def test_every_route_answers_what_the_document_says(address: str) -> None:

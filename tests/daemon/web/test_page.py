@@ -35,7 +35,7 @@ def words(html: str) -> str:
 class Strict(HTMLParser):
     """Every element is closed, in order."""
 
-    VOID = frozenset({"meta", "link", "br", "img"})
+    VOID = frozenset({"meta", "link", "br", "img", "input"})
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ def named(elements: list[ElementTree.Element], name: str) -> list[ElementTree.El
 @pytest.mark.parametrize("width", [440, 960])
 def test_everything_lies_within_the_drawing(width: int) -> None:
     """Readings far from all others, open events and promotions: nothing is drawn beyond its edges."""
-    beside = {
+    beside: dict[str, Any] = {
         "events": [event(started_at=NOW - 7200, ended_at=NOW + 9_000_000)],
         "promotions": [{"version": 3, "status": "promoted", "trained_to": NOW - 9000, "at": NOW}],
     }
@@ -115,7 +115,7 @@ def test_nothing_and_one_reading_are_drawn() -> None:
 
 def test_what_comes_from_outside_is_text() -> None:
     """Notes, reasons, ids and titles cannot be markup."""
-    beside = {
+    beside: dict[str, Any] = {
         "events": [event(reasons=(HOSTILE,), id=HOSTILE)],
         "labels": [{"kind": "fault", "since": NOW - 9000, "until": NOW, "note": HOSTILE}],
     }

@@ -50,6 +50,8 @@ class CourseRecorder:
         for name, stream in engine.streams.items():
             known = self._streams.get(name)
             if known is None or known.stream is not stream:
+                if known is not None:
+                    known.flush()
                 self._streams[name] = _StreamCourses(self._directory, stream, self._may_grow)
 
     def flush(self) -> None:

@@ -193,6 +193,7 @@ class DurableEngine:
         except NoPastError as error:
             log.error("what was learned of an excluded period stays", extra={"entry": seq, "error": str(error)})
             return self.engine.step(item)
+        self.courses.watch(self.engine)
         self.store.withdraw_models(item.stream, item.since, seq)
         if (serving := champion(self.engine, item.stream)) is not None:
             self.store.serve_model(item.stream, serving, seq)

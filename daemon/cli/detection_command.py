@@ -60,7 +60,11 @@ def detection(
         say_json(summary)
         return
     console = table_console()
-    for table in [*_fleet_tables(summary), *_labelled_tables(summary), *([_left_out_table(summary)] * leave_out)]:
+    for table in [
+        *_fleet_tables(summary),
+        *_labelled_tables(summary),
+        *([_left_out_table(summary)] if leave_out else []),
+    ]:
         console.print(table)
 
 

@@ -152,8 +152,8 @@ def corpus(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("command", ["nab", "detection"])
 def test_a_corpus_whose_stamps_go_back_an_hour_runs(command: str, corpus: Path) -> None:
     """The hour that comes twice is late to the engine; the fault after it is found."""
-    options = ["--no-baselines", "--json", "--jobs", "1"]
-    said = CliRunner().invoke(app, ["bench", command, str(corpus), *options])
+    options = ["--no-baselines", "--jobs", "1", *(["--keep", str(corpus / "kept")] if command == "detection" else [])]
+    said = CliRunner().invoke(app, ["bench", command, str(corpus), *options, "--json"])
     assert said.exit_code == 0, said.output
     figures = json.loads(said.stdout)
     if command == "nab":
@@ -161,6 +161,8 @@ def test_a_corpus_whose_stamps_go_back_an_hour_runs(command: str, corpus: Path) 
     else:
         (one,) = [e for e in figures["corpora"][corpus.name]["events"] if e["budget"] == 5.0]
         assert one["found"] == 1
+        said = CliRunner().invoke(app, ["bench", command, str(corpus), *options])
+        assert (said.exit_code, "Labelled windows found" in said.output) == (0, True), said.output
 
 
 def test_series_without_labels_need_faults(corpus: Path) -> None:

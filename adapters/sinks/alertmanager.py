@@ -26,8 +26,9 @@ class Alertmanager:
     """Keeps one Alertmanager told, by its API version 2.
 
     An alert's labels say whose it is, not what is odd: `alertname` (`TidegaugeAnomaly`, `TidegaugeSilent`,
-    `TidegaugeNewRegime`), `stream`, `series`, and those that were configured. They do not change while an episode is
-    open, or it would be another alert. Everything else is in its annotations.
+    `TidegaugeNewRegime`), `stream`, `series`, `severity`, and those that were configured. They do not change while an
+    episode is open, or it would be another alert; so it is when the episode becomes more severe, and the one before is
+    resolved. Everything else is in its annotations.
 
     Firing alerts are told again every `resend_s` with an end four times that far away. So they survive a restart of
     Alertmanager, which remembers none, and end by themselves where Tidegauge is gone for good. An episode that was
@@ -55,6 +56,7 @@ class Alertmanager:
         self.every_s, self._least_s = resend_s, LEAST * resend_s
         self._fired: dict[str, float] = {}  # when an open episode's alert was first taken, by id of the event
         self._resolved: dict[str, tuple[float, Alert]] = {}  # since when, and the alert, by its labels
+        self._severity: dict[str, str] = {}  # that an open episode's alert was told with, by id of the event
         self._counts = {"refused": 0}
 
     def deliver(self, lines: list[bytes]) -> None:
@@ -66,13 +68,15 @@ class Alertmanager:
         fired = ongoing | began | self._fired
         events = {each["id"]: each for each in revisions}
         alerts = {id_: self._alert(event, now, fired.get(id_)) for id_, event in events.items()}
-        self._tell(list(alerts.values()))
+        outgrown = self._outgrown(list(events.values()), now)
+        self._tell([*outgrown, *alerts.values()])
         self._fired = {id_: at for id_, at in fired.items() if id_ not in events or events[id_]["state"] == "open"}
         for id_, event in events.items():
             key = _key(alerts[id_])
             self._resolved.pop(key, None)  # what fires anew must not be told as resolved
             if event["state"] == "closed":
                 self._resolved[key] = now, alerts[id_]
+        self._end(outgrown, now)
 
     def repeat(self, lines: list[bytes]) -> None:
         """See `Repeating.repeat`."""
@@ -81,8 +85,27 @@ class Alertmanager:
         events = [orjson.loads(line) for line in lines]
         firing = [self._alert(event, now, None) for event in events]
         self._fired = {event["id"]: self._fired.get(event["id"], now - self._least_s) for event in events}
+        self._end(self._outgrown(events, now), now)
         keys = {_key(alert) for alert in firing}
         self._tell([*(alert for key, (_, alert) in self._resolved.items() if key not in keys), *firing])
+
+    def _outgrown(self, events: Sequence[Mapping[str, Any]], now: float) -> list[Alert]:
+        """The ends of alerts whose episodes became more severe, and are other alerts now."""
+        ends = [
+            self._alert({**event, "severity": before, "state": "closed"}, now, None)
+            for event in events
+            if "severity" not in self._labels
+            and (before := self._severity.get(event["id"])) not in (None, event["severity"])
+        ]
+        for event in events:
+            self._severity[event["id"]] = event["severity"]
+            if event["state"] == "closed":
+                del self._severity[event["id"]]
+        return ends
+
+    def _end(self, alerts: Sequence[Alert], now: float) -> None:
+        """Keep ended alerts, to tell them again for a while."""
+        self._resolved |= {_key(alert): (now, alert) for alert in alerts}
 
     def _alert(self, event: Mapping[str, Any], now: float, fired: float | None) -> Alert:
         """What is told of an event whose alert first fired at `fired`; None where that was an earlier life's doing."""
@@ -92,7 +115,7 @@ class Alertmanager:
             ends = now if fired is None else max(now, fired + self._least_s)
         whose = {"stream": event["stream"]} | ({} if event["series"] is None else {"series": event["series"]})
         alert: Alert = {
-            "labels": self._labels | {"alertname": _NAMES[kind_of(event)]} | whose,
+            "labels": {"severity": event["severity"]} | self._labels | {"alertname": _NAMES[kind_of(event)]} | whose,
             "annotations": _annotations(event),
             "startsAt": instant(min(event["started_at"], now)),
             "endsAt": instant(ends),

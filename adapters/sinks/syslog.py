@@ -24,7 +24,7 @@ FACILITIES: Mapping[str, int] = {"user": 1, "daemon": 3, **{f"local{n}": 16 + n 
 PORTS: Mapping[str, int] = {"udp": 514, "tcp": 514, "tls": 6514}
 """Where receivers listen by default, by the scheme of an address."""
 
-_SEVERITIES = {"error": 3, "warning": 4, "notice": 5, "info": 6}
+_CRITICAL, _WARNING, _NOTICE, _INFORMATIONAL = 2, 4, 5, 6
 _ELEMENT = "tidegauge@32473"  # the number that is reserved for whoever has none of his own (RFC 5612)
 
 
@@ -32,8 +32,9 @@ class Syslog:
     """Sends each revision of an event as a message.
 
     A message's structured data (`tidegauge@32473`) have `id`, `revision`, `state`, `stream`, `series`, `reasons`,
-    `severity`, the instants and the figures; its text is a sentence for people. The severity is `error` for an event of
-    a whole stream, `warning` for an episode that should wake somebody, `notice` for any other and `info` for its end.
+    `severity`, the instants and the figures; its text is a sentence for people. Of syslog's own severities it has
+    `critical` for what should wake somebody and is critical, `warning` for anything else that should, `notice` for any
+    other revision and `informational` for the end of an episode.
 
     Args:
         link: To the receiver.
@@ -52,10 +53,9 @@ class Syslog:
         self._too_long += self._link.send([self._message(orjson.loads(line)) for line in lines])
 
     def _message(self, event: Mapping[str, Any]) -> bytes:
-        severity = severity_of(event)
-        priority = 8 * self._facility + _SEVERITIES[severity]
+        priority = 8 * self._facility + severity_of(event)
         head = f"<{priority}>1 {instant(self._clock())} {self._host} tidegauge {os.getpid()} {event['state']}"
-        return f"{head} {_element(event, severity)} {_text(event)}".encode(errors="replace")
+        return f"{head} {_element(event)} {_text(event)}".encode(errors="replace")
 
     def status(self) -> Mapping[str, float]:
         """Events refused: those that no datagram can hold."""
@@ -65,21 +65,21 @@ class Syslog:
         """Nothing to release."""
 
 
-def severity_of(event: Mapping[str, Any]) -> str:
-    """How severe a revision is, in syslog's words."""
+def severity_of(event: Mapping[str, Any]) -> int:
+    """How severe a revision is, by syslog's numbers."""
     if event["state"] == "closed":
-        return "info"
-    if event["series"] is None:
-        return "error"
-    return "warning" if event["notify"] else "notice"
+        return _INFORMATIONAL
+    if not event["notify"]:
+        return _NOTICE
+    return _CRITICAL if event["severity"] == "critical" else _WARNING
 
 
-def _element(event: Mapping[str, Any], severity: str) -> str:
+def _element(event: Mapping[str, Any]) -> str:
     """The structured data."""
     said = {"id": event["id"], "revision": str(event["revision"]), "state": event["state"], "stream": event["stream"]}
     if event["series"] is not None:
         said["series"] = event["series"]
-    said |= {"reasons": ",".join(event["reasons"]), "severity": severity}
+    said |= {"reasons": ",".join(event["reasons"]), "severity": event["severity"]}
     said |= {key: instant(event[key]) for key in ("at", "started_at", "ended_at")}
     said |= figures(event)
     pairs = [f'{name}="{_escaped(value)}"' for name, value in said.items()]

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.bench.workers import workers
+from daemon.engine.messages.events import Event
 from models.generator import GENERATOR, NOISES, Noise, seasonal
 from models.injection import GENERATOR as INJECTION
 from models.injection import KINDS, Kind, inject, spread
@@ -111,7 +112,25 @@ def with_anomalies(values: Floats, series: int, seed: tuple[int, ...]) -> tuple[
 
 
 def measure(job: BudgetJob) -> BudgetResult:
-    """Run the engine over the series of a job, a day at a time."""
+    """Run the engine over the series of a job."""
+    values, anomalies = values_of(job)
+    events, judged = run_engine(values, {"false_alarms_per_month": job.budget}, job.seed)
+    opened = [
+        (int(e.series), e.started_at // INTERVAL_S - FIRST_SLOT, e.reasons)
+        for e in events
+        if e.state == "open" and e.revision == 0 and e.series is not None
+    ]
+    return BudgetResult(job, judged * values.shape[1] / MONTH_SLOTS, opened, anomalies)
+
+
+def run_engine(values: Floats, alerts: dict[str, Any], seed: int) -> tuple[list[Event], int]:
+    """Events of one stream, its series numbered, a day of readings at a time; and how many slots are judged.
+
+    Args:
+        values: Shape (slots, N).
+        alerts: The stream's section `alerts`; everything else is as shipped.
+        seed: Of the stream.
+    """
     import torch
 
     from daemon.config.file import effective, from_effective
@@ -120,12 +139,10 @@ def measure(job: BudgetJob) -> BudgetResult:
     from daemon.trainer.trainer import InlineTrainer
 
     torch.set_num_threads(1)
-    given = {"interval": INTERVAL_S, "clock": "event", "seed": job.seed}
-    given |= {"alerts": {"false_alarms_per_month": job.budget}}
+    given = {"interval": INTERVAL_S, "clock": "event", "seed": seed, "alerts": alerts}
     settings = from_effective({"version": 1, "streams": {STREAM: given}})
     engine = Engine(InlineTrainer())
     engine.step(Configured(effective(settings)))
-    values, anomalies = values_of(job)
     n = values.shape[1]
     names, events = [str(i) for i in range(n)], []
     for first in range(0, len(values), PER_DAY):
@@ -135,13 +152,7 @@ def measure(job: BudgetJob) -> BudgetResult:
         folds, readings = np.zeros(len(codes), np.int32), day.reshape(-1, 1).copy()
         events += engine.step(Batch(STREAM, 0, names, codes, slots * INTERVAL_S * 1000, folds, readings)).events
     model = settings.streams[STREAM].model
-    judged = len(values) - settings.streams[STREAM].warm_up_slots - model.apply_after
-    opened = [
-        (int(e.series), e.started_at // INTERVAL_S - FIRST_SLOT, e.reasons)
-        for e in events
-        if e.state == "open" and e.revision == 0 and e.series is not None
-    ]
-    return BudgetResult(job, judged * n / MONTH_SLOTS, opened, anomalies)
+    return events, len(values) - settings.streams[STREAM].warm_up_slots - model.apply_after
 
 
 def run(todo: Sequence[BudgetJob], processes: int, progress: Callable[[int, int], None]) -> list[BudgetResult]:

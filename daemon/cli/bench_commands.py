@@ -19,6 +19,17 @@ SEED_COLUMNS = ("detector", "seed", "standard", "low FP", "low FN", "windows", "
 RANKING_COLUMNS = ("detector", "VUS-PR", "AUC-PR", "recall", "false/week", "delay")
 FAULT_COLUMNS = ("fault", "faults", "AUC of the error", "AUC of the rank", "found", "sensor named")
 RATE_COLUMNS = ("budget", "noise", "series", "months", "episodes", "a month", "reasons")
+FLEET_COLUMNS = (
+    "faults a day",
+    "told at most",
+    "episodes a day",
+    "told a day",
+    "at most in one",
+    "true of those told",
+    "faults",
+    "found",
+    "told of",
+)
 PART_COLUMNS = ("detector", "standard", "low FP", "low FN", "windows", "false", "VUS-PR")
 FILE_COLUMNS = ("file", "detector", "seed", "windows", "false", "raw", "VUS-PR", "delays")
 
@@ -163,6 +174,36 @@ def budget(
     console = table_console()
     for table in (_rate_table(summary), _recall_table(summary)):
         console.print(table)
+
+
+@bench_app.command()
+def fleet(
+    series: Annotated[int, typer.Option(help="Number of series.", min=3)] = 5000,
+    days: Annotated[int, typer.Option(help="Days of each series; those after the third week count.", min=28)] = 35,
+    faults: Annotated[int, typer.Option(help="Faults that begin in a day.", min=1)] = 10,
+    most: Annotated[int, typer.Option("--alarms", help="Alarms told in a day at most.", min=1, max=1000)] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the series and of everything random.", min=0)] = 0,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    csv: Csv = None,
+    as_json: Json = False,
+) -> None:
+    """What is told of many made series in a day, few of them at fault, with a budget of the stream and without."""
+    from daemon.bench import fleet as measuring
+
+    todo = measuring.jobs(series, days, faults, most, seed)
+    with errors(), progress(plural(len(todo), "run"), as_json) as step:
+        found = [result.to_json() for result in measuring.run(todo, jobs, step)]
+    write_csv(csv, found)
+    if as_json:
+        say_json(found)
+        return
+    table = _table(f"{series:,} series", *FLEET_COLUMNS, text=0)
+    for one in found:
+        share = "-" if not one["told"] else f"{100 * one['true'] / one['told']:.0f} %"
+        bound = "-" if one["most"] is None else str(one["most"])
+        counts = f"{one['opened_per_day']:.1f}", f"{one['told_per_day']:.1f}", str(one["most_told"]), share
+        table.add_row(str(one["put"]), bound, *counts, str(one["faults"]), str(one["found"]), str(one["told_of"]))
+    table_console().print(table)
 
 
 def write_csv(path: Path | None, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -36,6 +36,12 @@ class AlertSettings(Section):
     false_alarms_per_month: float = live(
         1.0, "False alarms the operator accepts per series and month; the threshold follows from it.", gt=0, le=1000
     )
+    alarms_per_day: int | None = live(
+        None,
+        "Alarms that are told in a day of all series of the stream together, at most, the worst first; none: no bound.",
+        ge=1,
+        le=1000,
+    )
     novelty: bool = live(
         True, "Whether a value outside all that the series has shown, or one outlier of its errors, is an anomaly."
     )

@@ -58,6 +58,9 @@ class OutboxSettings(Section):
         "notify",
         "`notify`: revisions that should wake somebody, and the end of such episodes; `all`: every revision.",
     )
+    severity: Literal["info", "warning", "critical"] = live(
+        "info", "Least severity of what is sent; an event that becomes more severe is sent from then on."
+    )
     outbox: int = live(
         10_000, "Revisions that wait while the other side is away; beyond, the oldest are left out and counted.", ge=1
     )
@@ -105,7 +108,9 @@ class WebhookSettings(OutboxSettings, HttpAddressSettings):
 
 
 class AlertmanagerSettings(OutboxSettings, HttpAddressSettings):
-    labels: list[str] = live([], "Labels added to every alert, such as severity=warning.")
+    labels: list[str] = live(
+        [], "Labels added to every alert, such as team=water; severity=warning stands for its own."
+    )
     resend: Duration = live(60, "How often what is open is told again; without that an alert ends after four.", ge=1)
     link: str | None = live(None, "Address that an alert leads to, such as that of Tidegauge's page.")
 

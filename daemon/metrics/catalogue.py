@@ -47,6 +47,13 @@ SERIES_METRICS: tuple[Spec, ...] = (
         _SERIES,
         "1 while nobody is told of what is open, because of a maintenance window, else 0; absent with nothing open.",
     ),
+    Spec(
+        "episode_withheld",
+        "gauge",
+        _SERIES,
+        "1 while nobody is told of what is open, because the stream's budget of alarms went to worse, else 0; absent "
+        "with nothing open.",
+    ),
     Spec("last_reading_timestamp_seconds", "gauge", _SERIES, "Event time of the last slot with a reading."),
     Spec("silent", "gauge", _SERIES, "1 while a gap is open: the series stopped reporting."),
     Spec("warm_up_ratio", "gauge", _SERIES, "Share of the warm-up's history that is there; 1 once it is complete."),
@@ -89,6 +96,15 @@ STREAM_METRICS: tuple[Spec, ...] = (
     Spec("stream_last_slot_timestamp_seconds", "gauge", _STREAM, "Event time of the greatest slot seen."),
     Spec("interval_seconds", "gauge", _STREAM, "Length of a slot."),
     Spec("false_alarm_budget", "gauge", _STREAM, "False alarms a series may raise in a month of 30.44 days."),
+    Spec(
+        "alarm_budget", "gauge", _STREAM, "Alarms told in a day at most, of all series; absent without such a budget."
+    ),
+    Spec(
+        "alarms_total",
+        "counter",
+        ("stream", "outcome"),
+        "Alarms of a stream with such a budget: told, or withheld at first; one that is told later is both.",
+    ),
     Spec(
         "false_alarm_rate",
         "gauge",

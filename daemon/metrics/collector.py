@@ -214,6 +214,7 @@ def _stream_counters(f: Mapping[str, Family], s: StreamSnapshot) -> None:
     f["stream_anomalies_total"].add_each("reason", s.anomalies, labels)
     f["fine_tunes_total"].add_each("outcome", s.trainings, labels)
     f["labels_total"].add_each("kind", s.labels, labels)
+    f["alarms_total"].add_each("outcome", s.alarms, labels)
     f["training_failures_total"].add_each("reason", s.training_failures, labels)
 
 
@@ -233,6 +234,7 @@ def _stream_gauges(f: Mapping[str, Family], s: StreamSnapshot, left_out: int) ->
         "stream_last_slot_timestamp_seconds": s.greatest_at,
         "interval_seconds": s.interval_s,
         "false_alarm_budget": s.false_alarm_budget,
+        "alarm_budget": s.alarm_budget,
         "false_alarm_rate": s.episode_rate,
         "training_running": s.training,
         "next_training_timestamp_seconds": s.next_training_at,

@@ -92,6 +92,7 @@ def _one_stream(f: Mapping[str, Family], stream: StreamSnapshot, rows: Rows) -> 
         "episode_open": (series.open[rows], None),
         "episode_severity": (series.severity[rows], None),
         "episode_maintenance": (series.hushed[rows], series.open[rows]),
+        "episode_withheld": (series.withheld[rows], series.open[rows]),
         "last_reading_timestamp_seconds": (last, last > 0),
         "silent": (series.silent[rows], None),
         "warm_up_ratio": (series.warm_up[rows], None),

@@ -48,6 +48,7 @@ class SeriesColumns(Frozen):
         open: Whether an episode or a gap is open.
         severity: Greatest score of the open episode so far; NaN without one.
         hushed: Whether of what is open nobody was told, because of maintenance.
+        withheld: The same, because of the budget of the stream.
         episodes: Row -> what leads from a count to the open episode that it is of.
         anomalies: Anomalous slots by reason, in the order of `events.REASONS`, shape (N, 8).
     """
@@ -71,6 +72,7 @@ class SeriesColumns(Frozen):
     open: npt.NDArray[np.bool_]
     severity: npt.NDArray[np.float64]
     hushed: npt.NDArray[np.bool_]
+    withheld: npt.NDArray[np.bool_]
     episodes: Mapping[int, OpenEpisode]
     anomalies: npt.NDArray[np.int64]
 
@@ -95,6 +97,8 @@ class StreamSnapshot(Frozen):
         bytes_per_series: State of one ready series.
         threshold: In units of rarity, by the budget; exceptions and labels move that of a series.
         false_alarm_budget: Per series and month.
+        alarm_budget: Alarms told in a day at most, None for no bound.
+        alarms: Alarms of a stream with such a budget by what became of them: `told` and `withheld`.
         episode_rate: New episodes per series and month, measured over the last months; None before the first reading
             that was judged.
         greatest_at: Start of the greatest slot seen.
@@ -130,6 +134,8 @@ class StreamSnapshot(Frozen):
     bytes_per_series: int
     threshold: float
     false_alarm_budget: float
+    alarm_budget: int | None
+    alarms: Mapping[str, int]
     episode_rate: float | None
     greatest_at: int | None
     model: Mapping[str, Any] | None
@@ -185,6 +191,8 @@ def _stream(s: Stream, rejections: tuple[str, ...], version: int | None) -> Stre
         bytes_per_series=s.table.bytes_per_series(),
         threshold=float(s.scoring.policies["threshold"][0]),
         false_alarm_budget=s.settings.alerts.false_alarms_per_month,
+        alarm_budget=s.settings.alerts.alarms_per_day,
+        alarms={"told": s.allowance.told, "withheld": s.allowance.withheld},
         episode_rate=measured_rate(s.scoring.rates),
         greatest_at=None if greatest == NEVER else s.slots.at(greatest),
         model=None if champion is None else _model(s, version),
@@ -252,6 +260,7 @@ def _series(s: Stream) -> SeriesColumns:
         rank=rows["rank"].copy(),
         open=silent | ~np.isnan(severity[kept]),
         severity=severity[kept],
+        withheld=_withheld(s)[kept],
         hushed=hushed[kept] & (silent | ~np.isnan(severity[kept])),
         episodes={
             int(np.searchsorted(kept, row)): OpenEpisode(event.id, event.at, event.reasons)
@@ -259,3 +268,13 @@ def _series(s: Stream) -> SeriesColumns:
         },
         anomalies=rows["anomalies"].astype(np.int64),
     )
+
+
+def _withheld(s: Stream) -> npt.NDArray[np.bool_]:
+    """Whether nobody was told of anything that is open, and something is withheld; of every row in use."""
+    withheld, told = np.zeros(s.table.used, np.bool_), np.zeros(s.table.used, np.bool_)
+    single = [*s.episodes.open.items(), *s.silence.single.items()]
+    for event, rows in [*((event, [row]) for row, event in single), *s.silence.groups.values()]:
+        withheld[list(rows)] |= event.withheld
+        told[list(rows)] |= event.notified
+    return withheld & ~told

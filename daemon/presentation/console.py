@@ -149,6 +149,8 @@ def listed_line(event: Event) -> str:
 
 def _why_not(event: Event) -> str:
     """Why nobody was told."""
+    if event.withheld:
+        return "  (withheld)"
     return "  (maintenance)" if event.maintenance else "  (held back)"
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from daemon.engine.messages.events import Event
 
-_TEXTS = ("id", "stream", "series", "state", "variable", "network", "reasons")
+_TEXTS = ("id", "stream", "series", "state", "variable", "network", "reasons", "severity")
 _NUMBERS = ("value", "revised", "expected", "lower", "upper")  # each with one number for each variable
 
 
@@ -38,6 +38,8 @@ def to_frame(events: Sequence[Event]) -> pd.DataFrame:
         "notify": np.array([event.notify for event in events], np.bool_),
         "notified": np.array([event.notified for event in events], np.bool_),
         "maintenance": np.array([event.maintenance for event in events], np.bool_),
+        "withheld": np.array([event.withheld for event in events], np.bool_),
+        "severity": [event.severity for event in events],
         "score": np.array([event.score for event in events], np.float64),
         "rarity": np.array([event.rarity for event in events], np.float64),
         "threshold": np.array([event.threshold for event in events], np.float64),

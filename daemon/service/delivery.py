@@ -214,7 +214,9 @@ class Delivery:
         newest = self._store.last_event_row if kind.from_now else 0
         sink = kind.make(value, Opening(known[1] if known else None, self._stdout))
         there = _there(sink)
-        outbox = Outbox(value.send, value.outbox, SEVERAL_AT_ONCE, there) if kind.several else Outbox(there=there)
+        outbox = Outbox(there=there)
+        if kind.several:
+            outbox = Outbox(value.send, value.outbox, SEVERAL_AT_ONCE, there, value.severity)
         at = known or (newest, kind.size(value) if kind.size else 0)
         return Courier(name, sink, self._store.directory, at, outbox, value)
 

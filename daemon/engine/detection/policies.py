@@ -73,7 +73,8 @@ def _record(alerts: AlertSettings, interval_s: int, width: int) -> tuple[float, 
     limits = alerts.limits
     return (
         budget_rarity(alerts, interval_s),
-        -(-alerts.refractory // interval_s),
+        # of a stream with a budget what is told, and when it was, is `Allowance`'s to know
+        -(-alerts.refractory // interval_s) if alerts.alarms_per_day is None else 0,
         _SIDES[alerts.direction],
         alerts.min_deviation,
         alerts.min_relative_deviation,

@@ -61,6 +61,12 @@ def named(bits: int) -> tuple[str, ...]:
     return tuple(reason.word for reason in Reason if bits & reason.bit)
 
 
+def telling(wanted: bool, ended: list[Event] | None) -> dict[str, Any]:
+    """Fields of an event that is to be told: at once, or, where a budget collects what has `ended`, not yet."""
+    at_once = wanted and ended is None
+    return {"notify": at_once, "notified": at_once, "withheld": wanted and not at_once}
+
+
 def _numbers(row: npt.NDArray[Any]) -> tuple[float, ...]:
     return tuple(float(v) for v in row)
 
@@ -72,6 +78,8 @@ class Episodes:
         open: The event of each, by row.
         past: The last closed one of each row, as long as its readings may be revised.
         keeps_past: Whether they may.
+        ended: What was to be told and has ended is added here, where the stream has a budget: then nothing is told
+            before its slot is closed. None where it has none.
         opened: Episodes ever opened.
         names: Names of the variables.
     """
@@ -82,6 +90,7 @@ class Episodes:
         self.open: dict[int, Event] = {}
         self.past: dict[int, Event] = {}
         self.keeps_past = False
+        self.ended: list[Event] | None = None
         self.opened = 0
 
     def tell(self, decided: Decided, revisions: Sequence[Revision] = ()) -> list[tuple[int, Event]]:
@@ -138,10 +147,12 @@ class Episodes:
 
     def _adopted(self, row: int, since: int, seen: dict[str, Any]) -> Event:
         """The event of a new regime that is adopted as normal: one revision, of the reason `drift`."""
-        told = not seen["maintenance"]
-        adopted = {"reasons": (Reason.DRIFT.word,), "notify": told, "notified": told, "score": 0.0}
-        adopted |= {"contributions": (), "ended_at": seen["at"]}
-        return self._first(row, since, "regime", "closed", seen | adopted)
+        adopted = {"reasons": (Reason.DRIFT.word,), "score": 0.0, "contributions": (), "ended_at": seen["at"]}
+        adopted |= telling(not seen["maintenance"], self.ended)
+        event = self._first(row, since, "regime", "closed", seen | adopted)
+        if self.ended is not None and event.withheld:
+            self.ended.append(event)
+        return event
 
     def end(self, row: int, slot: int) -> list[Event]:
         """The closing of a series' open episode, if it has one, because the series is forgotten or it was normal."""
@@ -159,8 +170,7 @@ class Episodes:
             "at": at,
             "ended_at": self.slots.at(int(decisions.ended[i])),
             "reasons": named(int(decisions.reasons[i])),
-            "notify": bool(decisions.notify[i]),
-            "notified": bool(decisions.notify[i]),
+            **telling(bool(decisions.notify[i]), self.ended),
             "maintenance": bool(decided.hushed[i]),
             "rarity": float(decisions.rarity[i]),
             "threshold": least,
@@ -226,6 +236,7 @@ class Episodes:
         """The episode after one more anomalous slot: the greatest rarity, and the oddest reading."""
         news = {name: seen[name] for name in ("at", "ended_at", "notify", "maintenance")}
         news["notified"] = event.notified or seen["notified"]
+        news["withheld"] = event.withheld or seen["withheld"]
         news["reasons"] = tuple(r for r in REASONS if r in event.reasons or r in seen["reasons"])
         if seen["rarity"] >= event.rarity:
             news |= {name: seen[name] for name in _OF_RARITY}
@@ -237,10 +248,18 @@ class Episodes:
         event = self.open.pop(row)
         times: dict[str, Any] = {"at": self.slots.at(slot), "ended_at": self.slots.at(ended)}
         closed = replace(event, revision=event.revision + 1, state="closed", notify=False, **times)
+        if self.ended is not None and (closed.withheld or closed.notified):
+            self.ended.append(closed)
         if self.keeps_past:
             since = self.slots.at(slot - self.table.window)
             self.past = {other: kept for other, kept in self.past.items() if kept.ended_at >= since} | {row: closed}
         return closed
+
+    def keep_told(self, row: int, told: Event) -> None:
+        """An event of the series of a row has been told."""
+        for events in (self.open, self.past):
+            if row in events and events[row].id == told.id:
+                events[row] = told
 
     def state(self) -> dict[str, Any]:
         """JSON that `restore` continues from."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.engine.kernel.slots import SlotClock
+from daemon.engine.machine.episodes import telling
 from daemon.engine.machine.maintenance import Maintenance
 from daemon.engine.messages.events import RULE_SCORE, Event, Reason, event_id
 from daemon.engine.table.entries import METER_REPLACED, MISREAD, Notes
@@ -21,11 +22,13 @@ class Meters:
 
     Attributes:
         notified: Slot of the last notification by row.
+        ended: As `Episodes` has it.
     """
 
     def __init__(self, stream: str, table: SeriesTable, slots: SlotClock, maintenance: Maintenance) -> None:
         self.stream, self.table, self.slots, self.maintenance = stream, table, slots, maintenance
         self.notified: dict[int, int] = {}
+        self.ended: list[Event] | None = None
 
     def tell(self, notes: Notes, count: int, policies: npt.NDArray[Any]) -> list[tuple[int, Event]]:
         """Events of the first `count` notes, each with its arrival index; those of other kinds have none."""
@@ -43,7 +46,7 @@ class Meters:
             self.notified[row] = slot
         series, started_at = self.table.names[row], self.slots.at(int(notes.first[i]))
         expected = notes.expected[i]
-        return Event(
+        event = Event(
             id=event_id(self.stream, series, "register", started_at),
             revision=0,
             stream=self.stream,
@@ -53,8 +56,7 @@ class Meters:
             started_at=started_at,
             ended_at=self.slots.at(int(notes.last[i])),
             at=self.slots.at(slot),
-            notify=not held,
-            notified=not held,
+            **telling(not held, self.ended),
             maintenance=hushed,
             score=RULE_SCORE,
             rarity=0.0,
@@ -66,6 +68,9 @@ class Meters:
             lower=None,
             upper=None,
         )
+        if self.ended is not None and event.withheld:
+            self.ended.append(event)
+        return event
 
     def forget(self, row: int) -> None:
         """The series of a row is forgotten."""

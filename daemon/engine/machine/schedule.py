@@ -38,6 +38,7 @@ class Schedule:
 
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings."""
+        self._each_slot = settings.alerts.alarms_per_day is not None  # what waits to be told is looked at
         self._lateness, self._aggregated = settings.lateness, settings.aggregate != "none"
         self.lead = lead_of(settings.gap_after)
         self._retire_after = -(-settings.retire_after // settings.interval)
@@ -77,8 +78,12 @@ class Schedule:
 
     def is_due(self, closing: int) -> bool:
         """Whether closing all slots up to `closing` causes something."""
-        due = self.next_due()
+        due = self._next_cut()
         return due is not None and due <= closing and closing > self.closed_by_now()
+
+    def _next_cut(self) -> int | None:
+        """The next slot at whose closing readings are cut: something is due then, or, with a budget, may be."""
+        return self.closed_by_now() + 1 if self._each_slot else self.next_due()
 
     def close(self, upto: int) -> Iterator[int]:
         """Close all slots up to `upto`; gives each at which something is due, as the last one closed."""
@@ -119,7 +124,7 @@ class Schedule:
         closing = reach - 1 - self._lateness
         by_now = self.closed_by_now()
         advances = closing > (by_now if shift.any() else np.concatenate([[by_now], closing[:-1]]))
-        due = self.next_due()
+        due = self._next_cut()
         dues = np.full(len(slots), NOTHING_DUE if due is None else due)
         ahead = min(self.table.warm_up_slots - 1, self._retire_after)
         fresh = np.where(self.table.unbegun(rows), slots + ahead, NOTHING_DUE)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from daemon.engine.kernel.slots import NEVER
+from daemon.engine.machine.episodes import telling
 from daemon.engine.machine.maintenance import Maintenance
 from daemon.engine.messages.events import Event, Reason, event_id
 from daemon.engine.table.overdue import BACK, Silences
@@ -21,11 +22,17 @@ SlotTime = Callable[[int], int]
 
 
 def gap_event(
-    stream: str, series: str | None, since: int, at: int, hushed: bool, members: dict[str, Any] | None = None
+    stream: str,
+    series: str | None,
+    since: int,
+    at: int,
+    hushed: bool,
+    told: dict[str, Any],
+    members: dict[str, Any] | None = None,
 ) -> Event:
     """The opening of a gap whose first missing slot starts at `since` and that was noticed at `at`, epoch seconds.
 
-    Where it is `hushed`, nobody is told of it now.
+    Where it is `hushed`, nobody is told of it now; `told` as `episodes.telling` has it.
     """
     return Event(
         id=event_id(stream, series, Reason.GAP.word, since),
@@ -37,8 +44,7 @@ def gap_event(
         started_at=since,
         ended_at=at,
         at=at,
-        notify=not hushed,
-        notified=not hushed,
+        **told,
         maintenance=hushed,
         score=0.0,
         rarity=0.0,
@@ -59,6 +65,7 @@ class Silence:
         single: Open gap event by row.
         groups: Open stream event with the rows still silent, by the slot it was noticed at, or the next number free.
         total: Gaps ever opened.
+        ended: As `Episodes` has it.
     """
 
     def __init__(self, stream: str, table: SeriesTable, slot_at: SlotTime, maintenance: Maintenance) -> None:
@@ -66,6 +73,7 @@ class Silence:
         self.single: dict[int, Event] = {}
         self.groups: dict[int, tuple[Event, set[int]]] = {}
         self.total = 0
+        self.ended: list[Event] | None = None
 
     def tell(self, found: Silences, count: int) -> list[tuple[int, Event]]:
         """Events of the first `count` silences, each with the arrival index that caused it."""
@@ -108,9 +116,16 @@ class Silence:
 
     def _told(self, event: Event, slot: int) -> Event:
         at = self.slot_at(slot)
-        return replace(
-            event, revision=event.revision + 1, at=at, ended_at=at, notify=True, notified=True, maintenance=False
-        )
+        times: dict[str, Any] = {"at": at, "ended_at": at}
+        return replace(event, revision=event.revision + 1, maintenance=False, **times, **telling(True, self.ended))
+
+    def keep_told(self, row: int, told: Event) -> None:
+        """A gap has been told, of the series of a row or of many."""
+        if row in self.single and self.single[row].id == told.id:
+            self.single[row] = told
+        for group, (event, rows) in self.groups.items():
+            if event.id == told.id:
+                self.groups[group] = (told, rows)
 
     def _open(self, rows: list[int], lasts: list[int], slot: int, known: int) -> list[Event]:
         self.total += len(rows)
@@ -120,7 +135,8 @@ class Silence:
         events = []
         for row, last in sorted(zip(rows, lasts, strict=True)):
             hushed = self.maintenance.holds(row, slot)
-            event = gap_event(self.stream, self.table.names[row], self.slot_at(last + 1), self.slot_at(slot), hushed)
+            times = self.slot_at(last + 1), self.slot_at(slot)
+            event = gap_event(self.stream, self.table.names[row], *times, hushed, telling(not hushed, self.ended))
             self.single[row] = event
             events.append(event)
         return events
@@ -129,7 +145,8 @@ class Silence:
         names = sorted(str(self.table.names[row]) for row in rows)
         members = {"count": len(rows), "series": names[:MEMBERS_NAMED]}
         hushed = all(self.maintenance.holds(row, slot) for row in rows)
-        event = gap_event(self.stream, None, self.slot_at(last + 1), self.slot_at(slot), hushed, members)
+        times, told = (self.slot_at(last + 1), self.slot_at(slot)), telling(not hushed, self.ended)
+        event = gap_event(self.stream, None, *times, hushed, told, members)
         group = slot
         while group in self.groups:  # after a return from the past more may fall silent at the same slot
             group += 1
@@ -154,7 +171,10 @@ class Silence:
     def _closed(self, event: Event, last_missing: int) -> Event:
         # a backlog that fills the gap from its beginning leaves none of it
         at = max(self.slot_at(last_missing), event.started_at)
-        return replace(event, revision=event.revision + 1, state="closed", ended_at=at, at=at, notify=False)
+        closed = replace(event, revision=event.revision + 1, state="closed", ended_at=at, at=at, notify=False)
+        if self.ended is not None and (closed.withheld or closed.notified):
+            self.ended.append(closed)
+        return closed
 
     def state(self) -> dict[str, Any]:
         """JSON that `restore` continues from."""

@@ -20,6 +20,7 @@ from daemon.engine.learning import admission, reservoir
 from daemon.engine.learning.learner import Learner
 from daemon.engine.learning.operator_labels import Labels
 from daemon.engine.learning.subject import Subject
+from daemon.engine.machine.allowance import Allowance
 from daemon.engine.machine.arrivals import Arrivals, Coded
 from daemon.engine.machine.assessment import Assessment
 from daemon.engine.machine.corroboration import Corroboration, reach_of
@@ -80,6 +81,7 @@ class Stream:
         self.reception = Reception(
             self.table, self.slots, self.schedule, self.arrivals, self.scoring, self.meters, self.counters
         )
+        self.allowance = Allowance(self.table, self.maintenance, self.episodes, self.silence, self.meters)
         self.labels = Labels(self.table, self.reservoir, self.slots)
         self.configure(settings)
 
@@ -94,6 +96,7 @@ class Stream:
         self.arrivals.configure(settings)
         self.reception.configure(settings)
         self.scoring.configure(settings)
+        self.allowance.configure(settings)
         self.episodes.names = settings.format.names
         self.episodes.keeps_past = settings.revisions == "take"
         for series, row in self.table.row_of.items():
@@ -203,7 +206,11 @@ class Stream:
         self.schedule.greatest = self.arrivals.clock[overdue.GREATEST_SLOT] = reach
         events = (yield from self._close(closed)) if closed > self.schedule.closed else []
         events += self.reception.finish_slots(closed) + self.arrivals.find_silent(closed)
-        return events + self.silence.tell_owed(closed)
+        return events + self._tell_owed(closed)
+
+    def _tell_owed(self, slot: int) -> list[Event]:
+        """What was not told before, and is now that all slots up to `slot` are closed."""
+        return self.silence.tell_owed(slot) + self.allowance.close(slot)
 
     def _without_future(self, batch: Batch) -> Batch:
         """The readings that are not stamped too far ahead of the wall clock, where the stream goes by it."""
@@ -226,7 +233,7 @@ class Stream:
         if self.settings.clock != "wall" or self.settings.arrival == "batch" or self.schedule.greatest == NEVER:
             return []
         closed = self.slots.slot_of_now(now_ms) - 1 - self.settings.lateness
-        return self.reception.finish_slots(closed) + self.arrivals.find_silent(closed) + self.silence.tell_owed(closed)
+        return self.reception.finish_slots(closed) + self.arrivals.find_silent(closed) + self._tell_owed(closed)
 
     def end_warm_up(self) -> Awaiting[tuple[list[Event], int]]:
         """Operator's command: train and join at once with what there is; revisions, and how many series joined."""
@@ -378,7 +385,7 @@ class Stream:
                 events += self._retire(row, slot)
             reservoir.forget(self.reservoir, retiring)
             self.labels.forget(retiring)
-        return events
+        return events + self.allowance.close(upto)
 
     def _retire(self, row: int, slot: int) -> list[Event]:
         """Forget a series at `slot`."""
@@ -407,6 +414,7 @@ class Stream:
             "episodes": self.episodes.state(),
             "meters": self.meters.state(),
             "labels": self.labels.state(),
+            "allowance": self.allowance.state(),
             "counters": vars(self.counters),
             "closed": self.schedule.closed,
             "greatest": self.schedule.greatest,
@@ -437,6 +445,8 @@ class Stream:
         self.meters.restore(meta["meters"])
         self.labels.restore(meta["labels"])
         self.counters.restore(meta["counters"])
+        if "allowance" in meta:
+            self.allowance.restore(meta["allowance"])
         self.schedule.closed, self.schedule.greatest = meta["closed"], meta["greatest"]
         self.schedule.next_retiring = meta["next_retiring"]
         self.corroboration.restore(meta["corroboration"])

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 
 class Reason(IntEnum):
@@ -36,6 +36,11 @@ REASONS: tuple[str, ...] = tuple(reason.word for reason in Reason)
 """Their words, in their order."""
 
 State = Literal["open", "closed"]
+Severity = Literal["info", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""From the least to the greatest."""
+
+CRITICAL = 2.0  # decades of rarity beyond the threshold
 
 RULE_SCORE = 1.001
 """The score of what a rule alone found: one alert on "score > 1" sees every anomaly."""
@@ -55,7 +60,8 @@ class Event:
         started_at: First anomalous slot, epoch seconds UTC.
         ended_at: Last slot so far whose reading was odd itself, epoch seconds UTC.
         at: Slot that caused this revision, epoch seconds UTC.
-        notify: False while the series' refractory time holds the notification back.
+        notify: Whether this revision is to wake somebody; False while the series' refractory time, maintenance or the
+            budget of the stream holds that back.
         score: Greatest rarity over threshold in the episode; > 1 is anomalous. 0 where no score applies (gap).
         rarity: Greatest minus log10 of how often so rare a value occurs.
         threshold: In units of rarity.
@@ -68,6 +74,8 @@ class Event:
         value_at: Slot of that reading, epoch seconds UTC; None for a gap, and where an older version recorded it.
         notified: Whether any revision so far was to wake somebody.
         maintenance: Whether this revision is of a slot in a maintenance window, so that nobody was told.
+        withheld: Whether an alarm of it waits, told by no revision so far, because the budget of the stream went to
+            worse ones.
         contributions: Slots of the window that contributed most: `{"at": epoch s, "share": 0..1}`, greatest first.
         variables: Of readings with several, those that contributed most there: `{"variable": name, "share": 0..1}`.
         networks: Of an ensemble, what each network added to the error there: `{"network": name, "share": 0..1}`.
@@ -100,6 +108,19 @@ class Event:
     revised: tuple[float, ...] | None = None
     notified: bool = False
     maintenance: bool = False
+    withheld: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it was at its worst; it never falls.
+
+        `critical`: a hundred times rarer than its threshold asks, out of a physical limit, or many series silent at
+        once. `info`: a new regime, which is no fault any more. `warning`: anything else.
+        """
+        if self.reasons == (Reason.DRIFT.word,):
+            return "info"
+        far = self.rarity - self.threshold >= CRITICAL
+        return "critical" if far or Reason.LIMIT.word in self.reasons or self.members is not None else "warning"
 
     @property
     def by_rule(self) -> bool:
@@ -107,14 +128,15 @@ class Event:
         return 0.0 < self.score <= RULE_SCORE
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object with every attribute under its own name."""
-        return asdict(self)
+        """A JSON object with every attribute under its own name, and `severity`."""
+        return asdict(self) | {"severity": self.severity}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Event:
         """The event that `to_json` wrote. Raises TypeError when a key is unknown or missing."""
         tuples = ("reasons", "value", "expected", "lower", "upper", "contributions", "variables", "networks", "revised")
         fields: dict[str, Any] = {k: tuple(v) if k in tuples and v is not None else v for k, v in row.items()}
+        fields.pop("severity", None)
         fields.setdefault("notified", fields.get("notify"))
         if (members := fields.get("members")) and "labels" in members:  # as earlier versions called them
             fields["members"] = {"count": members["count"], "series": members["labels"]}

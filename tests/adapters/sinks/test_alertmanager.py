@@ -78,6 +78,39 @@ def test_one_that_is_over_at_once_fires_all_the_same(told: Told) -> None:
     assert told.last() == {ODD: 90}
 
 
+def severities(told: Told) -> dict[str, float]:
+    """Severity of each alert of the last POST, and seconds until it ends."""
+    alerts: list[dict[str, Any]] = json.loads(told.receiver.got[-1].body)
+    return {alert["labels"]["severity"]: ends_at(alert) - told.now for alert in alerts}
+
+
+def test_one_that_becomes_critical_is_another_alert(told: Told) -> None:
+    """The warning is resolved when the critical alert fires, by delivery or by repetition, and told as such again."""
+    mild: dict[str, Any] = {"reasons": ("model",), "members": None}
+    told.sink.deliver([line("a", **mild)])
+    assert severities(told) == {"warning": 240}
+    told.now += 150
+    told.sink.deliver([line("a", rarity=9.0, **mild)])
+    assert severities(told) == {"warning": 0, "critical": 240}
+    told.now += 60
+    told.sink.repeat([line("a", rarity=9.0, **mild)])
+    assert severities(told) == {"warning": -60, "critical": 240}
+    told.sink.deliver([line("b", series="m2", **mild)])
+    told.sink.repeat([line("b", series="m2", rarity=9.0, **mild)])
+    assert severities(told)["critical"] == 240
+    told.sink.deliver([line("a", "closed", rarity=9.0, **mild)])
+    assert severities(told) == {"critical": 0}
+
+
+def test_a_severity_that_is_configured_stays(told: Told) -> None:
+    """It stands for the event's own, so an event that becomes critical is the same alert."""
+    post = HttpPost(f"{told.receiver.url}/api/v2/alerts", {}, 5)
+    told.sink = Alertmanager(post, labels={"severity": "page"}, clock=lambda: told.now)
+    told.sink.deliver([line("a", reasons=("model",), members=None)])
+    told.sink.deliver([line("a", rarity=9.0)])
+    assert severities(told) == {"page": 240}
+
+
 def test_what_was_resolved_does_not_fire_in_the_next_life(told: Told) -> None:
     """After a crash the end may be told again, as an end; what is still open is told at the first repetition."""
     told.sink.deliver([line("a"), line("b", series="m2")])

@@ -55,13 +55,13 @@ def test_a_message_is_as_rfc_5424_has_it(receiver: SyslogReceiver) -> None:
     over_tcp(receiver.port).deliver([line("a", series=series, score=3.25, value=(25.0,), members=None)])
     (message,) = receiver.messages
     head, _, rest = message.decode().partition(" [")
-    pattern = r"<156>1 2026-07-25T17:20:00\.250Z tide\.example tidegauge \d+ open"
+    pattern = r"<154>1 2026-07-25T17:20:00\.250Z tide\.example tidegauge \d+ open"
     assert re.fullmatch(pattern, head)
     element, _, text = f"[{rest}".partition('"] ')
     found = parameters(element + '"]')
     assert found["series"] == series
     assert {key: found[key] for key in ("id", "revision", "state", "stream", "reasons", "severity")} == {
-        "id": "a", "revision": "0", "state": "open", "stream": "taxi", "reasons": "model,limit", "severity": "warning",
+        "id": "a", "revision": "0", "state": "open", "stream": "taxi", "reasons": "model,limit", "severity": "critical",
     }  # fmt: skip
     assert (found["started_at"], found["score"], found["value"]) == ("1970-01-01T00:01:40.000Z", "3.25", "25")
     assert text.startswith(f"{series} of taxi is odd: model, limit; score 3.25, value 25")
@@ -70,18 +70,19 @@ def test_a_message_is_as_rfc_5424_has_it(receiver: SyslogReceiver) -> None:
 @pytest.mark.parametrize(
     ("changes", "severity", "priority", "words"),
     [
-        ({}, "warning", 156, "m1 of taxi is odd: model, limit"),
-        ({"notify": False}, "notice", 157, "m1 of taxi is odd"),
-        ({"state": "closed", "notify": False}, "info", 158, "m1 of taxi is as usual again"),
-        ({"series": None, "reasons": ("gap",)}, "error", 155, "taxi stopped reporting: gap"),
-        ({"state": "closed", "reasons": ("gap",)}, "info", 158, "m1 of taxi reports again: gap"),
-        ({"reasons": ("drift",), "notify": False}, "notice", 157, "m1 of taxi has a new normal: drift"),
+        ({"reasons": ("model",), "members": None}, "warning", 156, "m1 of taxi is odd: model"),
+        ({}, "critical", 154, "m1 of taxi is odd: model, limit"),
+        ({"notify": False}, "critical", 157, "m1 of taxi is odd"),
+        ({"state": "closed", "notify": False}, "critical", 158, "m1 of taxi is as usual again"),
+        ({"series": None, "reasons": ("gap",)}, "critical", 154, "taxi stopped reporting: gap"),
+        ({"state": "closed", "reasons": ("gap",), "members": None}, "warning", 158, "m1 of taxi reports again: gap"),
+        ({"reasons": ("drift",), "notify": False}, "info", 157, "m1 of taxi has a new normal: drift"),
     ],
 )
 def test_how_severe_it_is(
     changes: dict[str, Any], severity: str, priority: int, words: str, receiver: SyslogReceiver
 ) -> None:
-    """The end of an episode is for information; a whole stream is worse than a series, one held back less."""
+    """As bad as the event is, where it should wake somebody; less where it is held back, least at its end."""
     over_tcp(receiver.port).deliver([line("a", **changes)])
     (message,) = receiver.messages
     assert message.startswith(b"<%d>1 " % priority)
@@ -176,7 +177,7 @@ def test_rsyslog_understands_all_of_it_over_udp_and_tcp(rsyslog: RsyslogProcess)
     assert rsyslog.ids() == [*map(str, range(120)), "last"]
     assert {each.data["series"] for each in rsyslog.received()} == {series}
     first = rsyslog.received()[0]
-    assert (first.priority, first.host, first.app, first.kind) == (156, "tide.example", "tidegauge", "open")
+    assert (first.priority, first.host, first.app, first.kind) == (154, "tide.example", "tidegauge", "open")
     assert first.text.startswith(f"{series} of taxi is odd: model, limit")
 
 

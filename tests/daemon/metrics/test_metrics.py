@@ -32,10 +32,11 @@ from daemon.metrics import catalogue
 from daemon.metrics.catalogue import METRICS, SERIES_METRICS
 from daemon.metrics.collector import BUCKETS, Durations, Picture, make_registry
 from daemon.metrics.exposition import expose
-from daemon.metrics.snapshot import OpenEpisode
+from daemon.metrics.snapshot import OpenEpisode, snapshots
 from daemon.service.delivery import Courier
 from daemon.service.metric_writer import MetricWriter
 from tests.conftest import ROOT, need
+from tests.daemon.engine.small_engines import STREAM, engine, feed, noise, together
 from tests.daemon.web.pictures import NOW, columns, picture, stream
 
 PAGE = ROOT / "docs/metrics.md"
@@ -293,6 +294,19 @@ def test_a_thousand_series_take_less_than_a_tenth_of_a_second() -> None:
         return time.thread_time() - began
 
     assert min(cost() for _ in range(8)) < 0.1
+
+
+def test_what_a_budget_withholds_is_counted_and_shown() -> None:
+    """Alarms told and withheld of the stream, and 1 for each series of whose open event nobody was told."""
+    made = engine(alerts={"alarms_per_day": 2, "limits": {"max": 100}})
+    feed(made, together(*(noise(range(20), name) for name in "abc")))
+    feed(made, [(name, 20, 500.0) for name in "abc"] + [("d", 21, 1.0)])
+    snapshot = snapshots(made, (), lambda _: None)[STREAM]
+    samples = exported(picture(snapshot))
+    assert [samples[key("episode_withheld", stream=STREAM, series=name)] for name in "abc"] == [0, 1, 1]
+    counts = [samples[key("alarms_total", stream=STREAM, outcome=outcome)] for outcome in ("told", "withheld")]
+    assert counts == [1, 2]
+    assert samples[key("alarm_budget", stream=STREAM)] == 2
 
 
 def test_every_metric_is_in_the_table_and_has_its_labels() -> None:

@@ -63,6 +63,28 @@ def test_only_what_should_wake_somebody_is_sent(store: Store, receiver: Receiver
     assert again.status() == {}
 
 
+def test_only_what_is_severe_enough_is_sent(store: Store, receiver: Receiver) -> None:
+    """From the revision on at which an event that was told is so severe, and its end; with `send: all`, too."""
+
+    def mild(id_: str, number: int = 0, **how: Any) -> Event:
+        return replace(revision(id_, number, **how), reasons=("model",), members=None)
+
+    delivery = begun(store, "webhook", url=receiver.url, severity="critical")
+    grown = replace(mild("grows", 1, notify=False), rarity=9.0)
+    store.record_events(
+        [mild("mild"), revision("bad"), mild("grows"), replace(mild("quiet", notify=False), rarity=9.0)]
+    )
+    store.record_events([grown, replace(grown, revision=2, rarity=12.0)])
+    closed = [mild("mild", 1, notify=False, closed=True), revision("bad", 1, notify=False, closed=True)]
+    store.record_events([*closed, replace(grown, revision=3, state="closed")])
+    delivery.close()
+    assert posted(receiver) == [("bad", 0), ("grows", 1), ("bad", 1), ("grows", 3)]
+    every = begun(store, "webhook", url=f"{receiver.url}/all", severity="critical", send="all")
+    store.record_events([mild("more"), revision("more bad", notify=False)])
+    every.close()
+    assert posted(receiver)[4:] == [("more bad", 0)]
+
+
 def test_a_new_one_begins_with_what_comes(store: Store, receiver: Receiver) -> None:
     """An address that is added to a state of years is not sent the years, but all from then on, over restarts too."""
     store.record_events([revision("old")])

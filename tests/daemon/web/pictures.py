@@ -45,6 +45,7 @@ def columns(names: list[str], *, width: int = 1, status: str = "ready") -> Serie
         open=np.zeros(n, np.bool_),
         severity=np.full(n, np.nan),
         hushed=np.zeros(n, np.bool_),
+        withheld=np.zeros(n, np.bool_),
         episodes={},
         anomalies=np.zeros((n, len(REASONS)), np.int64),
     )
@@ -75,6 +76,8 @@ def stream(name: str = "taxi", series: SeriesColumns | None = None, **changes: A
         bytes_per_series=2048,
         threshold=3.16,
         false_alarm_budget=1.0,
+        alarm_budget=20,
+        alarms={"told": 0, "withheld": 0},
         episode_rate=0.25,
         greatest_at=NOW,
         model={

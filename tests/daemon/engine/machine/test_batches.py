@@ -153,6 +153,24 @@ CASES = {
         },
         series=8,
     ),
+    "budget of the stream": Case(
+        16,
+        TRAINED
+        | {
+            "alerts": {"limits": {"max": 30}, "refractory": "3h", "alarms_per_day": 4},
+            "gap_after": 2,
+            "maintenance": [{"weekly": "Sat 18:00", "duration": "5h"}],
+        },
+        series=8,
+    ),
+    "budget, mean, late": Case(
+        17,
+        TRAINED | {"aggregate": "mean", "lateness": 2, "alerts": {"limits": {"max": 30}, "alarms_per_day": 6}},
+        series=8,
+    ),
+    "budget, counter, revisions": Case(
+        18, TRAINED | {"kind": "counter", "revisions": "take", "alerts": {"alarms_per_day": 3}}, jitter=True, series=6
+    ),
     "many": Case(10, TRAINED | {"max_series": 20}, series=24),
 }
 
@@ -190,6 +208,7 @@ STREAMS = st.fixed_dictionaries(
         "gap_after": st.sampled_from([1, 3]),
         "format": st.sampled_from([{"value": "value"}, {"value": "value"}, {"value": ["x", "y", "z"]}]),
         "model": st.sampled_from([{"retrain_every": 0}, {"retrain_every": 12}]),
+        "alerts": st.sampled_from([{}, {}, {"alarms_per_day": 2}, {"alarms_per_day": 5, "limits": {"max": 20}}]),
     }
 )
 

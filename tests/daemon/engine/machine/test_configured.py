@@ -64,6 +64,7 @@ LIVE: dict[str, Any] = {
     "drift.cooldown": 3600,
     "drift.anew": True,
     "alerts.false_alarms_per_month": 30.0,
+    "alerts.alarms_per_day": 2,
     "alerts.novelty": False,
     "alerts.refractory": 3600,
     "alerts.direction": "above",

@@ -19,7 +19,7 @@ from tests.daemon.store.contents import event
         ({"rarity": 5.0}, "critical"),
         ({"reasons": ("model", "limit")}, "critical"),
         ({"reasons": ("gap",), "rarity": 0.0, "threshold": 0.0}, "warning"),
-        ({"reasons": ("gap",), "members": {"count": 7, "labels": []}}, "critical"),
+        ({"reasons": ("gap",), "members": {"count": 7, "series": []}}, "critical"),
         ({"reasons": ("drift",), "rarity": 9.0}, "info"),
         ({"reasons": ("model", "drift"), "rarity": 9.0}, "critical"),
     ],

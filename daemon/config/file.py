@@ -143,8 +143,9 @@ def _absolute(settings: Settings, base: Path) -> Settings:
                 sink[key] = sink[key] and str(base / sink[key])
     if config["rejects"]["file"]:
         config["rejects"]["file"] = base / config["rejects"]["file"]
-    if config["http"]["web_config"]:
-        config["http"]["web_config"] = base / config["http"]["web_config"]
+    for key in ("web_config", "token_file"):
+        if config["http"][key]:
+            config["http"][key] = base / config["http"][key]
     for stream in config["streams"].values():
         for key in ("bundle", "torchscript"):
             stream["model"][key] = stream["model"][key] and base / stream["model"][key]

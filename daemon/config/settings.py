@@ -187,6 +187,9 @@ class HttpSettings(Section):
         None, "File with TLS and passwords, as Prometheus' exporters have it; none: neither."
     )
     metrics_without_password: bool = live(False, "Whether /metrics is open where web_config has passwords.")
+    token_file: Path | None = live(
+        None, "File with the token, of 16 letters or more, that labels and promotions by page and API need; none: none."
+    )
     hosts: list[str] = live(
         [], "Names by which clients may call this server, beside IP addresses, localhost and that of `listen`."
     )

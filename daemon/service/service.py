@@ -29,6 +29,7 @@ from daemon.web.control import Control
 from daemon.web.door import Door
 from daemon.web.records import Records
 from daemon.web.web_auth import Access
+from daemon.web.write_routes import Commands
 from models.bundle_errors import BundleError
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class _Service:
         self._wanted = False
         self._by_signal: asyncio.Task[None] | None = None
         access = Access()
+        commanding = OperatorCommands(pipeline)
         app = routes.make_app(
             lambda: pipeline.picture,
             Records(pipeline.settings.state_dir),
@@ -100,9 +102,9 @@ class _Service:
             reload=self._reload,
             access=access,
             inboxes=pipeline.inboxes,
+            commands=Commands(commanding.serve, commanding.label, lambda: pipeline.settings.http.token_file),
         )
         self._door = Door(app, access, pipeline.settings.http)
-        commanding = OperatorCommands(pipeline)
         self._control = Control(
             commanding.serve,
             commanding.label,

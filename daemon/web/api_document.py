@@ -132,18 +132,35 @@ class Operation:
         """As OpenAPI has it."""
         answers = {"200": _json("What was asked for.", self.answer), "400": _json("A parameter cannot be used.", ERROR)}
         answers["400"]["content"] |= _PLAIN  # of what is no request at all
+        if self.body:
+            answers |= {status: _json(text, ERROR) for status, text in _REFUSED.items()}
         if self.missing:
             answers["404"] = _json("What it names is not there.", ERROR)
         for status, text in _GUARD.items():
-            answers[status] = {"description": text, "content": _PLAIN}
+            said = answers.setdefault(status, {"description": text, "content": {}})
+            said["content"] = said["content"] | _PLAIN
         return {
             "operationId": self.name,
             "summary": self.says,
             "parameters": [each.document() for each in self.parameters] + _in_path(self.path),
             "responses": answers,
-        }
+        } | self._body()
+
+    def _body(self) -> dict[str, Any]:
+        if self.body is None:
+            return {}
+        content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{self.body}"}}}
+        token = {"name": "X-Tidegauge-Token", "in": "header", "required": True, "schema": {"type": "string"}}
+        return {"requestBody": {"required": True, "content": content}, "parameters": [token]}
 
 
+_REFUSED = {
+    "403": "The token is not the one, or there is none.",
+    "409": "It cannot be done, and nothing was.",
+    "413": "The body is too long.",
+    "415": "The body is no JSON.",
+    "503": "The daemon is busy and does it next.",
+}
 _PLAIN = {"text/plain": {"schema": {"type": "string"}}}
 _GUARD = {
     "401": "A user and a password are needed.",
@@ -260,6 +277,16 @@ READING = (
     Operation("openapi", "/openapi.json", "This document.", "Document"),
 )
 """What is asked for by GET."""
+
+WRITING = (
+    Operation(
+        "give_label", "/labels", "Label a period; one of the same beginning takes the place.", "Given", body="LabelBody"
+    ),
+    Operation(
+        "serve_model", "/models/serve", "Put a version into service, or the one before.", "Served", body="ServeBody"
+    ),
+)
+"""What is asked for by POST, with the token."""
 
 
 def document(operations: tuple[Operation, ...], version: str) -> dict[str, Any]:

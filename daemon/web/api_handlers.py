@@ -15,7 +15,7 @@ from daemon.metrics.collector import Picture, version
 from daemon.store import EventFilter, StoreError
 from daemon.web import api_answers, summary
 from daemon.web.answers import json_response
-from daemon.web.api_document import PREFIX, READING, Operation, ParameterError, document
+from daemon.web.api_document import PREFIX, READING, WRITING, Operation, ParameterError, document
 from daemon.web.records import Records
 from daemon.web.series_search import SeriesFilter, find, search
 
@@ -119,7 +119,7 @@ class Api:
 
     def openapi(self) -> dict[str, Any]:
         """The document."""
-        return document(READING, version())
+        return document(READING + WRITING, version())
 
     def _known(self, stream: str | None) -> Picture:
         """The newest picture, which has a stream. Raises UnknownStreamError."""

@@ -43,6 +43,10 @@ def _object(says: str, optional: Mapping[str, Schema] | None = None, **propertie
     }
 
 
+def _instant() -> Schema:
+    return {"type": "integer", "minimum": 0, "maximum": 253_402_300_799}
+
+
 _NUMBERS = _list(_NUMBER)
 _MAYBE_WHOLE, _MAYBE_NUMBER, _MAYBE_TEXT = _or_null(_WHOLE), _or_null(_NUMBER), _or_null(_TEXT)
 _COLUMN = _list(_MAYBE_NUMBER)
@@ -202,6 +206,31 @@ SCHEMAS: dict[str, Schema] = {
         reason=_MAYBE_TEXT,
         detail=_MAYBE_TEXT,
     ),
+    "LabelBody": _object(
+        "A label; `until` is the newest reading where it is null.",
+        {"until": _or_null(_instant()), "note": {"type": "string", "maxLength": 500}},
+        stream={"type": "string", "maxLength": 64},
+        series={"type": "string", "maxLength": 256},
+        kind={"type": "string", "enum": ["fault", "normal"]},
+        since=_instant(),
+    ),
+    "Given": _object(
+        "The label as it holds, and the rarity from which its series alarms.",
+        stream=_TEXT,
+        series=_TEXT,
+        kind=_TEXT,
+        since=_WHOLE,
+        until=_WHOLE,
+        note=_TEXT,
+        threshold_before=_NUMBER,
+        threshold=_NUMBER,
+    ),
+    "ServeBody": _object(
+        "A version; null: the promoted one before the one in service.",
+        {"version": _or_null({"type": "integer", "minimum": 1, "maximum": 1 << 31})},
+        stream={"type": "string", "maxLength": 64},
+    ),
+    "Served": _object("What serves now.", stream=_TEXT, version=_WHOLE),
     "Sources": _object("All sources.", sources=_list(_ref("Source"))),
     "Source": _object(
         "One source.",

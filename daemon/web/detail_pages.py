@@ -110,13 +110,14 @@ def _series_facts(row: Mapping[str, Any], item: Mapping[str, Any]) -> list[tuple
     return facts
 
 
-def event_page(told: Told, course: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> str:
+def event_page(told: Told, course: Mapping[str, Any] | None, before: Mapping[str, Any] | None, writable: bool) -> str:
     """The page of one event.
 
     Args:
         told: The event, and what is known beside.
         course: Of its series around it; None for an event of the whole stream, and where the series is gone.
         before: Of its series before it, as far back as there is.
+        writable: Whether labels are taken.
     """
     event = told.event.to_json()
     item = event_item(event)
@@ -129,6 +130,10 @@ def event_page(told: Told, course: Mapping[str, Any] | None, before: Mapping[str
     return filled(
         "event.html",
         id=event["id"],
+        writable=writable and event["series"] is not None,
+        since=event["started_at"],
+        until=event["ended_at"],
+        labelled=told.labels[-1].kind if told.labels else "",
         series=item["series"],
         stream=event["stream"],
         link=link,

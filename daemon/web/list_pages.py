@@ -49,7 +49,7 @@ def search_page(picture: Picture, wanted: SeriesFilter, found: SeriesPage) -> st
     )
 
 
-def models_page(picture: Picture, records: Sequence[ModelRecord], most: int = 50) -> str:
+def models_page(picture: Picture, records: Sequence[ModelRecord], writable: bool, most: int = 50) -> str:
     """Versions of each stream, the newest first, with what the gate found."""
     streams = []
     for name, stream in picture.streams.items():
@@ -61,7 +61,7 @@ def models_page(picture: Picture, records: Sequence[ModelRecord], most: int = 50
                 "models": [_model(api_answers.model(each, picture)) for each in reversed(own)],
             }
         )
-    return filled("models.html", streams=streams)
+    return filled("models.html", streams=streams, writable=writable)
 
 
 def _model(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,6 +73,10 @@ def _model(model: Mapping[str, Any]) -> dict[str, Any]:
         "version": "" if model["version"] is None else model["version"],
         "pill": "good" if model["serves"] else _PILLS.get(model["status"], "warm"),
         "state": state,
+        "stream": model["stream"],
+        "can_serve": model["kept"]
+        and not model["serves"]
+        and model["status"] in ("promoted", "rejected", "rolled_back"),
         "kind": " ".join(str(each) for each in (model["kind"], model["architecture"]) if each),
         "trained": trained,
         "gate": _gate(model),

@@ -172,3 +172,6 @@ POLICY = (
     "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """Content-Security-Policy: nothing but this style and this script runs, whatever a label says."""
+
+PAGE_HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+"""Of every page; a browser names the origin of a form only to who may know where it was."""

@@ -14,7 +14,7 @@ from daemon.web import api_answers, detail_pages, list_pages
 from daemon.web.api_document import READING, ParameterError
 from daemon.web.detail_pages import SPAN_OF
 from daemon.web.frame_values import filled
-from daemon.web.page_assets import POLICY
+from daemon.web.page_assets import PAGE_HEADERS
 from daemon.web.records import Records, Told
 from daemon.web.series_search import SeriesFilter, find, search
 from daemon.web.summary import rows_of
@@ -34,10 +34,13 @@ class Pages:
         picture: The newest picture; called from any thread.
         records: Of the state directory.
         off_loop: Has another thread work something out.
+        writable: Whether labels and promotions are taken, so that there are buttons.
     """
 
-    def __init__(self, picture: Callable[[], Picture], records: Records, off_loop: OffLoop) -> None:
-        self._picture, self._records, self._off_loop = picture, records, off_loop
+    def __init__(
+        self, picture: Callable[[], Picture], records: Records, off_loop: OffLoop, writable: Callable[[], bool]
+    ) -> None:
+        self._picture, self._records, self._off_loop, self._writable = picture, records, off_loop, writable
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -75,7 +78,7 @@ class Pages:
         told = self._records.event(query.get("id", ""))
         if told is None:
             raise LookupError(f"there is no event {query.get('id', '')[:40]!r}")
-        return detail_pages.event_page(told, *self._around(told))
+        return detail_pages.event_page(told, *self._around(told), self._writable())
 
     def _around(self, told: Told) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
         """The course around an event, and of the time before it."""
@@ -98,7 +101,7 @@ class Pages:
         return list_pages.search_page(picture, wanted, search(picture, wanted, limit, cursor))
 
     def _models(self, _: Mapping[str, str]) -> str:
-        return list_pages.models_page(self._picture(), self._records.models(None))
+        return list_pages.models_page(self._picture(), self._records.models(None), self._writable())
 
     def _sources(self, _: Mapping[str, str]) -> str:
         return list_pages.sources_page(self._picture())
@@ -114,5 +117,4 @@ def _answer(page: Callable[[Mapping[str, str]], str], query: Mapping[str, str]) 
         text, status = filled("problem.html", title="Not here", text=str(error.args[0])), 404
     except (StoreError, OSError) as error:
         text, status = filled("problem.html", title="The store cannot be read", text=str(error)), 503
-    headers = {"Content-Security-Policy": POLICY}
-    return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+    return web.Response(text=text, status=status, content_type="text/html", headers=PAGE_HEADERS)

@@ -23,11 +23,12 @@ from daemon.web.answers import HEADERS
 from daemon.web.api_handlers import Api
 from daemon.web.connections import deadlines
 from daemon.web.guard import guard
-from daemon.web.page_assets import POLICY
+from daemon.web.page_assets import PAGE_HEADERS
 from daemon.web.page_routes import Pages
 from daemon.web.records import Records
 from daemon.web.uploads import Uploads
 from daemon.web.web_auth import Access
+from daemon.web.write_routes import Commands, Writes
 
 Healthy = Callable[[], bool]
 Ready = Callable[[], tuple[bool, str]]
@@ -50,6 +51,7 @@ def make_app(
     reload: Reload,
     access: Access | None = None,
     inboxes: Inboxes | None = None,
+    commands: Commands | None = None,
 ) -> web.Application:
     """The application.
 
@@ -61,6 +63,7 @@ def make_app(
         reload: Takes over the configuration file again.
         access: Who is let in; everybody by default.
         inboxes: Sources that take what is posted; none by default.
+        commands: What may be written; nothing by default.
     """
     access = access or Access()
     app = web.Application(
@@ -73,7 +76,9 @@ def make_app(
     app.router.add_get("/-/ready", pages.ready)
     app.router.add_post("/-/reload", pages.reload)
     Api(picture, records, pages.unready, pages.off_loop).add_to(app)
-    Pages(picture, records, pages.off_loop).add_to(app)
+    Pages(picture, records, pages.off_loop, lambda: commands is not None and commands.is_open()).add_to(app)
+    if commands is not None:
+        Writes(commands, pages.off_loop).add_to(app)
     Uploads(inboxes or Inboxes(), pages.unready, pages.off_loop).add_to(app)
     app.on_cleanup.extend([pages.close, access.close])
     return app
@@ -160,7 +165,7 @@ class _Server:
     async def index(self, _: web.Request) -> web.Response:
         unready = self.unready()
         text = await self.off_loop(partial(self._page, unready))
-        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": POLICY})
+        return web.Response(text=text, content_type="text/html", headers=PAGE_HEADERS)
 
     def _page(self, unready: str | None) -> str:
         picture = self._picture()

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from daemon.web.api_document import PREFIX, READING, document
+from daemon.web.api_document import PREFIX, READING, WRITING, document
 from daemon.web.api_schemas import SCHEMAS
 from tests.daemon.web.live_daemon import FIRST, HOURS, ODD, asked, event_ids
 
@@ -42,8 +42,8 @@ def test_the_document_is_served_and_says_what_is_routed(address: str) -> None:
     """It is valid OpenAPI in what matters, and names each path of the table and no other."""
     status, found = asked(address, "/openapi.json")
     assert status == 200
-    assert found == json.loads(json.dumps(document(READING, found["info"]["version"])))
-    assert set(found["paths"]) == {PREFIX + each.path for each in READING}
+    assert found == json.loads(json.dumps(document(READING + WRITING, found["info"]["version"])))
+    assert set(found["paths"]) == {PREFIX + each.path for each in READING + WRITING}
     used = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(found)))
     assert used == set(SCHEMAS)
 
@@ -124,5 +124,5 @@ def test_schemathesis_finds_nothing(address: str, tmp_path: Path) -> None:
     )
     done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:]
-    others = len(READING) - 1  # it leaves out where it has the document from
+    others = len(READING + WRITING) - 1  # it leaves out where it has the document from
     assert f"{others} selected / {others} total" in done.stdout

@@ -1,0 +1,217 @@
+"""Labels and promotions over HTTP: done by the commands that there are, for whoever has the token, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.runtime.label_evidence import WantedLabel
+from daemon.store import ModelRecord
+from daemon.web.write_routes import HEADER, Commands
+from tests.daemon.web.http_server import Answer, ask, server
+from tests.daemon.web.live_daemon import LiveDaemon, asked
+
+TOKEN = "a token of more than 16 letters"
+LABEL = {"stream": "taxi", "series": "nyc", "kind": "fault", "since": 1_785_000_000}
+
+
+class Recorder:
+    """Commands that are written down, and done unless they are to be refused."""
+
+    def __init__(self, token_file: Path | None, problem: str = "", busy: bool = False) -> None:
+        self.calls: list[Any] = []
+        self._problem, self._busy = problem, busy
+        self.commands = Commands(self.serve, self.label, lambda: token_file)
+
+    async def serve(self, stream: str, version: int | None) -> ModelRecord | None:
+        """See `daemon.web.control.Serve`."""
+        made = ModelRecord("r", stream, version or 3, "promoted", "d", "s", "f")
+        return made if self._done((stream, version)) else None
+
+    async def label(self, wanted: WantedLabel) -> dict[str, Any] | None:
+        """See `daemon.web.control.Label`."""
+        return {"stream": wanted.stream, "threshold": 3.0} if self._done(wanted) else None
+
+    def _done(self, call: Any) -> bool:
+        if self._problem:
+            raise ValueError(self._problem)
+        self.calls.append(call)
+        return not self._busy
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    """A file with the token and a newline, as editors leave it."""
+    path = tmp_path / "token"
+    path.write_text(TOKEN + "\n")
+    return path
+
+
+def posted(recorder: Recorder, path: str, *, headers: dict[str, str] | None = None, **given: Any) -> Answer:
+    """The answer to a POST with the token, unless headers say otherwise."""
+
+    async def run() -> Answer:
+        async with server(commands=recorder.commands) as address:
+            sent = {HEADER: TOKEN} if headers is None else headers
+            return await ask(address + path, "POST", headers=sent, allow_redirects=False, **given)
+
+    return asyncio.run(run())
+
+
+def test_what_is_posted_is_done(token_file: Path) -> None:
+    """A label and a version reach the commands as they were given, and the answer says what came of them."""
+    recorder = Recorder(token_file)
+    assert json.loads(posted(recorder, "/api/v1/labels", json=LABEL).body)["threshold"] == 3.0
+    assert posted(recorder, "/api/v1/models/serve", json={"stream": "taxi", "version": 2}).status == 200
+    assert json.loads(posted(recorder, "/api/v1/models/serve", json={"stream": "taxi"}).body)["version"] == 3
+    assert recorder.calls == [WantedLabel("taxi", "nyc", "fault", 1_785_000_000), ("taxi", 2), ("taxi", None)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {HEADER: ""},
+        {HEADER: TOKEN[:-1]},
+        {HEADER: TOKEN.upper()},
+        {HEADER: "x" * 4000},
+        {HEADER: TOKEN, "Origin": "http://evil.example"},
+        {HEADER: TOKEN, "Sec-Fetch-Site": "cross-site"},
+        {HEADER: TOKEN, "Origin": "null"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/labels", "/api/v1/models/serve", "/label", "/serve"])
+def test_whoever_has_no_right_writes_nothing(token_file: Path, headers: dict[str, str], path: str) -> None:
+    """Without the token, with another, and from a page of another site with the right one: 403."""
+    recorder = Recorder(token_file)
+    how: dict[str, Any] = {"json": LABEL} if "api" in path else {"data": {name: str(v) for name, v in LABEL.items()}}
+    assert posted(recorder, path, headers=headers, **how).status == 403
+    assert recorder.calls == []
+
+
+def test_a_foreign_host_writes_nothing(token_file: Path) -> None:
+    """A name that somebody's DNS points here is none of ours, whatever token is sent."""
+    recorder = Recorder(token_file)
+    assert posted(recorder, "/api/v1/labels", headers={HEADER: TOKEN, "Host": "evil.example"}, json=LABEL).status == 421
+    assert recorder.calls == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"short\n"])
+def test_without_a_token_of_some_length_nothing_is_written(tmp_path: Path, content: bytes | None) -> None:
+    """No file, none that can be read, an empty one, a short one: closed, not open."""
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+    given = (content or b"").strip().decode()
+    for file in (None, path):
+        recorder = Recorder(file)
+        assert posted(recorder, "/api/v1/labels", headers={HEADER: given}, json=LABEL).status == 403
+        assert recorder.calls == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"[]", 400),
+        (b"{" * 5000, 400),
+        (b'{"stream": "s", "series": "x", "kind": "odd", "since": 1}', 400),
+        (b'{"stream": "s", "series": "x", "kind": "fault", "since": -1}', 400),
+        (b'{"stream": "s", "series": "x", "kind": "fault", "since": 1e400}', 400),
+        (b'{"stream": "s", "series": "x", "kind": "fault", "since": 1, "more": 1}', 400),
+        (b'{"stream": "\xff"}', 400),
+        (b" " * 70_000, 413),
+    ],
+)
+def test_a_body_that_is_none_is_refused(token_file: Path, body: bytes, status: int) -> None:
+    """What is wrong with it is said, and a body beyond 64 KiB is not read."""
+    recorder = Recorder(token_file)
+    answer = posted(recorder, "/api/v1/labels", headers={HEADER: TOKEN, "Content-Type": "application/json"}, data=body)
+    assert answer.status == status
+    assert recorder.calls == []
+
+
+def test_other_content_is_refused(token_file: Path) -> None:
+    """JSON says that it is JSON: what a form of another site can send without asking does not."""
+    recorder = Recorder(token_file)
+    sent = {HEADER: TOKEN, "Content-Type": "text/plain"}
+    assert posted(recorder, "/api/v1/labels", headers=sent, data=json.dumps(LABEL).encode()).status == 415
+    assert recorder.calls == []
+
+
+def test_what_cannot_be_done_and_what_waits_are_told(token_file: Path) -> None:
+    """409 with the reason where nothing changed, 503 where the daemon is busy and does it next."""
+    refused = posted(Recorder(token_file, "there is no series 'nyc'"), "/api/v1/labels", json=LABEL)
+    assert (refused.status, json.loads(refused.body)["error"]) == (409, "there is no series 'nyc'")
+    assert posted(Recorder(token_file, busy=True), "/api/v1/labels", json=LABEL).status == 503
+
+
+@pytest.mark.parametrize(
+    ("back", "where"),
+    [("event?id=0123456789abcdef", "event?id=0123456789abcdef"), ("//evil.example/", "models"), ("", "models")],
+)
+def test_a_form_leads_back_to_its_page(token_file: Path, back: str, where: str) -> None:
+    """The button does the same as the API, and goes back where it was pressed, never to another host."""
+    recorder = Recorder(token_file)
+    data = {name: str(value) for name, value in LABEL.items()} | {"token": TOKEN, "back": back}
+    answer = posted(recorder, "/label", headers={}, data=data)
+    assert (answer.status, answer.headers["Location"]) == (303, where)
+    assert recorder.calls == [WantedLabel("taxi", "nyc", "fault", 1_785_000_000)]
+
+
+@pytest.fixture(scope="module")
+def writable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Address and token of a daemon that takes what is written."""
+    directory = tmp_path_factory.mktemp("writable")
+    token = secrets.token_urlsafe()
+    (directory / "token").write_text(token)
+    with LiveDaemon(directory, token_file="token") as daemon:
+        yield daemon.address, token
+
+
+def test_an_event_is_labelled_and_the_label_taken_back(writable: tuple[str, str]) -> None:
+    """On a daemon that runs, by the buttons of the page: the threshold moves with a label and comes back."""
+    address, token = writable
+    _, found = asked(address, "/events", series="harbour")
+    event = found["events"][0]
+    with urllib.request.urlopen(f"{address}/event?id={event['id']}", timeout=60) as answer:
+        form = answer.read().decode()
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+    def press(kind: str) -> str:
+        data = urllib.parse.urlencode({**hidden, "token": token, "kind": kind, "note": "as seen"}).encode()
+        with urllib.request.urlopen(f"{address}/label", data, timeout=60) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    assert ">normal</span>" in press("normal")
+    assert [each["kind"] for each in asked(address, "/labels", series="harbour")[1]["labels"]] == ["normal"]
+    assert ">fault</span>" in press("fault")
+    assert [each["kind"] for each in asked(address, "/labels", series="harbour")[1]["labels"]] == ["fault", "normal"]
+
+
+def test_a_model_is_rolled_back_and_promoted(writable: tuple[str, str]) -> None:
+    """On a daemon that runs: the version before serves, then the one that is named."""
+    address, token = writable
+
+    def serve(version: int | None) -> int:
+        body = json.dumps({"stream": "tide", "version": version}).encode()
+        sent = {HEADER: token, "Content-Type": "application/json"}
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{address}/api/v1/models/serve", body, sent), timeout=60
+        ) as answer:
+            return int(json.loads(answer.read())["version"])
+
+    newest = max(each["version"] for each in asked(address, "/models")[1]["models"] if each["status"] == "promoted")
+    before = serve(None)
+    assert before < newest
+    assert serve(newest) == newest

@@ -68,7 +68,7 @@ def _model(model: Mapping[str, Any]) -> dict[str, Any]:
     state = "in service" if model["serves"] else _STATES.get(model["status"], model["status"])
     trained = ""
     if model["trained_from"] is not None:
-        trained = f"{instant(model['trained_from'])} to {instant(model['trained_to'])}"
+        trained = instant(model["trained_to"])
     return {
         "version": "" if model["version"] is None else model["version"],
         "pill": "good" if model["serves"] else _PILLS.get(model["status"], "warm"),

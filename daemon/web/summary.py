@@ -101,7 +101,7 @@ def series_rows(picture: Picture, stream: str | None = None, limit: int = 100) -
 
 def rows_of(found: Sequence[tuple[StreamSnapshot, int]]) -> list[dict[str, Any]]:
     """Series as they are now; `score`, `expected` and its bounds are None where one is not scored, or is silent."""
-    scored = {stream.name: is_scored(stream.series) for stream, _ in found}
+    scored = {name: is_scored(series) for name, series in {stream.name: stream.series for stream, _ in found}.items()}
     return [_series(stream, entry, bool(scored[stream.name][entry])) for stream, entry in found]
 
 

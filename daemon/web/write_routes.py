@@ -75,7 +75,7 @@ class ServeBody(BaseModel):
     version: int | None = Field(None, ge=1, le=1 << 31)
 
 
-class RefusedError(Exception):
+class WriteRefusedError(Exception):
     """What is not done, with the status that says so."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -109,9 +109,9 @@ class Writes:
         try:
             await self._check(request.headers.get(HEADER, ""))
             if request.content_type != "application/json":
-                raise RefusedError(415, "the body is JSON: send Content-Type: application/json")
+                raise WriteRefusedError(415, "the body is JSON: send Content-Type: application/json")
             found = await work(_parsed(body, await request.read()))
-        except RefusedError as error:
+        except WriteRefusedError as error:
             return json_response({"error": str(error)}, status=error.status)
         return json_response(found)
 
@@ -122,7 +122,7 @@ class Writes:
         try:
             await self._check(str(given.get("token", "")))
             await work(_checked(body, values))
-        except RefusedError as error:
+        except WriteRefusedError as error:
             text = filled("problem.html", title="Not done", text=str(error))
             return web.Response(text=text, status=error.status, content_type="text/html", headers=PAGE_HEADERS)
         page, _, query = back.partition("?")
@@ -130,20 +130,20 @@ class Writes:
         return web.Response(status=303, headers={"Location": where, **PAGE_HEADERS})
 
     async def _check(self, token: str) -> None:
-        """Whether a token is the one. Raises RefusedError."""
+        """Whether a token is the one. Raises WriteRefusedError."""
         path = self._commands.token_file()
         if path is None:
-            raise RefusedError(403, "nothing can be written here: http.token_file is not set")
+            raise WriteRefusedError(403, "nothing can be written here: http.token_file is not set")
         try:
             wanted = (await self._off_loop(path.read_bytes)).strip()
         except OSError as error:
-            raise RefusedError(403, f"http.token_file cannot be read: {error.strerror}") from None
+            raise WriteRefusedError(403, f"http.token_file cannot be read: {error.strerror}") from None
         if len(wanted) < LEAST_LETTERS:
-            raise RefusedError(403, f"the token in http.token_file has less than {LEAST_LETTERS} letters")
+            raise WriteRefusedError(403, f"the token in http.token_file has less than {LEAST_LETTERS} letters")
         # digests are compared, so that neither the token's letters nor its length can be timed
         given = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
         if not hmac.compare_digest(given, hashlib.sha256(wanted).digest()):
-            raise RefusedError(403, f"the token is not the one in http.token_file; send it as {HEADER}")
+            raise WriteRefusedError(403, f"the token is not the one in http.token_file; send it as {HEADER}")
 
     async def _label(self, body: LabelBody) -> Mapping[str, Any]:
         wanted = WantedLabel(body.stream, body.series, body.kind, body.since, body.until, body.note)
@@ -158,13 +158,13 @@ class Writes:
 
 
 async def _done(work: Awaitable[Any]) -> Any:
-    """What a command made. Raises RefusedError where it was not done, or not yet."""
+    """What a command made. Raises WriteRefusedError where it was not done, or not yet."""
     try:
         found = await work
     except ValueError as error:
-        raise RefusedError(409, str(error)) from None
+        raise WriteRefusedError(409, str(error)) from None
     if found is None:
-        raise RefusedError(503, "the daemon is busy and does it next; look again in a moment")
+        raise WriteRefusedError(503, "the daemon is busy and does it next; look again in a moment")
     return found
 
 
@@ -182,7 +182,7 @@ def _checked(body: type[BaseModel], values: Mapping[str, str]) -> BaseModel:
         raise _unreadable(error) from None
 
 
-def _unreadable(error: ValidationError) -> RefusedError:
+def _unreadable(error: ValidationError) -> WriteRefusedError:
     found = error.errors(include_url=False)[0]
     where = ".".join(map(str, found["loc"]))
-    return RefusedError(400, f"{where or 'the body'}: {found['msg'][:200]}")
+    return WriteRefusedError(400, f"{where or 'the body'}: {found['msg'][:200]}")

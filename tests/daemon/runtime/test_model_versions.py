@@ -123,6 +123,16 @@ def test_a_poisoned_training_is_rejected_and_kept_with_its_numbers(store: Store)
     assert learner.champion is not before
 
 
+def test_the_log_tells_of_trainings(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """A line when one begins, and one for what became of it, each with the id by which it is recorded."""
+    with caplog.at_level("INFO"):
+        run(store, range(POISONED[0] + 10))
+    said = [(each.message, getattr(each, "request", None)) for each in caplog.records]
+    ids = [record.request_id for record in store.models(STREAM)]
+    assert [of for text, of in said if text == "training begins"][: len(ids)] == ids
+    assert [of for text, of in said if text in ("model promoted", "model refused by the gate")] == ids
+
+
 def test_recovery_comes_to_the_same_verdicts(store: Store) -> None:
     """State and records are those of the run that was never interrupted, and what was trained is not trained again."""
     durable = run(store)

@@ -115,6 +115,16 @@ def test_every_reason_has_words() -> None:
     assert set(REASON_WORDS) == set(REASONS)
 
 
+def test_a_silent_series_has_no_score() -> None:
+    """What it was worth when it last spoke is no score of now, as `/metrics` has it, and counts for nothing."""
+    silent = replace(columns(["a", "b", "c", "d"]), silent=np.array([False, False, False, True]))
+    shown = picture(stream(series=silent))
+    rows = {row["series"]: row["score"] for row in summary.series_rows(shown)}
+    assert rows["d"] is None
+    assert rows["c"] == 1.0
+    assert summary.stream_status(stream(series=silent))["series"]["anomalous"] == 0
+
+
 def test_the_state_of_a_stream_in_words() -> None:
     """From the first reading to the first score a reader is told what is waited for, how far it is and when it ends."""
     warming = columns(["a", "b"], status="warming")

@@ -59,11 +59,16 @@ class Allowance:
     ) -> None:
         self.table, self.maintenance = table, maintenance
         self.episodes, self.silence, self.meters = episodes, silence, meters
-        self.common = Commonness()
         self.told = self.withheld = 0
+        self._ended: list[Event] = []  # what was to be told and has ended since the last slot was closed
+        self.begin()
+
+    def begin(self) -> None:
+        """Know nothing, as before the first reading; what was counted stays."""
+        self._ended.clear()
+        self.common = Commonness()
         self._closed = NEVER
         self._told_at: list[int] = []  # slots of what was told in the last day
-        self._ended: list[Event] = []  # what was to be told and has ended since the last slot was closed
         self._asked: set[str] = set()  # ids of open events that were asked about
         self._last: dict[str, tuple[int, float]] = {}  # slot and greatest rarity of what was told last, by series
 
@@ -76,6 +81,8 @@ class Allowance:
         self._refractory = [-(-one.refractory // settings.interval) for one in each]
         self._usual = _usual(alerts, settings.interval)
         self.episodes.ended = self.silence.ended = self.meters.ended = None if self.most is None else self._ended
+        if self.most is None:  # what happens meanwhile is not counted
+            self.begin()
 
     def close(self, slot: int) -> list[Event]:
         """Tell of what waits now that `slot` is closed; revisions, the worst first."""

@@ -350,6 +350,7 @@ class Stream:
             self.table.retire(row)
         self.counters.reject("future", self.counters.accepted)
         self.counters.accepted = 0
+        self.allowance.begin()
         self.schedule.greatest = self.schedule.closed = self.schedule.next_retiring = NEVER
         self.arrivals.clock[: overdue.COUNTER_RESETS] = NEVER
 

@@ -210,6 +210,30 @@ def test_a_reload_begins_or_ends_it(first: int | None) -> None:
     assert said == (at_once + budgeted if first is None else budgeted + at_once)
 
 
+def test_what_happened_without_a_budget_is_not_counted() -> None:
+    """Switched off and on again, it knows nothing of before, and an alarm of the time between is not told late."""
+    made = fleet()
+    stream = the(made)
+    waiting(stream, "s00", 9.0, 39)
+    stream.episodes._close(stream.table.row_of["s00"], FIRST + 40, FIRST + 39)
+    off = {"alerts": {"refractory": "1d", "false_alarms_per_month": 30}}
+    made.step(Configured(config(**off)))
+    made.step(Configured(config(alerts=off["alerts"] | {"alarms_per_day": 4})))
+    assert told(stream, 60) == []
+    waiting(stream, "s01", 9.0, 60)
+    assert told(stream, 61) == ["s01"]
+
+
+def test_readings_of_the_future_leave_nothing_behind() -> None:
+    """A stream whose first readings were of years ahead begins anew, and its day of alarms with it."""
+    limits = {"alarms_per_day": 2, "limits": {"max": 100}}
+    made = engine(alerts=limits)
+    ahead = [("x", 10_000, 500.0)]
+    events = feed(made, ahead + limited({"s03": range(20, 40)}, range(12, 40)))
+    assert [(e.series, e.at // INTERVAL - FIRST) for e in events if e.notify] == [("s03", 20)]
+    assert the(made).allowance.state()["closed"] == FIRST + 38
+
+
 def test_exceptions_have_their_own_refractory_time() -> None:
     """That of the first pattern that fits a series."""
     stream = the(fleet(most=40, alerts={"series": [{"match": "s00", "refractory": "1h"}]}))

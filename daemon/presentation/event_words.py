@@ -27,7 +27,7 @@ def event_words(event: Event, revisions: Sequence[Event]) -> Iterator[str]:
 def fact_rows(event: Event, revisions: Sequence[Event]) -> list[tuple[str, str]]:
     """The same facts, each a name and a text."""
     first = min((each.at for each in revisions), default=event.at)
-    told = "notified" if event.notified else "held back"
+    told = "notified" if event.notified else "withheld by the stream's budget" if event.withheld else "held back"
     said = f"{plural(len(revisions), 'revision')} from {instant(first)} to {instant(event.at)}, {told}"
     return [*_facts(event), ("told", said)]
 

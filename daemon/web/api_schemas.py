@@ -166,6 +166,8 @@ SCHEMAS: dict[str, Schema] = {
             "ended_at": _WHOLE,
             "at": _WHOLE,
             "notify": _YES,
+            "withheld": _YES,
+            "severity": {"type": "string", "enum": ["info", "warning", "critical"]},
             "score": _NUMBER,
             "rarity": _NUMBER,
             "threshold": _NUMBER,

@@ -20,11 +20,13 @@ from daemon.engine.machine.counters import Counters
 from daemon.engine.machine.meters import Meters
 from daemon.engine.machine.schedule import Schedule
 from daemon.engine.messages.events import Event
+from daemon.engine.messages.inputs import Batch
 from daemon.engine.table import overdue
 from daemon.engine.table.aggregation import MODES, Combined, combine, finish
 from daemon.engine.table.phases import KNOWN, UNSEEN, Phases, slots_in_phase
 from daemon.engine.table.series import NO_PHASE, NO_SERIES, UNKNOWN, SeriesTable
 
+MISSING = 3  # of `adapters.base.QUALITIES`
 UNLEARNED = 4  # of a reading that fills its slot, and nothing more, because its window of maintenance says so
 
 
@@ -62,6 +64,26 @@ class Reception:
     def aggregates(self) -> bool:
         """Whether several readings make a slot."""
         return bool(self._mode)
+
+    def sift(self, batch: Batch) -> Batch:
+        """The readings of a batch that are readings: not stamped too far ahead, and not called missing."""
+        return self._without_missing(self._without_future(batch))
+
+    def _without_future(self, batch: Batch) -> Batch:
+        """The readings that are not stamped too far ahead of the wall clock, where the stream goes by it."""
+        if self._settings.clock != "wall":
+            return batch
+        ahead = batch.at_ms > batch.received_at_ms + self._settings.future * 1000
+        self._counters.reject("future", int(ahead.sum()))
+        return batch.only(~ahead) if ahead.any() else batch
+
+    def _without_missing(self, batch: Batch) -> Batch:
+        """The readings that their senders do not call missing: those are gaps."""
+        if batch.quality is None:
+            return batch
+        missing = batch.quality == MISSING
+        self._counters.reject("missing_value", int(missing.sum()))
+        return batch.only(~missing) if missing.any() else batch
 
     def take_in(
         self, readings: Coded, rows: npt.NDArray[np.int32] | None = None, lead: int | None = None

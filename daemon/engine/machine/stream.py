@@ -40,8 +40,6 @@ from daemon.engine.table.exclusions import Exclusion
 from daemon.engine.table.phases import Phases
 from daemon.engine.table.series import FREE, NO_PHASE, UNKNOWN, SeriesTable
 
-MISSING = 3  # of `adapters.base.QUALITIES`
-
 ANY_LEAD = 1 << 42
 """Slots by which a reading may move the stream where all are corroborated."""
 
@@ -120,7 +118,7 @@ class Stream:
         if len(batch) and batch.values.shape[1] != self.table.width:
             self.counters.reject("width", len(batch))
             return []
-        batch = self._without_missing(self._without_future(batch))
+        batch = self.reception.sift(batch)
         if self.settings.arrival == "batch":
             return (yield from self._hold(batch))
         before = (yield from self.end_delivery()) if len(self.held) else []  # it was `batch` until now
@@ -211,22 +209,6 @@ class Stream:
     def _tell_owed(self, slot: int) -> list[Event]:
         """What was not told before, and is now that all slots up to `slot` are closed."""
         return self.silence.tell_owed(slot) + self.allowance.close(slot)
-
-    def _without_future(self, batch: Batch) -> Batch:
-        """The readings that are not stamped too far ahead of the wall clock, where the stream goes by it."""
-        if self.settings.clock != "wall":
-            return batch
-        ahead = batch.at_ms > batch.received_at_ms + self.settings.future * 1000
-        self.counters.reject("future", int(ahead.sum()))
-        return batch.only(~ahead) if ahead.any() else batch
-
-    def _without_missing(self, batch: Batch) -> Batch:
-        """The readings that their senders do not call missing: those are gaps."""
-        if batch.quality is None:
-            return batch
-        missing = batch.quality == MISSING
-        self.counters.reject("missing_value", int(missing.sum()))
-        return batch.only(~missing) if missing.any() else batch
 
     def tick(self, now_ms: int) -> list[Event]:
         """Let the wall clock notice silence; streams under `clock: event` do not."""

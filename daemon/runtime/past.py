@@ -107,7 +107,7 @@ class Past:
             stream = engine.streams[name]
             known = stream.table.excluded.periods
             missing = wanted[len(known) :]
-            if known == wanted[: len(known)] and all(stream.newest() < each.first for each in missing):
+            if known == wanted[: len(known)] and all(_newest(stream) < each.first for each in missing):
                 stream.table.excluded.restore(wanted)
                 yield Beginning(engine, at)
         if self._store.journal_is_whole:
@@ -123,6 +123,13 @@ class Past:
             champion = engine.streams[name].learner.champion
             result = finish(engine.begin(name, item), self._trainer.result)
             self._on_entry(engine, seq, item, None if champion is None else champion.digest, result)
+
+
+def _newest(stream: Stream) -> int:
+    """The greatest slot of which anything is in the state; NEVER where there is nothing."""
+    used, a = slice(0, stream.table.used), stream.table.arrays
+    found = (int(each[used].max(initial=NEVER)) for each in (a.rows["last"], a.passed, a.pending_slot))
+    return max(stream.schedule.greatest, *found)
 
 
 def _differences(before: Stream, after: Stream, times: int) -> list[Event]:

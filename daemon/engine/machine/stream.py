@@ -251,12 +251,6 @@ class Stream:
         """The slots that are meant."""
         return Exclusion(item.series, self.slots.slot(item.since), self.slots.slot(item.until))
 
-    def newest(self) -> int:
-        """The greatest slot of which anything is in the state; NEVER where there is nothing."""
-        used, a = slice(0, self.table.used), self.table.arrays
-        found = (int(each[used].max(initial=NEVER)) for each in (a.rows["last"], a.passed, a.pending_slot))
-        return max(self.schedule.greatest, *found)
-
     def check_label(self, series: str, since: int, until: int) -> None:
         """Whether a period of a series can be labelled; raises as `Labels.check`."""
         self.labels.check(series, since, until)

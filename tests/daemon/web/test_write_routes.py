@@ -178,8 +178,8 @@ def writable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, st
         yield daemon.address, token
 
 
-def test_an_event_is_labelled_and_the_label_taken_back(writable: tuple[str, str]) -> None:
-    """On a daemon that runs, by the buttons of the page: the threshold moves with a label and comes back."""
+def test_an_event_is_labelled_and_labelled_otherwise(writable: tuple[str, str]) -> None:
+    """On a daemon that runs, by the buttons of the page: the later label stands beside the first."""
     address, token = writable
     _, found = asked(address, "/events", series="harbour")
     event = found["events"][0]

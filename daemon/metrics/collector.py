@@ -224,7 +224,7 @@ def _stream_gauges(f: Mapping[str, Family], s: StreamSnapshot, left_out: int) ->
     model: Mapping[str, Any] = s.model or {}
     for name, value in {
         "episodes_open": s.open_episodes,
-        "anomalous_series": int((series.score > 1).sum()),
+        "anomalous_series": int(series.anomalous.sum()),
         "silent_series": int(series.silent.sum()),
         "series_limit": s.series_limit,
         "series_not_exported": left_out,

@@ -79,6 +79,11 @@ class SeriesColumns(Frozen):
     def __len__(self) -> int:
         return len(self.name)
 
+    @property
+    def anomalous(self) -> npt.NDArray[np.bool_]:
+        """Whether the last reading is an anomaly, shape (N,); of a silent series its score says nothing any more."""
+        return (self.score > 1) & ~self.silent
+
 
 @dataclass(frozen=True, slots=True)
 class StreamSnapshot(Frozen):
@@ -237,6 +242,8 @@ def _series(s: Stream) -> SeriesColumns:
         hushed[row] = event.maintenance
     for row, event in s.silence.single.items():
         hushed[row] &= event.maintenance
+    for event, members in s.silence.groups.values():
+        hushed[sorted(members)] &= event.maintenance
     silent = rows["silent"] == 1
     waiting = (rows["status"] == STATUS.index("warming")) & (last != NEVER)
     share = np.clip((last - first + 1) / s.settings.warm_up_slots, 0.0, 1.0)

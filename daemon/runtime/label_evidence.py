@@ -24,7 +24,7 @@ class WantedLabel:
 
     Attributes:
         stream: Name of the stream.
-        series: Label of the series.
+        series: Name of the series.
         kind: What it was.
         since: Beginning of the period, epoch seconds.
         until: Start of its last slot, or an instant within; None up to the newest reading.

@@ -64,7 +64,7 @@ def render(
 
 def _stream(stream: StreamSnapshot) -> dict[str, Any]:
     series = stream.series
-    anomalous, silent = int((series.score > 1).sum()), int(series.silent.sum())
+    anomalous, silent = int(series.anomalous.sum()), int(series.silent.sum())
     pills = [("bad", f"{anomalous} anomalous")] if anomalous else []
     pills += [("warm", f"{silent} silent")] if silent else []
     warming = len(series) > 0 and not stream.series_by_status.get("ready", 0)

@@ -98,7 +98,7 @@ def _matching(series: SeriesColumns, wanted: SeriesFilter) -> npt.NDArray[np.int
     """Entries that are wanted."""
     chosen = np.ones(len(series), np.bool_)
     if wanted.state == "anomalous":
-        chosen &= series.score > 1
+        chosen &= series.anomalous
     elif wanted.state == "silent":
         chosen &= series.silent
     elif wanted.state is not None:

@@ -45,7 +45,7 @@ def stream_status(stream: StreamSnapshot) -> dict[str, Any]:
         },
         "series": {
             **stream.series_by_status,
-            "anomalous": int(((series.score > 1) & ~series.silent).sum()),
+            "anomalous": int(series.anomalous.sum()),
             "silent": int(series.silent.sum()),
             "retired": stream.retired,
             "limit": stream.series_limit,

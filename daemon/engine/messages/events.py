@@ -54,7 +54,7 @@ class Event:
         id: Deterministic: 16 hexadecimal digits of SHA-256 over stream, series, kind of episode and first slot.
         revision: 0 when the episode opens; one more each time it says something new; the last when it closes.
         stream: Name of the stream.
-        series: Label of the series, None for an event of the whole stream.
+        series: Name of the series, None for an event of the whole stream.
         state: `open` or `closed`.
         reasons: Reasons seen so far, in the order of `REASONS`.
         started_at: First anomalous slot, epoch seconds UTC.

@@ -136,7 +136,7 @@ class Labelled:
 
     Attributes:
         stream: Name of the stream.
-        series: Label of the series.
+        series: Name of the series.
         kind: What it was.
         since: Start of the first slot meant, epoch seconds.
         until: Start of the last slot meant, epoch seconds.

@@ -100,7 +100,7 @@ class Arrays(NamedTuple):
 
 
 class SeriesTable:
-    """Label to row, and the arrays of all rows.
+    """Name to row, and the arrays of all rows.
 
     Args:
         max_series: Rows; memory is touched only as they are used.

@@ -9,6 +9,7 @@ import pytest
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Configured, Tick
+from daemon.metrics.snapshot import snapshots
 from tests.daemon.engine.machine.test_silence import now
 from tests.daemon.engine.small_engines import FIRST, INTERVAL, config, engine, feed, noise, row_of, the, together
 
@@ -105,6 +106,18 @@ def test_a_silence_of_many_is_told_when_it_is_over_for_the_first() -> None:
     silent = [[row for row in noise(range(40), name) if row[1] < 21] for name in names]
     events = [e for e in feed(made, together(*silent, noise(range(40), "b"))) if e.reasons == ("gap",)]
     assert [(e.series, e.notify, e.maintenance) for e in events] == [(None, False, True), (None, True, False)]
+
+
+def test_a_silence_of_many_that_is_told_is_no_maintenance() -> None:
+    """What the metrics say of its series is what was done: nobody told in the window, somebody after it and without."""
+    silent = together(*(noise(range(40 if n > 5 else 21), f"s{n}") for n in range(7)))
+    for made, during in ((limited(gap_after=3), True), (engine(gap_after=3, clock="event"), False)):
+        feed(made, [row for row in silent if row[1] < 25])
+        (before,) = snapshots(made, (), lambda stream: None).values()
+        assert before.series.hushed[:6].tolist() == [during] * 6
+        feed(made, [row for row in silent if row[1] >= 25])
+        (after,) = snapshots(made, (), lambda stream: None).values()
+        assert not after.series.hushed[:6].any()
 
 
 def test_a_silent_stream_is_told_by_the_wall_clock() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 import time
@@ -50,18 +49,22 @@ class Step(Protocol):
     def __call__(self, done: int, total: int, note: str = "", /) -> None: ...
 
 
+def on_terminal() -> bool:
+    """Whether standard output is a terminal; what goes elsewhere is read by programs, a line for each thing."""
+    return sys.stdout.isatty()
+
+
 def table_console() -> Console:
-    """Where tables go: standard output, as wide as its terminal or `COLUMNS` says, or `WIDE` where neither does.
+    """Where tables go: standard output, as wide as its terminal, or `WIDE` where it is none.
 
     Names of series come from outside, so nothing in a cell is markup: `[red]` is five characters.
     """
-    wide = WIDE if not sys.stdout.isatty() and "COLUMNS" not in os.environ else None
-    return Console(width=wide, markup=False, emoji=False)
+    return Console(width=None if on_terminal() else WIDE, markup=False, emoji=False)
 
 
 def fitted(text: str) -> str:
     """Text for a narrow terminal: long lines are broken between words, their rest set in; anywhere else as it is."""
-    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+    if not on_terminal():
         return text
     room = table_console().width
     wrapped = (textwrap.wrap(line, room, subsequent_indent="    ", break_long_words=False) for line in text.split("\n"))

@@ -95,7 +95,7 @@ EDGES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "adapters/sinks/json_lines_file.py",
-        "            self._sync_name(fd)\n",
+        "            self._sync_name()\n",
         "            pass\n",
         "tests/adapters/sinks/test_sinks.py",
     ),

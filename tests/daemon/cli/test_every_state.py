@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner
 
 from daemon.cli.main import app
+from daemon.presentation import console
 from tests.daemon.cli.small_inputs import READINGS, configuration, readings
 from tests.e2e.processes import Daemon, commanded, get, tidegauge, until
 
@@ -35,8 +37,9 @@ CHANGING = ("label fault " + PERIOD, "label normal " + PERIOD, "exclude " + PERI
 
 
 def run(config: Path, words: str, *more: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*words.split(), "--config", str(config), *more])
+    """Exit code, standard output and standard error, on a terminal of 80 columns."""
+    with patch.object(console, "on_terminal", lambda: True):
+        done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*words.split(), "--config", str(config), *more])
     return done.exit_code, done.stdout, done.stderr
 
 

@@ -118,10 +118,11 @@ def test_without_any_state_the_mistake_is_what_is_said(tmp_path: Path) -> None:
         assert "streams.tide.interval" in error
 
 
-def test_the_manual_page_has_every_command(tmp_path: Path) -> None:
+def test_the_manual_page_has_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made of the commands there are, and completion for a shell is printed."""
     page = CliRunner().invoke(app, ["man"]).stdout
     assert page.startswith(".TH TIDEGAUGE 1")
     for command in ("what\\-if", "exclude", "events follow", "series show NAME", "label fault EVENTS", "explain EVENT"):
         assert f".SS tidegauge {command}" in page
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")  # what runs a test need be no shell
     assert "tidegauge_completion" in tidegauge("--show-completion", "bash", cwd=tmp_path).stdout

@@ -118,17 +118,12 @@ def _rows(reader: StoreView, stream: str | None, pattern: str) -> list[dict[str,
 def _newest(reader: StoreView) -> Mapping[str, StreamSnapshot]:
     """The streams as the newest checkpoint has them; none where there is no checkpoint yet."""
     from adapters.base import REJECTIONS
-    from daemon.engine.machine.engine import Engine
     from daemon.metrics.snapshot import snapshots
+    from daemon.runtime.recovery import states
     from daemon.trainer.trainer import InlineTrainer
 
-    for _, data in reader.checkpoints():
-        engine = Engine(InlineTrainer())
-        try:
-            engine.load(data)
-        except (ValueError, KeyError, TypeError):
-            continue  # of another version
-        return snapshots(engine, REJECTIONS, lambda name: None)
+    if (newest := next(states(reader, InlineTrainer()), None)) is not None:
+        return snapshots(newest.engine, REJECTIONS, lambda name: None)
     say("there is no checkpoint yet; a daemon writes one every checkpoint.every, and when it ends", err=True)
     return {}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from daemon.config.file import effective, from_effective
 from daemon.config.settings import Settings
 from daemon.engine.detection.rules import JUDGED
 from daemon.engine.kernel.slots import NEVER
-from daemon.engine.machine.engine import Engine, StateVersionError, StepResult
+from daemon.engine.machine.engine import Engine, StepResult
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import Batch, Configured, Excluded, Input, Labelled, Promoted
 from daemon.presentation.words import instant, plural
 from daemon.replay.replay import begun
 from daemon.runtime.label_evidence import counted
+from daemon.runtime.recovery import states
 from daemon.runtime.repetition import Progress, repeat
 from daemon.runtime.versions import promotion
 from daemon.store import EventFilter, JournalGap, StoreView, open_reader
@@ -288,10 +289,11 @@ def _begin(reader: StoreView, settings: Settings, old: Settings | None, since: i
     if whole and since is None and ago is None:
         return _from_nothing(settings, old)
     earliest: _Start | None = None
-    for seq, engine in _loaded(reader):
+    for found in states(reader, InlineTrainer()):
+        engine = found.engine
         if since is None and ago is not None:
             since = _reached(engine) - ago
-        earliest = _Start(engine, seq, whole=False, since=since)
+        earliest = _Start(engine, found.seq, whole=False, since=since)
         if since is not None and _reached(engine) <= since:
             break
     else:
@@ -305,15 +307,6 @@ def _begin(reader: StoreView, settings: Settings, old: Settings | None, since: i
     assert earliest is not None
     _bring_under(earliest, settings, old, whole)
     return earliest
-
-
-def _loaded(reader: StoreView) -> Iterator[tuple[int, Engine]]:
-    """The states of the checkpoints that this program reads, the newest first."""
-    for seq, data in reader.checkpoints():
-        engine = Engine(InlineTrainer())
-        with contextlib.suppress(StateVersionError, ValueError, KeyError, TypeError):
-            engine.load(data)
-            yield seq, engine
 
 
 def _reached(engine: Engine) -> int:

@@ -8,7 +8,7 @@ daemon that is killed meanwhile repeats it at its next start, to the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.machine.engine import Engine, StepResult, alone
@@ -17,6 +17,7 @@ from daemon.engine.messages.events import Event, event_id
 from daemon.engine.messages.inputs import Configured, Excluded, Input
 from daemon.engine.messages.training_port import Trainer, finish
 from daemon.engine.table.exclusions import Exclusion
+from daemon.runtime.recovery import Loaded, states
 from daemon.runtime.repetition import Progress
 from daemon.store import StoreView
 
@@ -26,14 +27,6 @@ OnEntry = Callable[[Engine, int, Input, str | None, StepResult], None]
 
 class NoPastError(ValueError):
     """There is no state from before the period, or not every entry since."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """A state from before a period, of one stream alone: an engine, and the entry that it includes."""
-
-    engine: Engine
-    seq: int
 
 
 class Past:
@@ -79,7 +72,7 @@ class Past:
         after = engine.streams[stream.name]
         return after, _differences(stream, after, len(wanted))
 
-    def beginning(self, name: str, wanted: list[Exclusion], seq: int) -> Beginning:
+    def beginning(self, name: str, wanted: list[Exclusion], seq: int) -> Loaded:
         """The newest state before the entry `seq` that has learned from none of the periods which it does not know.
 
         Raises:
@@ -95,23 +88,17 @@ class Past:
             raise NoPastError("journal entries since the period are lost, so what came after them cannot be repeated")
         return found
 
-    def _beginnings(self, name: str, wanted: list[Exclusion], seq: int) -> Iterator[Beginning]:
-        for at, data in self._store.checkpoints() if self._checkpoints else ():
-            if at >= seq:
-                continue
-            engine = Engine(self._trainer)
-            try:
-                engine.load(data, only=name)
-            except (ValueError, KeyError, TypeError):
-                continue  # of another version, or from before the stream was configured
-            stream = engine.streams[name]
+    def _beginnings(self, name: str, wanted: list[Exclusion], seq: int) -> Iterator[Loaded]:
+        found = states(self._store, self._trainer, before=seq, only=name) if self._checkpoints else ()
+        for loaded in found:
+            stream = loaded.engine.streams[name]
             known = stream.table.excluded.periods
             missing = wanted[len(known) :]
             if known == wanted[: len(known)] and all(_newest(stream) < each.first for each in missing):
                 stream.table.excluded.restore(wanted)
-                yield Beginning(engine, at)
+                yield loaded
         if self._store.journal_is_whole:
-            yield Beginning(Engine(self._trainer), 0)
+            yield Loaded(Engine(self._trainer), 0)
 
     def _apply(self, engine: Engine, name: str, wanted: list[Exclusion], seq: int, item: Input) -> None:
         """Repeat one entry."""

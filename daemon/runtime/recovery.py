@@ -8,13 +8,14 @@ that ran then, and is not recorded again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemon.config.change import RefusedError
 from daemon.engine.machine.engine import Engine, StateVersionError
 from daemon.engine.messages.inputs import Configured
 from daemon.engine.messages.training_port import Trainer
-from daemon.store import Store
+from daemon.store import Store, StoreView
 from models.bundle_errors import OwnModelError
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Where recovery begins.
+    """Where a repetition begins.
 
     Attributes:
         engine: The state.
@@ -31,6 +32,28 @@ class Loaded:
 
     engine: Engine
     seq: int
+
+
+def states(
+    reader: StoreView, trainer: Trainer, *, before: int | None = None, only: str | None = None
+) -> Iterator[Loaded]:
+    """The states of the checkpoints that this program reads, the newest first; nothing is set aside.
+
+    Args:
+        reader: The state directory.
+        trainer: Of the engines.
+        before: Only those of earlier journal entries.
+        only: The one stream that is wanted; states that lack it are passed over.
+    """
+    for seq, data in reader.checkpoints():
+        if before is not None and seq >= before:
+            continue
+        engine = Engine(trainer)
+        try:
+            engine.load(data, only)
+        except (ValueError, KeyError, TypeError):
+            continue  # of another version, or from before the stream was configured
+        yield Loaded(engine, seq)
 
 
 def load(store: Store, trainer: Trainer) -> Loaded:

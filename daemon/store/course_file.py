@@ -99,6 +99,8 @@ class CourseFile:
     def _open_map(self, file: int) -> None:
         blocks = (os.fstat(file).st_size - _HEADER_BYTES) // self._block
         if blocks > 0:
+            # a copy may have left holes: to fill one through the map on a full disk would end the process (SIGBUS)
+            os.posix_fallocate(file, 0, _HEADER_BYTES + blocks * self._block)
             self._map = mmap.mmap(file, _HEADER_BYTES + blocks * self._block)
             self.cells = np.frombuffer(self._map, self._dtype, blocks * BLOCK * LINES, _HEADER_BYTES)
 

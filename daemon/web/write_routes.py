@@ -126,7 +126,8 @@ class Writes:
             text = filled("problem.html", title="Not done", text=str(error))
             return web.Response(text=text, status=error.status, content_type="text/html", headers=PAGE_HEADERS)
         page, _, query = back.partition("?")
-        where = f"{page}?{query}" if page in ("event", "series") else "models"
+        known = page in ("event", "series") and query.isascii() and query.isprintable()
+        where = f"{page}?{query}" if known else "models"
         return web.Response(status=303, headers={"Location": where, **PAGE_HEADERS})
 
     async def _check(self, token: str) -> None:

@@ -155,6 +155,19 @@ def test_without_room_nothing_is_kept_and_all_goes_on(
     assert "courses cannot be kept" in caplog.text
 
 
+def test_holes_that_a_copy_left_are_filled_before_anything_is_written(tmp_path: Path) -> None:
+    """A file restored with holes takes its room when it is opened: later a full disk would end the process."""
+    path = tmp_path / "tide.0"
+    course_file.CourseFile(path, 1, INTERVAL).grow(course_file.BLOCK)
+    with path.open("r+b") as file:
+        size = path.stat().st_size
+        file.truncate(4096)
+        file.truncate(size)
+    assert path.stat().st_blocks * 512 < size
+    course_file.CourseFile(path, 1, INTERVAL)
+    assert path.stat().st_blocks * 512 >= size
+
+
 def test_courses_stay_within_their_bytes(tmp_path: Path) -> None:
     """Of series beyond the bound nothing is kept, of those within it everything."""
     settings = Settings.model_validate(config() | {"state_dir": str(tmp_path)})

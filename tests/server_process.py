@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from tests.conftest import need
-from tests.e2e.processes import until
+from tests.e2e.processes import freeze, until
 
 
 class ServerProcess(ABC):
@@ -64,7 +64,8 @@ class ServerProcess(ABC):
 
     def stall(self) -> None:
         """Have it do nothing, as a machine does whose disk hangs, until it ends or goes on."""
-        self._send(signal.SIGSTOP)
+        assert self._process is not None
+        freeze(self._process.pid)
 
     def go_on(self) -> None:
         """Have it go on."""

@@ -54,6 +54,22 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(json.dumps(event.to_json())) for event in read_events(path)]
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP, and wait until every thread has stopped: the signal alone leaves them some time."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    while not all(_state(each) in "TZ" for each in tasks.iterdir()):
+        time.sleep(0.0005)
+
+
+def _state(task: Path) -> str:
+    """State of a thread, `Z` where it is gone."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
 def until(what: str, attempt: Callable[[], T | None], limit_s: float = 60.0, every_s: float = 0.1) -> T:
     """The first result of `attempt` that is true; the test fails when there is none in time."""
     deadline = time.monotonic() + limit_s

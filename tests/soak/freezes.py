@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.processes import Daemon, cpu_ns
+from tests.e2e.processes import Daemon, cpu_ns, freeze
 
 KINDS = {"in a commit": 6, "in a checkpoint": 4, "in a training": 4, "while it starts": 2, "idle": 2}
 """What kills are aimed at, and in what proportion."""
@@ -19,14 +19,6 @@ PAUSE_S = {"in a checkpoint": 0.002}
 """The longest between two instants that are looked at, shorter for what is rare; `PAUSE_S_ELSE` for other kinds."""
 PAUSE_S_ELSE = 0.01
 _WRITE_LOCK = 120  # byte of SQLite's WAL index that a writer locks from the first page to the end of its commit
-
-
-def freeze(daemon: Daemon) -> None:
-    """SIGSTOP, and wait until it has stopped."""
-    os.kill(daemon.pid, signal.SIGSTOP)
-    stat = Path(f"/proc/{daemon.pid}/stat")
-    while stat.read_text().rpartition(")")[2].split()[0] not in "TZ":
-        time.sleep(0.0005)
 
 
 def doing(daemon: Daemon, state: Path) -> str:
@@ -83,7 +75,7 @@ def kill_when(daemon: Daemon, wanted: str, state: Path, chance: random.Random) -
     sign = _SIGNS.get(wanted, lambda daemon, state: True)
     while True:
         time.sleep(chance.uniform(0, PAUSE_S.get(wanted, PAUSE_S_ELSE)))
-        freeze(daemon)
+        freeze(daemon.pid)
         late = time.monotonic() > deadline
         if late or sign(daemon, state):
             kind = doing(daemon, state)

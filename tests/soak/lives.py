@@ -11,9 +11,9 @@ from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from tests.e2e.processes import Daemon
+from tests.e2e.processes import Daemon, freeze
 from tests.e2e.small_disk import SmallDisk
-from tests.soak.freezes import KINDS, freeze, kill_when
+from tests.soak.freezes import KINDS, kill_when
 
 STOP_EVERY, FILL_EVERY, RESTART_EVERY = 6, 7, 10  # lives with a SIGSTOP, lives with a full disk, lives before a restart
 
@@ -63,7 +63,7 @@ class Lives:
         time.sleep(self._chance.uniform(0, 0.5))
         if number % STOP_EVERY == 0:
             self.did["SIGSTOP"] += 1
-            freeze(daemon)
+            freeze(daemon.pid)
             time.sleep(self._chance.uniform(0.2, 1.5))
             os.kill(daemon.pid, signal.SIGCONT)
         if self._disk and number % FILL_EVERY == 0:

@@ -116,16 +116,16 @@ def _rows(reader: StoreView, stream: str | None, pattern: str) -> list[dict[str,
 
 
 def _newest(reader: StoreView) -> Mapping[str, StreamSnapshot]:
-    """The streams as the newest checkpoint has them; none where there is no checkpoint yet."""
+    """The streams as the newest checkpoint has them; ends with a line where there is none yet."""
     from adapters.base import REJECTIONS
     from daemon.metrics.snapshot import snapshots
     from daemon.runtime.recovery import states
     from daemon.trainer.trainer import InlineTrainer
 
-    if (newest := next(states(reader, InlineTrainer()), None)) is not None:
-        return snapshots(newest.engine, REJECTIONS, lambda name: None)
-    say("there is no checkpoint yet; a daemon writes one every checkpoint.every, and when it ends", err=True)
-    return {}
+    newest = next(states(reader, InlineTrainer()), None)
+    if newest is None:
+        fail("there is no checkpoint yet: a daemon writes one every checkpoint.every, and at its end; see its page")
+    return snapshots(newest.engine, REJECTIONS, lambda name: None)
 
 
 def _status(row: Mapping[str, Any]) -> str:

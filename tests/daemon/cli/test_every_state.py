@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from daemon.cli.main import app
 from daemon.presentation import console
+from daemon.store import Store
 from tests.daemon.cli.small_inputs import READINGS, configuration, readings
 from tests.e2e.processes import Daemon, commanded, get, tidegauge, until
 
@@ -116,6 +117,16 @@ def test_without_any_state_the_mistake_is_what_is_said(tmp_path: Path) -> None:
         code, out, error = run(config, command)
         assert (code, out) == (78, "")
         assert "streams.tide.interval" in error
+
+
+def test_series_before_any_checkpoint(tmp_path: Path) -> None:
+    """What series there are is not known yet, which is said, and not that there are none."""
+    config = configuration(tmp_path)
+    Store.open(tmp_path / "state").close()
+    for command in ("series list", "series show pier"):
+        code, out, error = run(config, command)
+        assert (code, out) == (1, "")
+        assert "no checkpoint yet" in error
 
 
 def test_the_manual_page_has_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -43,8 +44,7 @@ def append(
     received_at_ms: int,
 ) -> list[int]:
     """Entries after `last` for `items`, and `positions`, in one transaction; the new numbers."""
-    through = database.value("SELECT bytes_through FROM journal WHERE seq = ?", [last])
-    total = int(through or 0)
+    total = _newest_through(database, last) or 0
     rows: list[Row] = []
     for seq, item in enumerate(items, last + 1):
         kind, header, blob = encode(item)
@@ -64,9 +64,8 @@ def append(
 
 def lost_entry(database: Database, first: int, last: int) -> Row:
     """A row that stands for entries from `first` to `last`."""
-    before = database.rows("SELECT bytes_through FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT 1", [last])
     header = json.dumps({"first": first}).encode()
-    return (last, LOST, None, 0, int(before[0][0]) if before else 0, header, b"")
+    return (last, LOST, None, 0, _newest_through(database, last - 1) or 0, header, b"")
 
 
 def first_of(row: Sequence[Any]) -> int:
@@ -158,8 +157,8 @@ def size(database: Database) -> int:
 def droppable(database: Database, before_ms: int, max_bytes: int) -> int:
     """Greatest number up to which entries are older than `before_ms`, or beyond the newest `max_bytes`."""
     floor, _, last = bounds(database)
-    young = database.value("SELECT seq FROM journal WHERE received_at_ms >= ? ORDER BY seq LIMIT 1", [before_ms])
-    by_age = last if young is None else young - 1
+    young = _sound_one(database, "received_at_ms >= ? ORDER BY seq", before_ms)
+    by_age = last if young is None else int(young[0]) - 1
     return max(floor, by_age, _beyond(database, floor, last, max_bytes))
 
 
@@ -178,13 +177,26 @@ def _beyond(database: Database, floor: int, last: int, max_bytes: int) -> int:
 
 def _through(database: Database, floor: int, seq: int) -> int:
     """Bytes of all entries up to `seq`, counted from an origin that is the same for all entries present."""
-    if seq > floor:
-        where, args = "WHERE seq <= ? ORDER BY seq DESC", [seq]
-        found = database.rows(f"SELECT bytes_through FROM journal {where} LIMIT 1", args)
-        if found:
-            return int(found[0][0])
-    first = database.rows("SELECT bytes_through - length(header) - length(blob) FROM journal ORDER BY seq LIMIT 1")
-    return int(first[0][0]) if first else 0
+    if seq > floor and (through := _newest_through(database, seq)) is not None:
+        return through
+    first = _sound_one(database, "seq > ? ORDER BY seq", floor)
+    return 0 if first is None else int(first[4]) - len(first[5]) - len(first[6])
+
+
+def _newest_through(database: Database, seq: int) -> int | None:
+    """`bytes_through` of the newest entry up to `seq`."""
+    row = _sound_one(database, "seq <= ? ORDER BY seq DESC", seq)
+    return None if row is None else int(row[4])
+
+
+def _sound_one(database: Database, where: str, *args: int) -> Row | None:
+    """The first sound entry that `where` finds in its order; recovery does not look at those before its checkpoint."""
+    sql = f"SELECT {JOURNAL.listed} FROM journal WHERE {where} LIMIT 1 OFFSET ?"
+    for offset in itertools.count():
+        rows = database.rows(sql, [*args, offset])
+        if not rows or is_sound(JOURNAL, rows[0]):
+            return rows[0] if rows else None
+    return None
 
 
 def drop(database: Database, through: int, rows: int = 100) -> None:

@@ -176,3 +176,25 @@ def test_what_is_kept_is_at_most_max_bytes(tmp_path: Path) -> None:
         assert journal.droppable(database, 0, last_three - 1) == 4
         assert journal.droppable(database, 0, sum(sizes)) == 0
         assert journal.droppable(database, 2, sum(sizes)) == 6
+
+
+@pytest.mark.parametrize("column", ["bytes_through", "received_at_ms"])
+@pytest.mark.parametrize("wrong", ["west12", 2**60, -(2**60), b"\0", 1.5])
+def test_what_is_kept_is_not_said_by_a_damaged_entry(tmp_path: Path, column: str, wrong: object) -> None:
+    """Recovery looks at no entry before its checkpoint; one that was damaged there moves neither size nor retention."""
+    with Store.open(tmp_path) as store:
+        for number in range(1, 7):
+            store.append([batch(number)], {}, number)
+        database = store._database
+        size, last_three = journal.size(database), journal.size(database) // 2
+        for damaged in (2, 5):
+            database.rows(f"UPDATE journal SET {column} = ? WHERE seq = ?", [wrong, damaged])
+        assert journal.size(database) == size
+        assert journal.droppable(database, 2, size) == 2
+        assert journal.droppable(database, 0, last_three) in (3, 4)
+        assert journal.lost_entry(database, 6, 6)[4] == journal.lost_entry(database, 5, 5)[4] > 0
+        for damaged in (1, 2, 3, 4, 5, 6):
+            database.rows(f"UPDATE journal SET {column} = ? WHERE seq = ?", [wrong, damaged])
+        assert journal.size(database) == 0
+        assert journal.droppable(database, 0, size) == 6
+        assert store.append([batch(7)], {}, 7) == [7]

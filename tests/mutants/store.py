@@ -88,7 +88,7 @@ STORE: tuple[Mutant, ...] = (
     ),
     Mutant(
         "daemon/store/journal.py",
-        "by_age = last if young is None else young - 1",
+        "by_age = last if young is None else int(young[0]) - 1",
         "by_age = last if young is None else young",
         "tests/daemon/store/test_journal.py tests/daemon/store/test_checkpoints.py",
     ),
@@ -139,7 +139,7 @@ STORE: tuple[Mutant, ...] = (
         "daemon/store/database.py",
         "PRAGMA synchronous=FULL",
         "PRAGMA synchronous=NORMAL",
-        "tests/simulation/test_simulation.py -k fixed",
+        "tests/simulation/test_simulation.py -k nothing_is_lost",
     ),
     Mutant(
         "daemon/store/database.py",

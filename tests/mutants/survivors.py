@@ -23,7 +23,7 @@ SURVIVORS: tuple[Mutant, ...] = (
         f"{ENGINE}/detection/decision.py",
         "measure(r, slot, reasons != 0 and s.alarmed == slot and not hushed[i])",
         "measure(r, slot, reasons != 0 and not hushed[i])",
-        f"{TESTS}/machine/test_returns.py {TESTS}/kernel/test_regime.py",
+        f"{TESTS}/machine/test_measured_rate.py",
     ),
     Mutant(
         f"{ENGINE}/kernel/calibration.py",

@@ -184,6 +184,9 @@ def transformer(
     folds: Annotated[
         int, typer.Option(help="With classify: every series is tested once, in so many folds.", min=0)
     ] = 0,
+    trees: Annotated[
+        bool, typer.Option("--trees", help="With classify: gradient-boosted trees beside it, which takes minutes.")
+    ] = False,
     out: Out = OUT,
     labels: Labels = None,
     device: Device = "auto",
@@ -204,10 +207,12 @@ def transformer(
         fail(f"--task {task}: use reconstruct or classify", 2)
     if folds and task != "classify":
         fail("--folds goes with --task classify; a scorer's parts follow each other in time", 2)
+    if trees and task != "classify":
+        fail("--trees goes with --task classify; trees reconstruct nothing", 2)
     columns = _columns(interval, timezone, time, value, series)
     readings = RecordedReadings(files or [], labels, journal, config, stream, columns)
     names = compare or [recipe or default[task]]
-    train_networks(task, names, seed, folds, readings, out, device, jobs, as_json)
+    train_networks(task, names, seed, folds, readings, out, device, jobs, as_json, trees=trees)
 
 
 def _columns(

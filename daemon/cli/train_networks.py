@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ def train_networks(
     device: str,
     at_once: int,
     as_json: bool,
+    *,
+    trees: bool = False,
 ) -> None:
     """Read, train, report.
 
@@ -69,6 +72,7 @@ def train_networks(
         device: `auto`, `cpu` or `cuda`.
         at_once: Trainings at once.
         as_json: Whether one JSON object is printed instead of tables.
+        trees: Whether a classifier stands beside gradient-boosted trees.
     """
     if device not in ("auto", "cpu", "cuda"):
         fail(f"--device {device}: use auto, cpu or cuda", 2)
@@ -77,12 +81,14 @@ def train_networks(
         from daemon.offline import recipes, trainings
         from daemon.offline.train_report import figures_of, of_training
         from daemon.presentation.frame import write_figures
-        from models.offline import devices
+        from models.offline import boosted_trees, devices
         from models.offline.epochs import TrainingError
         from models.offline.history import HistoryError
         from models.offline.training_checkpoints import CheckpointError
         from models.report.report_files import write_report
 
+        if trees and not boosted_trees.is_installed():
+            fail(f"--trees needs scikit-learn; run: {sys.executable} -m pip install scikit-learn")
         try:
             devices.choose(device)
             chosen = [recipes.read(name) for name in names]
@@ -90,7 +96,7 @@ def train_networks(
             recipes.check(chosen, task, histories)
             jobs = trainings.plan(chosen, sorted(set(seeds)), folds, out, device, name)
             results = trainings.run(jobs, histories, labelled, at_once, as_json)
-            report = of_training(jobs, results, histories, labelled, rejected)
+            report = of_training(jobs, results, histories, labelled, rejected, trees=trees)
             out.mkdir(parents=True, exist_ok=True)
             paths = write_report(report, out)
             paths.append(out / "report.csv")

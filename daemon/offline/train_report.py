@@ -11,6 +11,7 @@ import numpy as np
 from daemon.offline.trainings import Job, Result
 from daemon.presentation.words import plural, tally
 from models.offline.history import History
+from models.offline.likeness import ALIKE
 from models.offline.recipe import Recipe
 from models.report.figures import Report, ReportSection, Table
 from models.report.training_report import Classified, Variant, class_figures, report
@@ -27,6 +28,8 @@ def of_training(
     histories: Sequence[History],
     labelled: Sequence[Sequence[Any]],
     rejected: Mapping[str, int],
+    *,
+    trees: bool = False,
 ) -> Report:
     """The report of all jobs of one command, which share task and readings.
 
@@ -36,6 +39,7 @@ def of_training(
         histories: The readings.
         labelled: Of each, labelled windows.
         rejected: Lines that were no readings, by reason.
+        trees: Whether classifiers stand beside gradient-boosted trees.
     """
     recipe = jobs[0].recipe
     readings, slots = sum(int(h.observed.sum()) for h in histories), sum(len(h) for h in histories)
@@ -50,7 +54,7 @@ def of_training(
     lead = [ReportSection("Over seeds and folds", _spread(jobs, variants))] if len(shown) < len(jobs) else []
     decisions = [d for r in shown for d in r.decisions]
     if recipe.task == "classify":
-        rows, more = _baselines(jobs, histories, labelled)
+        rows, more = _baselines(jobs, histories, labelled, trees)
         variants, decisions = [*variants, *rows], [*decisions, *more]
     names = ", ".join(dict.fromkeys(j.recipe.name for j in jobs))
     if lead:
@@ -84,12 +88,19 @@ def _of_classifiers(recipe: Recipe, results: Sequence[Result]) -> tuple[str, lis
     how = (
         f"Half of the windows of {recipe.network.window} readings have one anomaly injected that reaches the "
         f"newest reading, {e.strengths[0]:g} to {e.strengths[1]:g} spreads strong ({e.spread}), generator "
-        f"{results[0].variant.data['generator']}, seed {e.seed}. Training, validation and test share no series."
+        f"{results[0].variant.data['generator']}, seed {e.seed}. Training, validation and test share no series, nor "
+        f"two that are nearly the same (correlation above {ALIKE}); {_moved(results)}."
     )
     return how, [
         ReportSection("Right decisions by kind of anomaly", [_by_kind(results, "share_right_by_kind")]),
         ReportSection("Series of each part", [_series(results)]),
     ]
+
+
+def _moved(results: Sequence[Result]) -> str:
+    """Which series are in another part than was drawn, in any of the trainings."""
+    moved = sorted({name for r in results for name in r.variant.data["moved"]})
+    return f"for that {', '.join(moved)} went to another part" if moved else "none had to go to another part for that"
 
 
 def _first_of_each(jobs: Sequence[Job], results: Sequence[Result]) -> list[Result]:
@@ -203,9 +214,9 @@ def _mean(values: Sequence[float]) -> str:
 
 
 def _baselines(
-    jobs: Sequence[Job], histories: Sequence[History], labelled: Sequence[Sequence[Any]]
+    jobs: Sequence[Job], histories: Sequence[History], labelled: Sequence[Sequence[Any]], trees: bool
 ) -> tuple[list[Variant], list[Classified]]:
-    """Rows of the z-score rule and of logistic regression, for each distinct material."""
+    """Rows of the z-score rule, of logistic regression and of trees, for each distinct material."""
     from models.offline.classifiers import baselines, material
     from models.offline.epochs import Progress
     from models.offline.measures import judge
@@ -217,7 +228,7 @@ def _baselines(
     for job in distinct.values():
         stuff = material(histories, labelled, job.recipe, job.fold)
         label = stuff.parts["test"].label > 0
-        for name, (score, threshold) in baselines(stuff).items():
+        for name, (score, threshold) in baselines(stuff, job.recipe, job.seed, trees=trees).items():
             full = f"{name} ({job.recipe.examples.inputs})" + (f" fold {job.fold[0] + 1}" if job.fold else "")
             variants.append(Variant(full, 0, None, Progress(), {}, class_figures(judge(score, label, threshold))))
             decisions.append(Classified(full, score, label, threshold))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.config.units import format_duration
 from daemon.offline.recipes import to_yaml
 from daemon.presentation.console import progress
+from daemon.presentation.console import say as console_say
 from models.atomic_file import write_atomically
 from models.offline.history import History
 from models.offline.recipe import Recipe
@@ -184,6 +185,9 @@ def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say:
     from models.report.training_report import Classified, Variant, class_figures
 
     stuff = material(histories, labelled, job.recipe, job.fold)
+    if stuff.moved:
+        note = f"nearly the same as series of another part, so moved there: {', '.join(stuff.moved)}"
+        console_say(f"tidegauge: {job.name}: {note}", err=True)
     found = train_classifier(
         stuff, histories, job.recipe, job.seed, choose(job.device), job.directory / CHECKPOINT, say
     )
@@ -200,6 +204,7 @@ def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say:
         "generator": GENERATOR,
         "windows": {part: len(e.label) for part, e in stuff.parts.items()},
         "series": series,
+        "moved": stuff.moved,
         "share_right_by_kind": by_kind,
         "bundles_sha256": written,
         "seed": job.seed,

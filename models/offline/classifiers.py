@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +14,20 @@ import torch
 from models.architectures import build
 from models.bundle import Bundle
 from models.offline import simple_classifiers
+from models.offline.boosted_trees import BoostedTrees, tree_columns
 from models.offline.epochs import Part, Progress, Say, check_learned, fit
 from models.offline.examples import examples, fresh_examples
 from models.offline.history import History, HistoryError, digest
 from models.offline.lessons import Classification, Examples, Fresh
+from models.offline.likeness import families, together
 from models.offline.manifests import Taught, manifest
 from models.offline.recipe import Recipe
 from models.offline.splits import fold_series, split_series
 from models.scorer import one_thread
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
+PASSES = 3  # whose windows the baselines see, where each pass has its own
+_AT_ONCE = 512  # windows described at once, for memory
 Labelled = Sequence[Sequence[tuple[float, float]]]
 
 
@@ -37,6 +42,7 @@ class Material:
         labels: Names of all series; `Examples.series` are indices into them.
         intervals: Seconds between two slots, of all series, each once, the shortest first.
         without: Series that have no clean stretch.
+        moved: Series that are in another part than was drawn, because most of those nearly the same are there.
     """
 
     parts: Mapping[Part, Examples]
@@ -45,6 +51,7 @@ class Material:
     labels: list[str]
     intervals: list[int]
     without: list[str]
+    moved: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +78,7 @@ class Classifier:
 def material(
     histories: Sequence[History], labelled: Labelled, recipe: Recipe, fold: tuple[int, int] | None
 ) -> Material:
-    """Labelled windows, split by series.
+    """Labelled windows, split by series; those that are nearly the same are in one part.
 
     Args:
         histories: The series.
@@ -80,7 +87,7 @@ def material(
         fold: `(number, of)`: this fold tests and the next one validates; None: the recipe's split.
 
     Raises:
-        HistoryError: There are too few series, or two of one name.
+        HistoryError: There are too few series, or two of one name, or a part has none that is unlike all others.
     """
     labels = [h.series for h in histories]
     if len(set(labels)) != len(labels):
@@ -89,18 +96,21 @@ def material(
     made, without = examples(histories, labelled, recipe.examples, recipe.network.window)
     present = sorted(set(made.series.tolist()))
     names = [labels[i] for i in present]
-    if fold is None:
-        part = split_series(names, recipe.split, recipe.split_seed)
-    else:
-        number, of = fold
-        folds = fold_series(names, of, recipe.split_seed)
-        part = np.where(folds == number, 2, np.where(folds == (number + 1) % of, 1, 0))
+    family = families([histories[i] for i in present])
+    number, of = fold or (0, 0)
+    drawn = fold_series(names, of, recipe.split_seed) if of else split_series(names, recipe.split, recipe.split_seed)
+    part = together(drawn, family)
+    moved = [name for name, was, now in zip(names, drawn, part, strict=True) if was != now]
+    if of:
+        part = np.where(part == number, 2, np.where(part == (number + 1) % of, 1, 0))
     part_of = np.zeros(len(labels), np.int64)
     part_of[present] = part
     parts = {name: made.rows(part_of[made.series] == i) for i, name in enumerate(PARTS)}
     learned = sorted(set(parts["train"].series.tolist()))
     intervals = sorted({h.interval_s for h in histories})
-    return Material(parts, [histories[i] for i in learned], [labelled[i] for i in learned], labels, intervals, without)
+    return Material(
+        parts, [histories[i] for i in learned], [labelled[i] for i in learned], labels, intervals, without, moved
+    )
 
 
 def train_classifier(
@@ -156,13 +166,49 @@ def _fresh(stuff: Material, recipe: Recipe) -> Fresh | None:
     return Fresh(count, lambda count, rng: fresh_examples(stuff.learned, stuff.labelled, asked, window, count, rng))
 
 
-def baselines(stuff: Material) -> dict[str, tuple[npt.NDArray[np.float64], float]]:
-    """Score and threshold of the baselines on the test part, both learned from the training part."""
-    train, test = stuff.parts["train"], stuff.parts["test"]
-    label = train.label > 0
-    cut = simple_classifiers.best_cut(simple_classifiers.z_score(train.x[..., :1]), label)
-    regression = simple_classifiers.LogisticRegression(simple_classifiers.statistics(train.x), label)
-    return {
-        "z-score rule": (simple_classifiers.z_score(test.x[..., :1]), cut),
-        "logistic regression": (regression.probability(simple_classifiers.statistics(test.x)), 0.5),
+class _Described(NamedTuple):
+    """Windows as the baselines see them: greatest z-score (M,), columns (M, C), whether they are anomalous (M,)."""
+
+    z: npt.NDArray[np.float64]
+    columns: npt.NDArray[np.float32]
+    label: npt.NDArray[np.bool_]
+
+
+def baselines(
+    stuff: Material, recipe: Recipe, seed: int, *, trees: bool = False
+) -> dict[str, tuple[npt.NDArray[np.float64], float]]:
+    """Score and threshold of the baselines on the test part, all learned from what a network is shown.
+
+    Args:
+        stuff: Windows by part.
+        recipe: Whose network they stand beside; where each pass has windows of its own, they see those of a few.
+        seed: Of what is random.
+        trees: Whether gradient-boosted trees are trained, which takes minutes and needs scikit-learn.
+    """
+    shown, test = _shown(stuff, recipe, seed), _described(stuff.parts["test"])
+    count = 16 * stuff.parts["test"].x.shape[-1]  # of the columns, the statistics of whole windows
+    regression = simple_classifiers.LogisticRegression(shown.columns[:, :count].astype(np.float64), shown.label)
+    found = {
+        "z-score rule": (test.z, simple_classifiers.best_cut(shown.z, shown.label)),
+        "logistic regression": (regression.probability(test.columns[:, :count].astype(np.float64)), 0.5),
     }
+    if trees:
+        chosen = _described(stuff.parts["validation"])
+        forest = BoostedTrees(shown.columns, shown.label, chosen.columns, chosen.label, seed)
+        found["gradient-boosted trees"] = (forest.probability(test.columns), 0.5)
+    return found
+
+
+def _shown(stuff: Material, recipe: Recipe, seed: int) -> _Described:
+    """What a network is shown in its first passes; of each pass only the columns are kept."""
+    fresh, rng = _fresh(stuff, recipe), np.random.default_rng([seed, recipe.examples.seed])
+    if fresh is None:
+        return _described(stuff.parts["train"])
+    passes = [_described(fresh.draw(fresh.windows, rng)) for _ in range(min(PASSES, recipe.training.epochs))]
+    return _Described(*(np.concatenate(column) for column in zip(*passes, strict=True)))
+
+
+def _described(e: Examples) -> _Described:
+    pieces = [slice(at, at + _AT_ONCE) for at in range(0, len(e.x), _AT_ONCE)]
+    columns = np.concatenate([tree_columns(e.x[piece]) for piece in pieces])
+    return _Described(simple_classifiers.z_score(e.x[..., :1]), columns, e.label > 0)

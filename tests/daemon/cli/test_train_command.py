@@ -332,3 +332,21 @@ def test_a_refused_training_leaves_the_recipe_beside_its_checkpoint(tmp_path: Pa
     assert status == 1
     assert "differs in recipe" in text
     assert (out / "small" / "recipe.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("train", "transformer", "a.csv", "--trees"), 2, "--trees goes with --task classify"),
+        (("train", "transformer", "a.csv", "--task", "classify", "--trees"), 1, "pip install scikit-learn"),
+    ],
+)
+def test_trees_are_an_extra(
+    words: tuple[str, ...], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they make no sense, or cannot be grown, one line says so before anything is read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("models.offline.boosted_trees.is_installed", lambda: False)
+    found, output = run(*words)
+    assert (found, len(output.strip().splitlines())) == (code, 1)
+    assert said in output

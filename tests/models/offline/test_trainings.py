@@ -34,9 +34,10 @@ CPU = torch.device("cpu")
 
 
 def history(label: str = "a", n: int = 600, seed: int = 0, gaps: bool = False) -> History:
-    """A noisy daily sine every half hour."""
-    rng = np.random.default_rng([seed, *label.encode()])
-    values = 20 + 5 * np.sin(np.arange(n) * 2 * np.pi / 48) + rng.standard_normal(n)
+    """A noisy daily sine every half hour, and a slow one of its own."""
+    rng, t = np.random.default_rng([seed, *label.encode()]), np.arange(n)
+    own = 5 * np.sin(t * 2 * np.pi / (70 + 31 * (sum(label.encode()) % 11)))
+    values = 20 + 5 * np.sin(t * 2 * np.pi / 48) + own + rng.standard_normal(n)
     if gaps:
         values[rng.random(n) < 0.1] = np.nan
     local = np.arange(n, dtype=np.int64) * 1800
@@ -292,6 +293,27 @@ def test_no_series_is_in_two_parts() -> None:
         material([history(), history()], [[], []], classes(), None)
 
 
+def test_series_that_are_nearly_the_same_are_in_one_part() -> None:
+    """A copy, a copy upside down in other units, and one moved in time go where the original is, by split and fold."""
+    series = [history(name) for name in "abcdefg"]
+    copy = series[0]
+    copies = [
+        replace(copy, series="x"),
+        replace(copy, series="y", values=300 - 7 * copy.values),
+        replace(copy, series="z", first=copy.first + 5000),
+    ]
+    for fold in [None, (0, 3), (1, 3), (2, 3)]:
+        stuff = material([*series, *copies], [[]] * 10, classes(), fold)
+        (part,) = (set(e.series.tolist()) for e in stuff.parts.values() if 0 in e.series)
+        assert {0, 7, 8, 9} <= part
+        assert set(stuff.moved) <= {"a", "x", "y", "z"}
+        alone = material(series, [[]] * 7, classes(), fold)
+        assert alone.moved == []
+    assert stuff.moved
+    with pytest.raises(HistoryError, match="part 2 of 3 has no series of its own"):
+        material([series[0], *copies], [[]] * 4, classes(), None)
+
+
 def test_baselines_learn_from_the_training_part_only() -> None:
     """Logistic regression separates what a statistic separates; the cut of a score is the most accurate one."""
     rng = np.random.default_rng(0)
@@ -301,9 +323,10 @@ def test_baselines_learn_from_the_training_part_only() -> None:
     assert judge(found, label[200:], 0.5).accuracy > 0.9
     assert simple_classifiers.best_cut(np.array([1.0, 2, 3, 4]), np.array([False, False, True, True])) == 2.5
     stuff = material([history(name) for name in "abcd"], [[]] * 4, classes(), None)
-    before = baselines(stuff)
+    before = baselines(stuff, classes(), 0, trees=True)
     stuff.parts["test"].label[:] = 1 - stuff.parts["test"].label
-    after = baselines(stuff)
+    after = baselines(stuff, classes(), 0, trees=True)
+    assert set(before) == {"z-score rule", "logistic regression", "gradient-boosted trees"}
     assert all((before[name][0] == after[name][0]).all() and before[name][1] == after[name][1] for name in before)
 
 

@@ -21,6 +21,7 @@ from daemon.config.maintenance_settings import MOST, MaintenanceSettings
 from daemon.config.metric_settings import MetricsSettings
 from daemon.config.model_settings import ModelSettings
 from daemon.config.sections import ConflictError, Section, live, new_state
+from daemon.config.shard_settings import ShardSettings
 from daemon.config.sink_settings import EventSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.config.units import Duration, Size, format_duration, known_zone
@@ -233,6 +234,9 @@ class Settings(Section):
     version: Literal[1] = live(1, "Version of this file's layout.")
     state_dir: Path = new_state(Path("tidegauge-state"), "Directory of journal, checkpoints, models and events.")
     streams: dict[str, StreamSettings] = live(..., "Streams by name.", min_length=1)
+    shard: ShardSettings = live(
+        ShardSettings(), "Which part of the series is watched here, where several daemons share them."
+    )
     maintenance: list[MaintenanceSettings] = live(
         [], "Periods in which nobody is told of any stream: once, or every week.", max_length=MOST
     )

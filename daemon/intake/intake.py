@@ -15,6 +15,7 @@ from adapters.merge import EventTimeMerge
 from adapters.uploads.inbox import Inboxes
 from daemon.config.format_settings import FormatSettings
 from daemon.config.settings import Limits, StreamSettings
+from daemon.config.shard_settings import ShardSettings
 from daemon.config.source_settings import SourceSettings
 from daemon.engine.messages.inputs import Batch, Delivered, Input
 from daemon.intake.arrival_pattern import ArrivalPattern
@@ -24,6 +25,7 @@ from daemon.intake.health import Health
 from daemon.intake.messages import read_messages
 from daemon.intake.quotas import Quotas
 from daemon.intake.refusals import Refusals, log_refusal
+from daemon.intake.shards import Shard
 from daemon.runtime.logs import RateLimited
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ class Intake:
         choices: What the configuration says of the format.
         own: Parsers of those that make lines of their own, by name.
         monotonic: Clock for quiet, and of the pauses before a source that failed is tried again.
+        shard: Which series are taken in; readings of the others are passed over.
     """
 
     def __init__(
@@ -81,11 +84,13 @@ class Intake:
         choices: FormatSettings,
         own: Mapping[str, Format | None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        shard: ShardSettings | None = None,
     ) -> None:
         self.stream, self.sources = stream, sources
         self._format, self._choices, self._own = fmt, choices, dict(own or {})
         self.refusals = Refusals(choices, log_refusal)
         self.quotas = Quotas(RateLimited(log).warning)
+        self._shard = Shard(shard or ShardSettings())
         self._merge = EventTimeMerge()
         self._monotonic = monotonic
         self._deliveries: Deliveries | None = None
@@ -97,12 +102,19 @@ class Intake:
         self._resume: Resume = lambda name: {}
 
     @classmethod
-    def of(cls, stream: str, settings: StreamSettings, limits: Limits, inboxes: Inboxes) -> Intake:
+    def of(
+        cls,
+        stream: str,
+        settings: StreamSettings,
+        limits: Limits,
+        inboxes: Inboxes,
+        shard: ShardSettings | None = None,
+    ) -> Intake:
         """The intake of a configured stream."""
         entries, reader = named(stream, settings.sources), make_reader(settings, limits)
         sources = [make_source(name, each, limits, inboxes, reader, settings.format.encoding) for name, each in entries]
         own = {name: make_own_format(each, limits) for name, each in entries}
-        made = cls(stream, sources, reader, settings.format, own)
+        made = cls(stream, sources, reader, settings.format, own, shard=shard)
         made.configure(settings)
         return made
 
@@ -227,6 +239,7 @@ class Intake:
             readings, header = self._parsed(fmt, chunk, header)
             self._headers[chunk.place] = header
             had = len(readings) > 0
+            readings = self._shard.own(readings, source.name)
             readings = self.quotas.admit(source.name, readings, bool(self._merge.held()))
             self.refusals.note(source.name, chunk, readings, header, had_readings=had)
             if isinstance(source, Live):
@@ -299,7 +312,8 @@ class Intake:
                     gauges = source.status()
             counts = self.refusals.counts.get(source.name)
             refused = {"rejected_lines": float(counts.total() if counts else 0)}
-            found[source.name] = {**self._of(source).status(gauges), **refused, **self.quotas.status(source.name)}
+            own, shared = self._of(source).status(gauges), self._shard.status(source.name)
+            found[source.name] = {**own, **refused, **shared, **self.quotas.status(source.name)}
         return found
 
     def down(self) -> dict[str, str]:

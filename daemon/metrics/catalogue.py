@@ -152,6 +152,12 @@ SOURCE_METRICS: tuple[Spec, ...] = (
         "source_series", "gauge", _SOURCE, "Series that the source brought in; absent where it may bring in any number."
     ),
     Spec("source_series_limit", "gauge", _SOURCE, "Series that it may bring in; further ones are rejected."),
+    Spec(
+        "source_readings_passed_over_total",
+        "counter",
+        _SOURCE,
+        "Readings of series that another part (`shard`) watches, since the start; absent where all are watched here.",
+    ),
     Spec("source_lag_bytes", "gauge", _SOURCE, "Bytes known to be there and not yet read."),
     Spec(
         "source_position_bytes",
@@ -210,6 +216,7 @@ SINK_METRICS: tuple[Spec, ...] = (
 
 PROCESS_METRICS: tuple[Spec, ...] = (
     Spec("build_info", "gauge", ("version", "python"), "1; the versions that run."),
+    Spec("shard_info", "gauge", ("index", "of"), "1; which part of the series is watched here, 0 of 1 for all."),
     Spec("ready", "gauge", (), "1 once state is loaded and sources are open."),
     Spec("start_timestamp_seconds", "gauge", (), "When the process started."),
     Spec("snapshot_timestamp_seconds", "gauge", (), "When the picture these metrics show was taken."),

@@ -40,6 +40,7 @@ _SOURCE_COUNTERS = {
     "uploads": "source_uploads_total",
     "messages": "source_messages_total",
     "rejected_lines": "source_rejected_lines_total",
+    "passed_over": "source_readings_passed_over_total",
 }
 _SOURCE_BY_KIND = (
     ("connections_", "source_connections", "state"),
@@ -117,8 +118,8 @@ class Picture(Frozen):
         streams: Snapshots by stream name.
         sources: Source name (`taxi/0`) -> gauges of `Source.status()`: `up`, `lag_bytes`, `lag_messages`, `files`,
             `position_bytes`, `connections_<state>`, `refused_<reason>`, `closed_<reason>`, `accepted`, `lines`,
-            `uploads`, `messages`, `kernel_drops`, `rejected_lines`, `series`, `series_limit`; every other key counts
-            incidents (`rotations`, `truncations`).
+            `uploads`, `messages`, `kernel_drops`, `rejected_lines`, `passed_over`, `series`, `series_limit`; every
+            other key counts incidents (`rotations`, `truncations`).
         store: `checkpoint_at_ms`, `checkpoint_bytes`, `checkpoint_failures`, `checkpoint_mismatches`, `quarantined`,
             `journal_seq`, `state_dir`; None or absent is not exported.
         process: `ready`, `full`, `down` (source -> why it is), `behind` (stream -> `Behind.status`),
@@ -130,6 +131,7 @@ class Picture(Frozen):
         sinks: Name of the sink -> `up`, `waiting`, `delivered`, `failures`, `left_out_<reason>`.
         writers: Name of the store written to -> `MetricWriter.status`.
         refusals: Source name -> the newest refused line that was said, in words.
+        shard: Which part of the series is watched here, and of how many.
     """
 
     streams: Mapping[str, StreamSnapshot]
@@ -142,6 +144,7 @@ class Picture(Frozen):
     sinks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     writers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
+    shard: tuple[int, int] = (0, 1)
 
 
 def version() -> str:
@@ -310,6 +313,8 @@ def _process(f: Mapping[str, Family], picture: Picture, build: Mapping[str, str]
     }.items():
         f[name].add({}, value)
     f["build_info"].add(dict(build), 1)
+    index, of = picture.shard
+    f["shard_info"].add({"index": str(index), "of": str(of)}, 1)
     # the label is not `job`, which Prometheus gives every target
     f["jobs_skipped_total"].add_each("task", process.get("skipped", {}), {})
     f["jobs_failed_total"].add_each("task", process.get("failed", {}), {})

@@ -25,6 +25,7 @@ from daemon.engine.messages.training_port import Trainer
 from daemon.intake.arrival_pattern import ArrivalPattern
 from daemon.intake.construction import make_file_format, to_batch
 from daemon.intake.refusals import Refusal, Refusals, refused_words
+from daemon.intake.shards import Shard
 from daemon.runtime.durable import DurableEngine
 from daemon.runtime.versions import promotion
 
@@ -166,10 +167,12 @@ def batches(
     progress: Progress,
     choices: FormatSettings | None = None,
     refusals: Refusals | None = None,
+    shard: Shard | None = None,
 ) -> Iterator[Batch]:
-    """The file as batches of `rows` readings, or of one chunk each; see `chunks`."""
+    """The file as batches of `rows` readings, or of one chunk each; see `chunks`. Of `shard`, where one is given."""
     for readings, rejected in chunks(path, fmt, line_bytes, progress, choices, refusals):
-        whole = to_batch(stream, readings, rejected, now_ms)
+        own = readings if shard is None else shard.own(readings)
+        whole = to_batch(stream, own, rejected, now_ms)
         size = rows or max(len(whole), 1)
         for start in range(0, max(len(whole), 1), size):
             yield whole if size >= len(whole) else whole.part(start, start + size)
@@ -215,8 +218,8 @@ def replay(
     before = engine.streams[stream].counters.accepted
     pattern = ArrivalPattern(settings.streams[stream].interval, settings.streams[stream].gap_after)
     choices = settings.streams[stream].format
-    refusals = Refusals(choices)
-    found = batches(stream, path, fmt, settings.limits.line_bytes, rows, now_ms, progress, choices, refusals)
+    refusals, shard, limit = Refusals(choices), Shard(settings.shard), settings.limits.line_bytes
+    found = batches(stream, path, fmt, limit, rows, now_ms, progress, choices, refusals, shard)
     for item in _inputs(found, stream, now_ms):
         if isinstance(item, Batch):
             _take_in(report, item)
@@ -234,7 +237,7 @@ def replay(
     report.bytes_per_series = state.table.bytes_per_series()
     report.trainings = dict(state.learner.outcomes)
     report.by_series = pattern.by_series
-    report.warnings = _warnings(report, settings.streams[stream])
+    report.warnings = [*filter(None, [shard.words()]), *_warnings(report, settings.streams[stream])]
     return report
 
 

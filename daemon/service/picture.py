@@ -45,6 +45,7 @@ def picture_of(
         sinks=sinks or {},
         writers=writers or {},
         refusals=sourcing.refusals(),
+        shard=(settings.shard.index, settings.shard.of),
     )
 
 

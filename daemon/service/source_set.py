@@ -28,7 +28,8 @@ class SourceSet:
     def __init__(self, settings: Settings, inboxes: Inboxes) -> None:
         self._settings, self._inboxes = settings, inboxes
         self._intakes = {
-            name: Intake.of(name, stream, settings.limits, inboxes) for name, stream in settings.streams.items()
+            name: Intake.of(name, stream, settings.limits, inboxes, settings.shard)
+            for name, stream in settings.streams.items()
         }
         self._rejects: RejectsFile | None = None
         self._census: Callable[[str], Census] | None = None
@@ -127,7 +128,8 @@ class SourceSet:
             intake.leave([source.name for source in intake.sources if source.name not in staying])
         kept = {name: intake for name, intake in self._intakes.items() if intake.sources}
         self._intakes = {
-            name: kept.get(name) or Intake(name, [], make_reader(stream, settings.limits), stream.format)
+            name: kept.get(name)
+            or Intake(name, [], make_reader(stream, settings.limits), stream.format, shard=settings.shard)
             for name, stream in settings.streams.items()
         }
         self._keep_rejects()

@@ -61,6 +61,7 @@ SCHEMAS: dict[str, Schema] = {
         ready=_YES,
         not_ready=_MAYBE_TEXT,
         started_at=_MAYBE_NUMBER,
+        shard=_object("Which part of the series is watched here.", index=_WHOLE, of=_WHOLE),
         streams=_map(_ref("Stream")),
         sources=_map(_map(_NUMBER)),
         refusals=_map(_TEXT),

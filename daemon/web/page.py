@@ -44,6 +44,7 @@ def render(
         script=Markup(SCRIPT),
         version=version(),
         unready=unready,
+        shard="shard {} of {}".format(*picture.shard) if picture.shard[1] > 1 else "",
         started=instant(started) if (started := picture.process.get("started_at")) else "",
         taken_at=picture.taken_at,
         taken=instant(picture.taken_at),

@@ -21,6 +21,7 @@ def status(picture: Picture, not_ready: str | None) -> dict[str, Any]:
         "ready": bool(picture.process.get("ready")),
         "not_ready": not_ready,
         "started_at": picture.process.get("started_at"),
+        "shard": dict(zip(("index", "of"), picture.shard, strict=True)),
         "streams": {name: stream_status(stream) for name, stream in picture.streams.items()},
         "sources": {name: dict(gauges) for name, gauges in picture.sources.items()},
         "refusals": dict(picture.refusals),

@@ -92,7 +92,8 @@ def essential(config: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in stream.items() if key != "sources"}
         streams[name] = kept | {"model": kept.get("model", {}) | {"bundle": None, "torchscript": None}}
     windows = {"maintenance": config["maintenance"]} if config.get("maintenance") else {}
-    return {"version": config["version"], "streams": streams, **windows}
+    part = {"shard": shard} if (shard := config.get("shard") or {}).get("of", 1) > 1 else {}
+    return {"version": config["version"], "streams": streams, **windows, **part}
 
 
 def alone(config: dict[str, Any], stream: str) -> dict[str, Any]:

@@ -20,7 +20,9 @@ streams:
 """
 
 DURATION = "write a number and a unit of s, m, h, d or w, such as 30m or 14d"
-KEYS = "version, state_dir, streams, maintenance, limits, history, checkpoint, events, rejects, http, metrics, log"
+KEYS = (
+    "version, state_dir, streams, shard, maintenance, limits, history, checkpoint, events, rejects, http, metrics, log"
+)
 
 BROKEN: dict[str, tuple[str | bytes, str]] = {
     "empty file": ("", ": there are no keys here; start with version: 1 and streams:"),

@@ -219,6 +219,16 @@ def test_the_store_and_sources_are_there() -> None:
     assert samples[key("process_resident_memory_bytes")[0].removeprefix("tidegauge_"), frozenset()] > 0
 
 
+def test_the_part_of_the_series_is_there() -> None:
+    """Which part this is is exported always, and what was passed over where a source says it."""
+    assert exported(picture())[key("shard_info", index="0", of="1")] == 1
+    shown = replace(picture(), shard=(2, 4), sources={"taxi/0": {"up": 1.0, "passed_over": 7.0}})
+    samples = exported(shown)
+    assert samples[key("shard_info", index="2", of="4")] == 1
+    assert samples[key("source_readings_passed_over_total", source="taxi/0")] == 7
+    assert not [name for name, _ in samples if "incidents" in name], "it is no incident"
+
+
 def test_a_listener_counts_each_reason_from_the_start() -> None:
     """A reason that never occurred is there at 0, so that an alert rule on its increase sees the first."""
     samples = exported(picture(sources={"taxi/0": Listener("taxi/0", TcpEndpoint("127.0.0.1", 0)).status()}))
@@ -321,6 +331,7 @@ def test_every_metric_is_in_the_table_and_has_its_labels() -> None:
                 "position_bytes": 9,
                 "series": 3,
                 "series_limit": 75,
+                "passed_over": 2,
             },
             "taxi/1": Listener("taxi/1", TcpEndpoint("127.0.0.1", 0)).status(),
             "taxi/2": UdpListener("taxi/2", "127.0.0.1", 0).status(),

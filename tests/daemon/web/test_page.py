@@ -51,6 +51,14 @@ class Strict(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_it_says_which_part_of_the_series_this_is() -> None:
+    """Page and status name the part where there are several; the page is silent where all series are watched."""
+    assert "shard" not in words(rendered(picture()))
+    shown = replace(picture(), shard=(2, 4))
+    assert "shard 2 of 4" in words(rendered(shown))
+    assert summary.status(shown, None)["shard"] == {"index": 2, "of": 4}
+
+
 def test_the_markup_is_sound() -> None:
     """Elements nest, ids are unique, whatever labels and names hold."""
     shown = picture(

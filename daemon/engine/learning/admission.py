@@ -1,9 +1,8 @@
-"""How a series joins its stream: from its warm-up's values to scale, ring and seeded statistics."""
+"""How series join their stream: from their warm-ups' values to scale, ring and seeded statistics, many at a time."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,26 +13,27 @@ from daemon.engine.kernel.compiled import compiled
 from daemon.engine.kernel.parameters import Parameters
 from daemon.engine.kernel.slots import NEVER
 from daemon.engine.kernel.statistics import advance, begin
+from daemon.engine.learning import warm_up_values
 from daemon.engine.learning.reservoir import Reservoir, add, is_sampled
 from daemon.engine.learning.service_model import ServiceModel
 from daemon.engine.learning.subject import Subject
-from daemon.engine.table.ring import GREATEST, LOWEST, MOST_MISSING, fill_window
 from daemon.engine.table.series import QUEUED, READY, WARMING, Arrays, SeriesTable
+from models.scorer import Scores
 
 LEAST_OBSERVED = 0.2  # of the warm-up's slots; below it the warm-up goes on
 LEAST_PER_SLOT = 256  # series that may join in one slot, or more where the stream is large
-FEW = 0.02  # of a warm-up's values, at either end, that do not set its range by themselves
-REACH = 3.0  # widths of all the others that they may lie outside and still be a part of it
-OF_LEVEL = 0.01  # of its level: the range of a series that was constant
 SPREAD_SLOTS = 48  # slots over which a large stream's series join
+AT_ONCE, NUMBERS_AT_ONCE = 1 << 14, 1 << 22  # windows scored at once, and numbers in them: memory of a few megabytes
 
 
 class WarmUpWindows(NamedTuple):
-    """All windows of one series' warm-up that can be scored, oldest first; M of them."""
+    """All windows of N series' warm-ups that can be scored, series by series, oldest first; M of them."""
 
     x: npt.NDArray[np.float32]  # (M, W, F)
     observed: npt.NDArray[np.bool_]  # (M, W)
     slot: npt.NDArray[np.int64]  # (M,)
+    begin: npt.NDArray[np.int64]  # (N + 1,) first of each series, and M
+    scaled: npt.NDArray[np.float32]  # (N, p, F) the warm-ups, oldest slot first; NaN is a gap, infinite not for use
 
 
 def mature(table: SeriesTable, closed: int, upto: int) -> npt.NDArray[np.int64]:
@@ -43,10 +43,8 @@ def mature(table: SeriesTable, closed: int, upto: int) -> npt.NDArray[np.int64]:
     """
     rows, p = table.rows, table.warm_up_slots
     due = np.flatnonzero((rows["status"] == WARMING) & (rows["mature"] <= closed) & (rows["last"] != NEVER))
-    enough = np.zeros(len(due), np.bool_)
-    for i, row in enumerate(due.tolist()):
-        observed, scored = countable(table, row)
-        enough[i] = observed >= LEAST_OBSERVED * p and scored >= table.window
+    observed, scored = countable(table, due)
+    enough = (observed >= LEAST_OBSERVED * p) & (scored >= table.window)
     wait(table, due[~enough], max(closed, upto))
     return due[enough]
 
@@ -57,26 +55,10 @@ def wait(table: SeriesTable, rows: npt.NDArray[np.int64], slot: int) -> None:
     table.rows["mature"][rows] = slot + max(1, table.warm_up_slots // 8)
 
 
-def countable(table: SeriesTable, row: int) -> tuple[int, int]:
-    """How many of a series' warm-up slots hold a reading, and how many end a window that can be scored."""
-    record = table.rows[row]
-    observed, scored = _count(table.arrays.history[record["buffer"]], int(record["last"]), table.window)
-    return int(observed), int(scored)
-
-
-@compiled
-def _count(history: Any, last: int, size: int) -> tuple[int, int]:
-    p = len(history)
-    observed, scored, within = 0, 0, 0
-    for j in range(p):
-        here = math.isfinite(history[(last + 1 + j) % p, 0])
-        if j >= size and math.isfinite(history[(last + 1 + j - size) % p, 0]):
-            within -= 1
-        if here:
-            observed += 1
-            within += 1
-            if size - within <= MOST_MISSING * size:
-                scored += 1
+def countable(table: SeriesTable, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """How many warm-up slots of each series hold a reading, and how many end a window that can be scored, (N,) each."""
+    observed, scored = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    warm_up_values.count(table.arrays, rows, table.window, observed, scored)
     return observed, scored
 
 
@@ -91,78 +73,24 @@ def joiners(table: SeriesTable) -> npt.NDArray[np.int64]:
     return waiting[: max(LEAST_PER_SLOT, -(-len(table) // SPREAD_SLOTS))]
 
 
-def span(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Least and greatest of a variable's values that no few of them set.
-
-    Sentinels (-999, 9999), bursts and broken readings of a warm-up must not stretch its range. The middle 96 % of the
-    values say how wide the series is; what lies further out than `REACH` times that is left out. Where they are all
-    the same, as of a meter that mostly reads 0, or a sensor that stands at 50, its level or else the usual size of the
-    others takes the width's place.
-
-    Args:
-        values: Finite, at least one, shape (N,).
-    """
-    ordered = np.sort(values)
-    few = min(int(np.ceil(FEW * len(ordered))), (len(ordered) - 1) // 2)
-    low, high = ordered[few], ordered[len(ordered) - 1 - few]
-    reach = REACH * (high - low)
-    if reach == 0.0:
-        others = np.abs(ordered[ordered != low])
-        reach = abs(low) if low != 0.0 else REACH * float(np.median(others)) if len(others) else 0.0
-    kept = ordered[(ordered >= low - reach) & (ordered <= high + reach)]
-    return float(kept[0]), float(kept[-1])
+def windows(table: SeriesTable, rows: npt.NDArray[np.int64]) -> WarmUpWindows:
+    """Scale series by their warm-ups and cut their windows; calling it again gives the same."""
+    p, size, width = table.warm_up_slots, table.window, table.width
+    n = len(rows) * p
+    scaled, begin = np.empty((len(rows), p, width), np.float32), np.zeros(len(rows) + 1, np.int64)
+    x, observed, slot = np.empty((n, size, width), np.float32), np.empty((n, size), np.bool_), np.empty(n, np.int64)
+    warm_up_values.scale(table.arrays, rows, table.ranged, scaled)
+    warm_up_values.cut(table.arrays, rows, scaled, begin, x, observed, slot)
+    found = int(begin[-1])
+    return WarmUpWindows(x[:found], observed[:found], slot[:found], begin, scaled)
 
 
-def scale(table: SeriesTable, row: int) -> npt.NDArray[np.float32]:
-    """Set the scale from the warm-up and return its values, scaled, oldest first, (p, F); infinite is not for use."""
-    a = table.arrays
-    record = a.rows[row]
-    history = a.history[record["buffer"]]
-    p = len(history)
-    values = history[(int(record["last"]) + 1 + np.arange(p)) % p]
-    taken = np.isinf(values)  # but not for use
-    values[taken] = np.nan
-    spans = np.array([span(column[np.isfinite(column)]) for column in values.T])
-    low, high = spans[:, 0], spans[:, 1]
-    a.low[row], a.high[row], a.origin[row], a.scale[row] = low, high, 0.0, 1.0
-    if table.ranged:
-        a.origin[row] = low
-        a.scale[row] = np.where(high > low, high - low, np.maximum(OF_LEVEL * np.abs(high), 1e-6))
-    x = np.clip((values - a.origin[row]) / a.scale[row], LOWEST, GREATEST)
-    a.median[row] = np.nanmedian(x, axis=0)
-    x[taken] = np.inf
-    scaled: npt.NDArray[np.float32] = x.astype(np.float32)
-    return scaled
-
-
-@compiled
-def _cut(x: Any, last: int, out_x: Any, out_observed: Any, out_slot: Any) -> int:
-    """Write the windows of a scaled warm-up that have few enough gaps and an observed newest slot."""
-    p, size = len(x), out_x.shape[1]
-    ring = np.full((size, x.shape[1]), np.nan, np.float32)
-    found = 0
-    for j in range(p):
-        slot = last - p + 1 + j
-        ring[slot % size] = x[j]
-        if not np.isfinite(x[j, 0]):
-            continue
-        if fill_window(ring, slot, out_x[found], out_observed[found]) <= MOST_MISSING * size:
-            out_slot[found] = slot
-            found += 1
-    return found
-
-
-def windows(table: SeriesTable, row: int) -> WarmUpWindows:
-    """Scale a series by its warm-up and cut its windows; calling it again gives the same."""
-    a = table.arrays
-    x = scale(table, row)
-    size = a.ring.shape[1]
-    n = len(x)
-    out = WarmUpWindows(
-        np.zeros((n, size, x.shape[1]), np.float32), np.zeros((n, size), np.bool_), np.zeros(n, np.int64)
-    )
-    found = _cut(x, int(a.rows["last"][row]), *out)
-    return WarmUpWindows(out.x[:found], out.observed[:found], out.slot[:found])
+def portions(table: SeriesTable, rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Rows, as many at a time as have their windows in memory at once."""
+    most = min(AT_ONCE, NUMBERS_AT_ONCE // (table.window * table.width))
+    step = max(1, most // table.warm_up_slots)
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
 
 
 @compiled
@@ -201,40 +129,43 @@ def _sample(r: Reservoir, row: int, stagger: int, rate: int, x: Any, observed: A
             add(r, row, x[i], observed[i], slots[i])
 
 
+@compiled
 def join(
-    table: SeriesTable,
-    row: int,
+    a: Arrays,
+    rows: Any,
     p: Parameters,
     w: WarmUpWindows,
-    newest: npt.NDArray[np.float32],
-    rms: npt.NDArray[np.float32],
-    hours: npt.NDArray[np.int64],
+    newest: Any,
+    rms: Any,
+    hours: Any,
     r: Reservoir,
     sample_rate: int,
 ) -> None:
-    """Make a series ready.
+    """Make series ready, in order; those without a window stay as they are.
 
     Args:
-        table: The stream's series.
-        row: The series, scaled by `windows`.
+        a: The table's arrays.
+        rows: The series, scaled by `windows`, shape (N,).
         p: Parameters of the statistics.
-        w: Its windows.
+        w: Their windows.
         newest: Error of each window's newest entry, by variable, shape (M, F).
         rms: Root mean squared error of each window, shape (M,).
         hours: Local hour of each window's newest slot, shape (M,).
         r: Reservoir that sampled windows are added to.
         sample_rate: One window in so many is.
     """
-    a = table.arrays
-    record = a.rows[row]
-    seed(a, row, p, w.x, newest, rms, hours)
-    _sample(r, row, int(record["stagger"]), sample_rate, w.x, w.observed, w.slot)
-    x = scale(table, row)
-    last, size = int(record["last"]), a.ring.shape[1]
-    a.ring[row, (last - np.arange(size)) % size] = x[::-1][:size]
-    record["status"] = READY
-    record["frozen_run"] = 1
-    table.release_buffer(row)
+    size, slots = a.ring.shape[1], w.scaled.shape[1]
+    for i in range(len(rows)):
+        row, start, stop = rows[i], w.begin[i], w.begin[i + 1]
+        if start == stop:
+            continue
+        s = a.rows[row]
+        seed(a, row, p, w.x[start:stop], newest[start:stop], rms[start:stop], hours[start:stop])
+        _sample(r, row, s.stagger, sample_rate, w.x[start:stop], w.observed[start:stop], w.slot[start:stop])
+        for j in range(size):
+            a.ring[row, (s.last - j) % size] = w.scaled[i, slots - 1 - j]
+        s.status = READY
+        s.frozen_run = 1
 
 
 class Joining(NamedTuple):
@@ -261,24 +192,35 @@ class Admission:
 
     def join_some(self, slot: int, sample_rate: int) -> None:
         """Let the series whose turn it is join; one window in `sample_rate` goes into the reservoir."""
-        for row in joiners(self.table):
-            self._join(int(row), slot, sample_rate)
-        self.table.shrink()
+        self._join(joiners(self.table), slot, sample_rate)
 
     def join_all(self, slot: int, sample_rate: int) -> None:
         """Let all series join that wait."""
-        for row in np.flatnonzero(self.table.rows["status"] == QUEUED):
-            self._join(int(row), slot, sample_rate)
+        self._join(np.flatnonzero(self.table.rows["status"] == QUEUED), slot, sample_rate)
+
+    def _join(self, rows: npt.NDArray[np.int64], slot: int, sample_rate: int) -> None:
+        for portion in portions(self.table, rows):
+            self._join_portion(portion, slot, sample_rate)
         self.table.shrink()
 
-    def _join(self, row: int, slot: int, sample_rate: int) -> None:
-        w = windows(self.table, row)
-        if not len(w.x):  # it fell silent while it waited
-            wait(self.table, np.array([row]), slot)
-            return
+    def _join_portion(self, rows: npt.NDArray[np.int64], slot: int, sample_rate: int) -> None:
+        w = windows(self.table, rows)
+        none = np.diff(w.begin) == 0
+        wait(self.table, rows[none], slot)  # they fell silent while they waited
         scores = self.serving.score(w.x, w.observed, w.slot)
         hours = self.slots.hours(w.slot)
-        if self.observer is not None:
-            self.observer(Joining(row, w.x, scores.newest, scores.rms, w.slot))
-        self.table.rows["scale"][row] = self.serving.error_scale
-        join(self.table, row, self.parameters, w, scores.newest, scores.rms, hours, self.reservoir, sample_rate)
+        self._show(rows, w, scores)
+        self.table.rows["scale"][rows[~none]] = self.serving.error_scale
+        own = self.table.arrays, rows, self.parameters, w
+        join(*own, scores.newest, scores.rms, hours, self.reservoir, sample_rate)
+        for row in rows[~none].tolist():
+            self.table.release_buffer(row)
+
+    def _show(self, rows: npt.NDArray[np.int64], w: WarmUpWindows, scores: Scores) -> None:
+        """Tell the observer of series that join."""
+        if self.observer is None:
+            return
+        for i, row in enumerate(rows.tolist()):
+            own = slice(int(w.begin[i]), int(w.begin[i + 1]))
+            if own.start < own.stop:
+                self.observer(Joining(row, w.x[own], scores.newest[own], scores.rms[own], w.slot[own]))

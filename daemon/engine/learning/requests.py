@@ -44,8 +44,7 @@ class Requests:
             return None
         spread = np.linspace(0, len(queued) - 1, min(len(queued), FRESH_SERIES))
         rows = queued[np.unique(spread.astype(np.int64))]
-        parts = [admission.windows(self.table, int(row)) for row in rows]
-        x, observed, slots = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        x, observed, slots, _, _ = admission.windows(self.table, rows)
         most = min(FRESH_WINDOWS, reservoir.most_windows(self.table.window, self.table.width))
         if len(x) > most:
             rng = np.random.default_rng((self.settings.seed, slot))
@@ -65,8 +64,8 @@ class Requests:
     def _drop_empty(self, slot: int) -> None:
         """Send those back to their warm-up who fell silent while they waited, or report too rarely for one window."""
         queued = np.flatnonzero(self.table.rows["status"] == QUEUED)
-        empty = [admission.countable(self.table, int(row))[1] == 0 for row in queued]
-        admission.wait(self.table, queued[np.array(empty, np.bool_)], slot)
+        _, scored = admission.countable(self.table, queued)
+        admission.wait(self.table, queued[scored == 0], slot)
 
     def _draw(self, slot: int) -> Drawn:
         """Windows to tune on, none that the gate will judge by."""

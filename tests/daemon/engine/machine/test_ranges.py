@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daemon.engine.learning.admission import span
+from daemon.engine.learning.warm_up_values import span
 from tests.daemon.engine.field_readings import events_of, household, instant, opened, slot
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ from daemon.presentation.words import instant
 if TYPE_CHECKING:
     from daemon.engine.messages.events import Event
     from daemon.runtime.durable import DurableEngine
-    from daemon.runtime.label_evidence import WantedLabel
+    from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
     from daemon.store import ModelRecord
 
 label_app = typer.Typer(
@@ -36,6 +37,9 @@ Series = Annotated[str | None, typer.Option(help="Series of a period, or a patte
 Since = Annotated[str | None, typer.Option("--from", help="Beginning of the period, such as 2026-03-01T12:30+01:00.")]
 Until = Annotated[str | None, typer.Option("--to", help="Its end, itself not meant; default: the newest reading.")]
 Note = Annotated[str, typer.Option(help="Why, for people.")]
+Undo = Annotated[
+    bool, typer.Option("--undo", help="Take such a label back: of these events, or that begins at --from.")
+]
 
 
 @label_app.command("fault")
@@ -49,6 +53,7 @@ def label_fault(
     roll_back: Annotated[
         bool, typer.Option("--roll-back", help="Have the model serve that was trained last before the period.")
     ] = False,
+    undo: Undo = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -56,6 +61,11 @@ def label_fault(
     with errors():
         settings = settings_of_state(config)
         given = _given(settings, events, series, since, until, stream)
+        if undo:
+            if roll_back or until:
+                fail("--undo takes a label back, and neither --roll-back nor --to", 2)
+            _take_back_all(settings, "fault", note, given, as_json)
+            return
         _label_all(settings, "fault", note, given, roll_back, as_json)
 
 
@@ -67,6 +77,7 @@ def label_normal(
     until: Until = None,
     stream: Stream = None,
     note: Note = "",
+    undo: Undo = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -74,6 +85,11 @@ def label_normal(
     with errors():
         settings = settings_of_state(config)
         given = _given(settings, events, series, since, until, stream)
+        if undo:
+            if until:
+                fail("--undo takes the label back that begins at --from, and no --to", 2)
+            _take_back_all(settings, "normal", note, given, as_json)
+            return
         _label_all(settings, "normal", note, given, False, as_json)
 
 
@@ -85,7 +101,7 @@ def label_list(
     series: Annotated[str | None, typer.Option(help="Only this series.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List labels in the order they were given; of those that begin at the same slot the last one holds."""
+    """List labels in the order they were given; of those that begin at the same slot the last holds, `none`: none."""
     from daemon.store import open_reader
 
     with errors():
@@ -188,11 +204,40 @@ def _label(
     wanted = WantedLabel(kind=kind, note=note, **period)
     found = act(settings.state_dir, "/label", asdict(wanted), lambda durable: _label_here(durable, wanted), quiet)
     if not quiet:
-        before, now = found["threshold_before"], found["threshold"]
-        alarms = f"alarms from rarity {now:.2f} on" + ("" if now == before else f", {before:.2f} before")
-        times = f"{instant(found['since'])} to {instant(found['until'])}"
-        say(f"{found['stream']}/{found['series']}, {times}: {found['kind']}; {alarms}")
+        _say_given(found)
     return found
+
+
+def _say_given(found: dict[str, Any]) -> None:
+    before, now = found["threshold_before"], found["threshold"]
+    alarms = f"alarms from rarity {now:.2f} on" + ("" if now == before else f", {before:.2f} before")
+    times = f"{instant(found['since'])} to {instant(found['until'])}"
+    kind = "no label any more" if found["kind"] == "none" else found["kind"]
+    say(f"{found['stream']}/{found['series']}, {times}: {kind}; {alarms}")
+
+
+def _take_back_all(
+    settings: Settings, kind: Literal["fault", "normal"], note: str, given: list[dict[str, Any]], as_json: bool
+) -> None:
+    """Have the engine be as without each label."""
+    from daemon.runtime.label_evidence import UnwantedLabel
+
+    undone = []
+    for each in given:
+        unwanted = UnwantedLabel(each["stream"], each["series"], each["since"], kind, note)
+        here = partial(_take_back_here, unwanted=unwanted)
+        undone.append(act(settings.state_dir, "/label/undo", asdict(unwanted), here, as_json))
+        if not as_json:
+            _say_given(undone[-1])
+    if as_json:
+        say_json(undone)
+
+
+def _take_back_here(durable: DurableEngine, unwanted: UnwantedLabel) -> dict[str, Any]:
+    from daemon.clock import wall_ms
+    from daemon.runtime.label_evidence import take_back
+
+    return take_back(durable, unwanted, wall_ms())
 
 
 def _label_here(durable: DurableEngine, wanted: WantedLabel) -> dict[str, Any]:

@@ -1,14 +1,15 @@
-"""An operator's label, brought to the engine with what the recorded events say of its period."""
+"""An operator's label, given or taken back, brought to the engine with what the recorded events say of its period."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from daemon.engine.detection.rules import JUDGED
 from daemon.engine.messages.events import Event
 from daemon.engine.messages.inputs import LabelKind, Labelled
+from daemon.presentation.words import instant
 from daemon.runtime.durable import DurableEngine
 from daemon.store import EventFilter, Store
 
@@ -67,10 +68,56 @@ def label(durable: DurableEngine, wanted: WantedLabel, now_ms: int) -> dict[str,
         durable.store,
         Labelled(wanted.stream, wanted.series, wanted.kind, since, until, wanted.note, received_at_ms=now_ms),
     )
-    before = stream.threshold_of(wanted.series)
-    durable.apply([item], {}, now_ms)
-    given = asdict(wanted) | {"since": since, "until": until}
-    return given | {"threshold_before": before, "threshold": stream.threshold_of(wanted.series)}
+    return _given(durable, item)
+
+
+@dataclass(frozen=True, slots=True)
+class UnwantedLabel:
+    """A label that an operator takes back.
+
+    Attributes:
+        stream: Name of the stream.
+        series: Name of the series.
+        since: Beginning of its period, epoch seconds.
+        kind: What it said; None whatever it said.
+        note: Why, for people.
+    """
+
+    stream: str
+    series: str
+    since: int
+    kind: LabelKind | None = None
+    note: str = ""
+
+
+def take_back(durable: DurableEngine, unwanted: UnwantedLabel, now_ms: int) -> dict[str, Any]:
+    """Take a label back, through the journal; returns what `label` does, of kind `none`.
+
+    Raises:
+        ValueError: No such label holds, or its series is gone; nothing was journaled.
+    """
+    stream = durable.engine.streams.get(unwanted.stream)
+    if stream is None:
+        raise ValueError(f"there is no stream {unwanted.stream!r}")
+    check_bounds(unwanted.since, None, unwanted.note)
+    since, series = stream.slots.at(stream.slots.slot(unwanted.since)), unwanted.series
+    given = [each for each in durable.store.labels(unwanted.stream, series) if each.since == since]
+    if not given or given[-1].kind == "none" or unwanted.kind not in (None, given[-1].kind):
+        what = f"labelled {unwanted.kind}" if unwanted.kind else "labelled"
+        raise ValueError(f"{series} is not {what} from {instant(since)} on; tidegauge label list shows what is")
+    until = max(each.until for each in given)
+    stream.check_label(series, since, until)
+    item = Labelled(unwanted.stream, series, "none", since, until, unwanted.note, received_at_ms=now_ms)
+    return _given(durable, counted(item, given, []))
+
+
+def _given(durable: DurableEngine, item: Labelled) -> dict[str, Any]:
+    """Have the engine learn from a label, and say what came of it."""
+    stream = durable.engine.streams[item.stream]
+    before = stream.threshold_of(item.series)
+    durable.apply([item], {}, item.received_at_ms)
+    given = {name: getattr(item, name) for name in ("stream", "series", "kind", "since", "until", "note")}
+    return given | {"threshold_before": before, "threshold": stream.threshold_of(item.series)}
 
 
 def check_bounds(since: int, until: int | None, note: str) -> None:
@@ -110,4 +157,6 @@ def _halvings(item: Labelled, events: Sequence[Event]) -> int:
     """A false alarm by rarity halves the rate of such alarms, a fault of which nothing was said doubles it."""
     if item.kind == "fault":
         return 0 if events else -1
+    if item.kind == "none":
+        return 0
     return int(any("model" in event.reasons and event.rarity >= event.threshold for event in events))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from daemon.clock import wall_ms
 from daemon.runtime.exclusion import WantedExclusion, exclude
-from daemon.runtime.label_evidence import WantedLabel, label
+from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel, label, take_back
 from daemon.runtime.recorded_trainer import StoppedError
 from daemon.service.pipeline import Pipeline
 from daemon.service.pipeline_call import in_pipeline
@@ -49,6 +49,14 @@ class OperatorCommands:
             ValueError: It cannot be applied, or is given already; nothing changed.
         """
         return await self._do(wanted.stream, lambda p: label(p.durable, wanted, wall_ms()))
+
+    async def take_back(self, unwanted: UnwantedLabel) -> dict[str, Any] | None:
+        """Take a label back; None while the pipeline is busy: it is done later.
+
+        Raises:
+            ValueError: There is none that could be; nothing changed.
+        """
+        return await self._do(unwanted.stream, lambda p: take_back(p.durable, unwanted, wall_ms()))
 
     async def exclude(self, wanted: WantedExclusion) -> dict[str, Any] | None:
         """Take a period out of all that was learned; None while that is not done yet.

@@ -102,13 +102,11 @@ class _Service:
             reload=self._reload,
             access=access,
             inboxes=pipeline.inboxes,
-            commands=Commands(commanding.serve, commanding.label, lambda: pipeline.settings.http.token_file),
+            commands=Commands(commanding, lambda: pipeline.settings.http.token_file),
         )
         self._door = Door(app, access, pipeline.settings.http)
         self._control = Control(
-            commanding.serve,
-            commanding.label,
-            commanding.exclude,
+            commanding,
             lambda: summary.status(pipeline.picture, None if pipeline.ready else pipeline.readiness.why_not),
         )
         self._reloading = Reloader(config, pipeline, self._door, self._after_reload)

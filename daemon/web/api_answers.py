@@ -15,7 +15,7 @@ from daemon.presentation.event_words import event_words
 from daemon.store import EventFilter, ModelRecord
 from daemon.store.course_cells import VARIABLES
 from daemon.store.course_view import CourseOf
-from daemon.web.records import IN_RANGE, Records, Told
+from daemon.web.records import IN_RANGE, Records, Told, holding
 from daemon.web.summary import stream_status
 
 DEFAULT_RANGE_S = 2 * 86400
@@ -115,7 +115,7 @@ def course(
     of = CourseOf(stream.name, name, int(series.row[entry]), width, stream.interval_s, newest)
     found = records.course(of, since, until)
     wanted = EventFilter(stream.name, name, since=since, until=until)
-    labels = [each for each in records.labels(stream.name, name) if each.since < until and each.until >= since]
+    labels = [each for each in holding(records.labels(stream.name, name)) if each.since < until and each.until >= since]
     trained = [each for each in records.models(stream.name) if since <= placed_at(each) < until]
     return {
         "stream": stream.name,

@@ -283,6 +283,13 @@ WRITING = (
         "give_label", "/labels", "Label a period; one of the same beginning takes the place.", "Given", body="LabelBody"
     ),
     Operation(
+        "take_back_label",
+        "/labels/undo",
+        "Take back the label of a series that begins at an instant; it is listed as `none` from then on.",
+        "Given",
+        body="UnlabelBody",
+    ),
+    Operation(
         "serve_model", "/models/serve", "Put a version into service, or the one before.", "Served", body="ServeBody"
     ),
 )

@@ -217,8 +217,15 @@ SCHEMAS: dict[str, Schema] = {
         kind={"type": "string", "enum": ["fault", "normal"]},
         since=_instant(),
     ),
+    "UnlabelBody": _object(
+        "The label that begins in this slot.",
+        {"note": {"type": "string", "maxLength": 500}},
+        stream={"type": "string", "maxLength": 64},
+        series={"type": "string", "maxLength": 256},
+        since=_instant(),
+    ),
     "Given": _object(
-        "The label as it holds, and the rarity from which its series alarms.",
+        "The label as it holds, of kind `none` where it is taken back, and the rarity from which its series alarms.",
         stream=_TEXT,
         series=_TEXT,
         kind=_TEXT,

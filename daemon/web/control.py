@@ -8,7 +8,8 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,24 +17,14 @@ from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
 from daemon.runtime.exclusion import WantedExclusion
-from daemon.runtime.label_evidence import WantedLabel
-from daemon.store import ModelRecord
+from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
 from daemon.web.answers import json_response
 from daemon.web.control_client import SOCKET, reachable
+from daemon.web.operator_port import OperatorPort
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-Serve = Callable[[str, int | None], Awaitable[ModelRecord | None]]
-"""Puts a version of a stream's model into service, None for the one before; None when that is not done yet.
-Raises ValueError with the reason why not."""
-
-Label = Callable[[WantedLabel], Awaitable[dict[str, Any] | None]]
-"""Has the engine learn from an operator's label, and says what came of it; None and ValueError as above."""
-
-Exclude = Callable[[WantedExclusion], Awaitable[dict[str, Any] | None]]
-"""Takes a period out of all that was learned, and says what came of it; None and ValueError as above."""
 
 Status = Callable[[], dict[str, Any]]
 """What `/api/v1/status` answers."""
@@ -46,18 +37,21 @@ class Control:
     """The socket and what it takes.
 
     Args:
-        serve: Changes the model in service.
-        label: Learns from a label.
-        exclude: Takes out a period.
+        operator: Does what is asked for.
         status: Says how the daemon is doing.
     """
 
-    def __init__(self, serve: Serve, label: Label, exclude: Exclude, status: Status) -> None:
-        self._serve, self._label, self._exclude, self._status = serve, label, exclude, status
+    def __init__(self, operator: OperatorPort, status: Status) -> None:
+        self._serve, self._status = operator.serve, status
         app = web.Application(client_max_size=_BODY_BYTES)
         app.router.add_post("/models/serve", self._models_serve)
-        app.router.add_post("/label", self._learn_label)
-        app.router.add_post("/exclude", self._take_out)
+        labels, excluded = "tidegauge label list", "tidegauge exclude --list"
+        for path, kind, work, shown_by, said in (
+            ("/label", WantedLabel, operator.label, labels, "label given by command"),
+            ("/label/undo", UnwantedLabel, operator.take_back, labels, "label taken back by command"),
+            ("/exclude", WantedExclusion, operator.exclude, excluded, "period excluded by command"),
+        ):
+            app.router.add_post(path, partial(_command, kind, work, shown_by, said))
         app.router.add_get("/status", self._say_status)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=2.0)
         self._path: Path | None = None
@@ -103,27 +97,18 @@ class Control:
         log.info("model put into service by command", extra={"stream": stream, "version": record.version})
         return _answer(200, stream=stream, version=record.version, digest=record.digest)
 
-    async def _learn_label(self, request: web.Request) -> web.Response:
-        wanted = _parsed(WantedLabel, await request.text())
-        try:
-            found = await self._label(wanted)
-        except ValueError as error:
-            return _answer(409, error=str(error))
-        if found is None:
-            return _busy("tidegauge label list")
-        log.info("label given by command", extra=found)
-        return _answer(200, **found)
 
-    async def _take_out(self, request: web.Request) -> web.Response:
-        wanted = _parsed(WantedExclusion, await request.text())
-        try:
-            found = await self._exclude(wanted)
-        except ValueError as error:
-            return _answer(409, error=str(error))
-        if found is None:
-            return _busy("tidegauge exclude --list")
-        log.info("period excluded by command", extra=found)
-        return _answer(200, **found)
+async def _command(kind: type[Any], work: Any, shown_by: str, said: str, request: web.Request) -> web.Response:
+    """Have what a request wants done; `shown_by` is the command that shows it later, `said` what the log says."""
+    wanted = _parsed(kind, await request.text())
+    try:
+        found = await work(wanted)
+    except ValueError as error:
+        return _answer(409, error=str(error))
+    if found is None:
+        return _busy(shown_by)
+    log.info(said, extra=found)
+    return _answer(200, **found)
 
 
 def _busy(shown_by: str) -> web.Response:

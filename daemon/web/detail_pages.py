@@ -134,6 +134,7 @@ def event_page(told: Told, course: Mapping[str, Any] | None, before: Mapping[str
         since=event["started_at"],
         until=event["ended_at"],
         labelled=told.labels[-1].kind if told.labels else "",
+        label_since=told.labels[-1].since if told.labels else 0,
         series=item["series"],
         stream=event["stream"],
         link=link,

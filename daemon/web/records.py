@@ -6,7 +6,7 @@ nothing; where it cannot be read, StoreError says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -91,8 +91,14 @@ def _told(view: StoreView, event: str) -> Told | None:
     earlier = [each for each in earlier if (each.series is None) == (newest.series is None)]
     alike = sorted(earlier, key=lambda each: _likeness(newest, each), reverse=True)
     labels = [] if newest.series is None else view.labels(newest.stream, newest.series)
-    touching = [each for each in labels if each.since <= newest.ended_at and each.until >= newest.started_at]
+    touching = [each for each in holding(labels) if each.since <= newest.ended_at and each.until >= newest.started_at]
     return Told(newest, revisions, [each for each in alike if _likeness(newest, each)[0]][:SIMILAR], touching)
+
+
+def holding(labels: Sequence[Labelled]) -> list[Labelled]:
+    """Those of labels, as they were given, that hold: none that is taken back."""
+    back = {(each.stream, each.series, each.since): i for i, each in enumerate(labels) if each.kind == "none"}
+    return [each for i, each in enumerate(labels) if i > back.get((each.stream, each.series, each.since), -1)]
 
 
 def _likeness(one: Event, other: Event) -> tuple[float, float]:

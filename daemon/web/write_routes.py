@@ -18,11 +18,11 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from daemon.runtime.label_evidence import YEAR_10000, WantedLabel
-from daemon.store import ModelRecord
+from daemon.runtime.label_evidence import YEAR_10000, UnwantedLabel, WantedLabel
 from daemon.web.answers import json_response
 from daemon.web.api_document import PREFIX, WRITING
 from daemon.web.frame_values import filled
+from daemon.web.operator_port import OperatorPort
 from daemon.web.page_assets import PAGE_HEADERS
 
 log = logging.getLogger(__name__)
@@ -36,16 +36,14 @@ LEAST_LETTERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """What operators may have done; as `daemon.web.control.Control` takes them.
+    """What operators may have done over HTTP.
 
     Attributes:
-        serve: Puts a version of a stream's model into service.
-        label: Learns from a label.
+        operator: Does it.
         token_file: Where the token is; None where nothing may be written.
     """
 
-    serve: Callable[[str, int | None], Awaitable[ModelRecord | None]]
-    label: Callable[[WantedLabel], Awaitable[dict[str, Any] | None]]
+    operator: OperatorPort
     token_file: Callable[[], Path | None]
 
     def is_open(self) -> bool:
@@ -63,6 +61,17 @@ class LabelBody(BaseModel):
     kind: Literal["fault", "normal"]
     since: int = Field(ge=0, lt=YEAR_10000)
     until: int | None = Field(None, ge=0, lt=YEAR_10000)
+    note: str = Field("", max_length=500)
+
+
+class UnlabelBody(BaseModel):
+    """What is posted to take back the label of a series that begins at `since`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stream: str = Field(max_length=64)
+    series: str = Field(max_length=256)
+    since: int = Field(ge=0, lt=YEAR_10000)
     note: str = Field("", max_length=500)
 
 
@@ -98,12 +107,13 @@ class Writes:
         """Add the routes: of the API, from its table, and of the forms."""
         works: dict[str, tuple[type[BaseModel], Work]] = {
             "give_label": (LabelBody, self._label),
+            "take_back_label": (UnlabelBody, self._unlabel),
             "serve_model": (ServeBody, self._serve),
         }
         for operation in WRITING:
             app.router.add_post(PREFIX + operation.path, partial(self._by_json, *works[operation.name]))
-        app.router.add_post("/label", partial(self._by_form, LabelBody, self._label))
-        app.router.add_post("/serve", partial(self._by_form, ServeBody, self._serve))
+        for path, name in (("/label", "give_label"), ("/unlabel", "take_back_label"), ("/serve", "serve_model")):
+            app.router.add_post(path, partial(self._by_form, *works[name]))
 
     async def _by_json(self, body: type[BaseModel], work: Work, request: web.Request) -> web.Response:
         try:
@@ -148,12 +158,18 @@ class Writes:
 
     async def _label(self, body: LabelBody) -> Mapping[str, Any]:
         wanted = WantedLabel(body.stream, body.series, body.kind, body.since, body.until, body.note)
-        found: Mapping[str, Any] = await _done(self._commands.label(wanted))
+        found: Mapping[str, Any] = await _done(self._commands.operator.label(wanted))
         log.info("label given over HTTP", extra=dict(found))
         return found
 
+    async def _unlabel(self, body: UnlabelBody) -> Mapping[str, Any]:
+        unwanted = UnwantedLabel(body.stream, body.series, body.since, note=body.note)
+        found: Mapping[str, Any] = await _done(self._commands.operator.take_back(unwanted))
+        log.info("label taken back over HTTP", extra=dict(found))
+        return found
+
     async def _serve(self, body: ServeBody) -> Mapping[str, Any]:
-        record = await _done(self._commands.serve(body.stream, body.version))
+        record = await _done(self._commands.operator.serve(body.stream, body.version))
         log.info("model put into service over HTTP", extra={"stream": body.stream, "version": record.version})
         return {"stream": body.stream, "version": record.version}
 

@@ -3,6 +3,8 @@
 A fault: its windows leave training and are set apart, where the gate judges by them, and no regime takes them back.
 Normal: its windows are trained on, a fault remembered from it is forgotten, and where the series is still in it, it is
 adopted as `daemon.engine.kernel.regime` adopts what lasts. What is called normal is no longer part of an earlier fault.
+Taken back: thresholds and the measured rate are as without the label, and a fault's windows are where they were. What
+`normal` brought into training, and a level that was adopted by it, stay: these cannot be told apart from the rest.
 
 Source:
     Tax and Duin 2004, doi:10.1023/B:MACH.0000008084.60811.49: a description of what is normal, tightened by outliers.
@@ -82,7 +84,10 @@ class Labels:
             reservoir.take_out(self.reservoir, row, period)
         else:
             faults = [left for fault in faults for left in _without(fault, period)]
-            reservoir.put_back(self.reservoir, row, _adopted(s, period, opened, day), faults)
+            if item.kind == "none":
+                reservoir.give_back(self.reservoir, row, faults)
+            else:
+                reservoir.put_back(self.reservoir, row, _adopted(s, period, opened, day), faults)
         faults = faults[-MOST_FAULTS:]
         self.faults = {each: kept for each, kept in (self.faults | {row: faults}).items() if kept}
         newest = max((until for _, until in faults), default=NEVER)
@@ -103,7 +108,7 @@ class Labels:
 
 
 def _without(fault: Period, normal: Period) -> list[Period]:
-    """What is left of a fault beside what is normal: nothing, one period or two."""
+    """What is left of a fault beside what is none: nothing, one period or two."""
     parts = (fault[0], min(fault[1], normal[0] - 1)), (max(fault[0], normal[1] + 1), fault[1])
     return [part for part in dict.fromkeys(parts) if part[0] <= part[1]]
 

@@ -166,6 +166,18 @@ def put_back(r: Reservoir, row: int, period: Period, faults: Sequence[Period]) -
     return found
 
 
+def give_back(r: Reservoir, row: int, faults: Sequence[Period]) -> None:
+    """Have the windows of a series that are taken out, and have no slot of a fault any more, where they were before.
+
+    Those that were learned are drawn again, those set apart, which come from an episode, are only set apart.
+    """
+    mine = r.row == called_fault(row)
+    for fault in faults:
+        mine &= ~_reaching(r, fault)
+    learned = r.slot[mine & _is_learned(r)]
+    r.row[mine] = np.where(~_is_learned(r) & np.isin(r.slot, learned), FREE, row)[mine]
+
+
 def _reaching(r: Reservoir, period: Period) -> npt.NDArray[np.bool_]:
     """Which windows have a slot of the period, shape (N,)."""
     since, until = period

@@ -234,7 +234,8 @@ class Stream:
         row = self.table.row_of.get(item.series)
         if row is None:
             return []
-        self.counters.labels[item.kind] += 1
+        if item.kind != "none":
+            self.counters.labels[item.kind] += 1
         if item.true_alarms:
             calibration.take_back(self.scoring.rates, self.slots.slot(item.since), item.true_alarms)
         episode = self.episodes.open.get(row)

@@ -130,7 +130,7 @@ LabelKind = Literal["fault", "normal"]
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """An operator's label: what a series reported in a period was a `fault`, or `normal`.
+    """An operator's label: what a series reported in a period was a `fault`, or `normal`; `none` takes one back.
 
     The last three follow from the recorded events, which the engine does not keep.
 
@@ -147,7 +147,7 @@ class Labelled:
 
     stream: str
     series: str
-    kind: LabelKind
+    kind: LabelKind | Literal["none"]
     since: int
     until: int
     note: str = ""

@@ -79,6 +79,16 @@ def test_labels_while_the_daemon_runs_and_after_a_kill(daemon: Daemon, config: P
     until("their counts", lambda: daemon.metric("tidegauge_labels_total") == counted)
     assert "a note is one line" in refused(config, "fault", *quiet, "--note", "two\nlines")
     assert "before 1970" in refused(config, "fault", "--series", event["series"], "--from", "1969-01-01")
+    hasty = ("--series", event["series"], "--from", "2026-01-07")
+    (given,) = label(config, "fault", *hasty, "--to", "2026-01-07T06:00Z")
+    assert "is not labelled normal from" in refused(config, "normal", *hasty, "--undo")
+    (undone,) = label(config, "fault", *hasty, "--undo", "--note", "wrong meter")
+    assert (undone["kind"], undone["since"], undone["until"]) == ("none", given["since"], given["until"])
+    assert undone["threshold"] == given["threshold_before"]
+    assert "is not labelled fault from" in refused(config, "fault", *hasty, "--undo")
+    assert "neither --roll-back nor --to" in refused(config, "fault", *hasty, "--undo", "--roll-back", status=2)
+    late = ("--series", event["series"], "--from", "2030-01-01", "--to", "2030-01-02")
+    assert "has no reading from that period on yet" in refused(config, "fault", *late)
     daemon.end(signal.SIGKILL)
     with Daemon(config) as again:
         again.loaded()
@@ -86,7 +96,7 @@ def test_labels_while_the_daemon_runs_and_after_a_kill(daemon: Daemon, config: P
         threshold = until("its threshold", lambda: again.metric("tidegauge_threshold").get(key))
         assert threshold == pytest.approx(missed["threshold"])
         assert again.end() == 0
-    assert [each["kind"] for each in label(config, "list")] == ["fault", "normal", "fault"]
+    assert [each["kind"] for each in label(config, "list")] == ["fault", "normal", "fault", "fault", "none"]
     (stopped,) = label(config, "normal", *quiet)
     assert stopped["threshold"] > missed["threshold"]
     label(config, "fault", event["id"])

@@ -9,26 +9,26 @@ from typing import Any
 import pytest
 
 from daemon.runtime.exclusion import WantedExclusion
-from daemon.runtime.label_evidence import WantedLabel
+from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
 from daemon.store import ModelRecord
 from daemon.web.control import Control
 from daemon.web.control_client import CommandRefusedError, NoDaemonError, command, status
 
 
-async def _serve(stream: str, version: int | None) -> ModelRecord | None:
-    raise ValueError(f"{stream} has no version {version}")
+class _Operator:
+    """Does what it can; whatever is of the series `busy` waits."""
 
+    async def serve(self, stream: str, version: int | None) -> ModelRecord | None:
+        raise ValueError(f"{stream} has no version {version}")
 
-async def _label(wanted: WantedLabel) -> dict[str, Any] | None:
-    if wanted.series == "busy":
-        return None
-    return {"series": wanted.series, "until": wanted.until}
+    async def label(self, wanted: WantedLabel) -> dict[str, Any] | None:
+        return None if wanted.series == "busy" else {"series": wanted.series, "until": wanted.until}
 
+    async def take_back(self, unwanted: UnwantedLabel) -> dict[str, Any] | None:
+        return {"series": unwanted.series, "kind": "none"}
 
-async def _exclude(wanted: WantedExclusion) -> dict[str, Any] | None:
-    if wanted.series == "busy":
-        return None
-    return {"series": wanted.series, "entry": 7}
+    async def exclude(self, wanted: WantedExclusion) -> dict[str, Any] | None:
+        return None if wanted.series == "busy" else {"series": wanted.series, "entry": 7}
 
 
 def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
     said: dict[str, Any] = {"ready": True, "not_ready": None, "streams": {"tide": {}}}
 
     async def ask() -> None:
-        control = Control(_serve, _label, _exclude, lambda: said)
+        control = Control(_Operator(), lambda: said)
         await control.open(tmp_path)
         try:
             assert await asyncio.to_thread(status, tmp_path) == said
@@ -46,6 +46,8 @@ def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
             assert await asyncio.to_thread(command, tmp_path, "/label", **given) == {"series": "a", "until": None}
             with pytest.raises(CommandRefusedError, match="busy and does it next; tidegauge label list"):
                 await asyncio.to_thread(command, tmp_path, "/label", **given | {"series": "busy"})
+            wrong = {"stream": "tide", "series": "a", "since": 7}
+            assert (await asyncio.to_thread(command, tmp_path, "/label/undo", **wrong))["kind"] == "none"
             period = {"stream": "tide", "since": 7}
             assert await asyncio.to_thread(command, tmp_path, "/exclude", **period) == {"series": "*", "entry": 7}
             with pytest.raises(CommandRefusedError, match="tidegauge exclude --list"):

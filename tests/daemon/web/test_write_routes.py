@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from daemon.runtime.label_evidence import WantedLabel
+from daemon.runtime.exclusion import WantedExclusion
+from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
 from daemon.store import ModelRecord
 from daemon.web.write_routes import HEADER, Commands
 from tests.daemon.web.http_server import Answer, ask, server
@@ -30,16 +31,24 @@ class Recorder:
     def __init__(self, token_file: Path | None, problem: str = "", busy: bool = False) -> None:
         self.calls: list[Any] = []
         self._problem, self._busy = problem, busy
-        self.commands = Commands(self.serve, self.label, lambda: token_file)
+        self.commands = Commands(self, lambda: token_file)
 
     async def serve(self, stream: str, version: int | None) -> ModelRecord | None:
-        """See `daemon.web.control.Serve`."""
+        """See `daemon.web.operator_port`, as for all that follow."""
         made = ModelRecord("r", stream, version or 3, "promoted", "d", "s", "f")
         return made if self._done((stream, version)) else None
 
     async def label(self, wanted: WantedLabel) -> dict[str, Any] | None:
-        """See `daemon.web.control.Label`."""
+        """A label."""
         return {"stream": wanted.stream, "threshold": 3.0} if self._done(wanted) else None
+
+    async def take_back(self, unwanted: UnwantedLabel) -> dict[str, Any] | None:
+        """None any more."""
+        return {"stream": unwanted.stream, "kind": "none"} if self._done(unwanted) else None
+
+    async def exclude(self, wanted: WantedExclusion) -> dict[str, Any] | None:
+        """A period."""
+        return {"stream": wanted.stream} if self._done(wanted) else None
 
     def _done(self, call: Any) -> bool:
         if self._problem:
@@ -71,6 +80,9 @@ def test_what_is_posted_is_done(token_file: Path) -> None:
     """A label and a version reach the commands as they were given, and the answer says what came of them."""
     recorder = Recorder(token_file)
     assert json.loads(posted(recorder, "/api/v1/labels", json=LABEL).body)["threshold"] == 3.0
+    undo = {"stream": "taxi", "series": "nyc", "since": 1_785_000_000}
+    assert json.loads(posted(recorder, "/api/v1/labels/undo", json=undo).body)["kind"] == "none"
+    assert recorder.calls.pop() == UnwantedLabel("taxi", "nyc", 1_785_000_000)
     assert posted(recorder, "/api/v1/models/serve", json={"stream": "taxi", "version": 2}).status == 200
     assert json.loads(posted(recorder, "/api/v1/models/serve", json={"stream": "taxi"}).body)["version"] == 3
     assert recorder.calls == [WantedLabel("taxi", "nyc", "fault", 1_785_000_000), ("taxi", 2), ("taxi", None)]
@@ -89,7 +101,9 @@ def test_what_is_posted_is_done(token_file: Path) -> None:
         {HEADER: TOKEN, "Origin": "null"},
     ],
 )
-@pytest.mark.parametrize("path", ["/api/v1/labels", "/api/v1/models/serve", "/label", "/serve"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/labels", "/api/v1/labels/undo", "/api/v1/models/serve", "/label", "/unlabel", "/serve"]
+)
 def test_whoever_has_no_right_writes_nothing(token_file: Path, headers: dict[str, str], path: str) -> None:
     """Without the token, with another, and from a page of another site with the right one: 403."""
     recorder = Recorder(token_file)
@@ -195,8 +209,18 @@ def test_an_event_is_labelled_and_labelled_otherwise(writable: tuple[str, str]) 
 
     assert ">normal</span>" in press("normal")
     assert [each["kind"] for each in asked(address, "/labels", series="harbour")[1]["labels"]] == ["normal"]
-    assert ">fault</span>" in press("fault")
+    page = press("fault")
+    assert ">fault</span>" in page
     assert [each["kind"] for each in asked(address, "/labels", series="harbour")[1]["labels"]] == ["fault", "normal"]
+    (undoing,) = re.findall(r'<form[^>]*action="unlabel".*?</form>', page, re.DOTALL)
+    undo = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', undoing)) | {"token": token}
+    with urllib.request.urlopen(f"{address}/unlabel", urllib.parse.urlencode(undo).encode(), timeout=60) as answer:
+        text = answer.read().decode()
+    assert ">fault</span>" not in text
+    assert "Take the label back" not in text
+    kinds = [each["kind"] for each in asked(address, "/labels", series="harbour")[1]["labels"]]
+    assert kinds == ["none", "fault", "normal"]
+    assert asked(address, f"/events/{event['id']}")[1]["labels"] == []
 
 
 def test_a_model_is_rolled_back_and_promoted(writable: tuple[str, str]) -> None:

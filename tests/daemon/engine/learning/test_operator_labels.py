@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -29,7 +29,9 @@ def at(slot: int) -> int:
     return (FIRST + slot) * INTERVAL
 
 
-def labelled(kind: LabelKind, since: int, until: int, halvings: int = 0, true_alarms: int = 0) -> Labelled:
+def labelled(
+    kind: LabelKind | Literal["none"], since: int, until: int, halvings: int = 0, true_alarms: int = 0
+) -> Labelled:
     """A label of series `a`, slots counted as `making` does."""
     return Labelled("s", "a", kind, at(since), at(until), halvings=halvings, true_alarms=true_alarms)
 
@@ -89,6 +91,36 @@ def test_only_what_is_called_normal_comes_back() -> None:
     made.step(labelled("fault", 200, 210))
     made.step(labelled("normal", 204, 205))
     assert the(made).labels.faults == {0: [(FIRST + 200, FIRST + 203), (FIRST + 206, FIRST + 210)]}
+
+
+def test_a_fault_taken_back_is_as_if_it_had_not_been_said() -> None:
+    """Training draws what it drew, what was set apart stays apart, thresholds and the measured rate are as before."""
+    made, plain = engine(PureTrainer(), **TUNED), engine(PureTrainer(), **TUNED)
+    readings = [*shifted(range(210), 206), *noise(range(210, 240))]
+    for each in (made, plain):
+        feed(each, readings)
+    made.step(labelled("fault", 200, 212, halvings=-1, true_alarms=1))
+    assert reaching(made, 200, 212) == 0
+    made.step(labelled("none", 200, 212, halvings=1, true_alarms=-1))
+    assert the(made).labels.faults == {}
+    assert reaching(made, 200, 212) == reaching(plain, 200, 212) > 0
+    kept, usual = the(made).reservoir, the(plain).reservoir
+    assert sorted(kept.slot[reservoir.apart(kept)]) == sorted(usual.slot[reservoir.apart(usual)])
+    assert the(made).threshold_of("a") == the(plain).threshold_of("a")
+    assert (the(made).scoring.rates.measured == the(plain).scoring.rates.measured).all()
+    assert the(made).counters.labels == {"fault": 1, "normal": 0}
+
+
+def test_of_two_faults_one_is_taken_back() -> None:
+    """What the other one says of slots beyond is out of training still."""
+    made = engine(PureTrainer(), **TUNED)
+    feed(made, noise(range(240)))
+    made.step(labelled("fault", 190, 195))
+    made.step(labelled("fault", 210, 220))
+    made.step(labelled("none", 190, 195))
+    assert the(made).labels.faults == {0: [(FIRST + 210, FIRST + 220)]}
+    assert reaching(made, 210, 220) == 0
+    assert reaching(made, 190, 195) > 0
 
 
 def test_an_adopted_regime_takes_no_labelled_fault_back() -> None:

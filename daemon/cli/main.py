@@ -11,6 +11,7 @@ from daemon.cli import (  # noqa: F401 - each adds its commands to the applicati
     inspection,
     kit_command,
     label_commands,
+    maintenance_commands,
     man_command,
     model_commands,
     replay_command,

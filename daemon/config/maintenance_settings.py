@@ -89,6 +89,16 @@ class MaintenanceWindow:
         self._days = frozenset(days_of(found[1])) if found else frozenset()
         self._time = clock_time(int(found[2]), int(found[3])) if found else clock_time()
 
+    @property
+    def starts_at(self) -> float:
+        """When the first may begin, epoch seconds; minus infinity for no bound."""
+        return float("-inf") if self._from is None else self._from
+
+    @property
+    def ends_at(self) -> float:
+        """When it ends, or, of a weekly one, from when on none begins, epoch seconds; infinite for never."""
+        return float("inf") if self._to is None else self._to
+
     def is_for(self, series: str) -> bool:
         """Whether a series is meant."""
         return fnmatchcase(series, self.settings.series)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from daemon.engine.detection.threshold import thresholds
 from daemon.engine.kernel.calibration import measured_rate
 from daemon.engine.kernel.slots import NEVER
+from daemon.engine.machine.added_windows import described
 from daemon.engine.machine.counters import ENGINE_REJECTIONS
 from daemon.engine.machine.engine import Engine
 from daemon.engine.machine.stream import Stream
@@ -91,6 +92,7 @@ class StreamSnapshot(Frozen):
 
     Attributes:
         interval_s: Length of a slot.
+        timezone: What its local times are of.
         variables: Names of the F variables of a reading.
         accepted, late, unscored, retired: Readings and series counted since the state began.
         rejected: Readings rejected, by reason; every reason is there.
@@ -116,11 +118,13 @@ class StreamSnapshot(Frozen):
         training: Whether a training is under way.
         next_training_at: When the next is due.
         reservoir_windows: Windows ever offered to training.
+        maintenance: Maintenance windows, as `daemon.engine.machine.added_windows.described` has them.
         series: The series.
     """
 
     name: str
     interval_s: int
+    timezone: str
     variables: tuple[str, ...]
     accepted: int
     late: int
@@ -152,6 +156,7 @@ class StreamSnapshot(Frozen):
     training: bool
     next_training_at: int | None
     reservoir_windows: int
+    maintenance: tuple[Mapping[str, Any], ...]
     series: SeriesColumns
 
 
@@ -178,6 +183,7 @@ def _stream(s: Stream, rejections: tuple[str, ...], version: int | None) -> Stre
     return StreamSnapshot(
         name=s.name,
         interval_s=s.settings.interval,
+        timezone=s.settings.timezone,
         variables=(value,) if isinstance(value, str) else tuple(value),
         accepted=counts.accepted,
         late=counts.late,
@@ -209,6 +215,7 @@ def _stream(s: Stream, rejections: tuple[str, ...], version: int | None) -> Stre
         training=s.learner.pending is not None,
         next_training_at=None if next_training is None else s.slots.at(next_training),
         reservoir_windows=int(s.reservoir.seen[0]),
+        maintenance=tuple(_windows(s)),
         series=series,
     )
 
@@ -274,6 +281,15 @@ def _series(s: Stream) -> SeriesColumns:
             for row, event in s.episodes.open.items()
         },
         anomalies=rows["anomalies"].astype(np.int64),
+    )
+
+
+def _windows(s: Stream) -> list[dict[str, Any]]:
+    if not s.settings.maintenance and not s.maintenance.added.windows:
+        return []
+    greatest = s.schedule.greatest
+    return described(
+        s.name, s.settings, s.maintenance.added.windows, None if greatest == NEVER else s.slots.at(greatest)
     )
 
 

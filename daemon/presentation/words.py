@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
+
+from daemon.config.units import format_duration
 
 REASON_WORDS = {
     "model": "the model did not expect it",
@@ -46,3 +49,23 @@ def listed(texts: Sequence[str], most: int = 4) -> str:
     """The first of them, and how many are left out: `1, 2, 3, 4 and 996 more`."""
     more = len(texts) - most
     return ", ".join(texts[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def window_words(window: Mapping[str, Any]) -> str:
+    """When a maintenance window is, as `daemon.engine.machine.added_windows.described` has it.
+
+    >>> window_words({"weekly": "Sun 02:00", "duration_s": 14400, "start": None, "end": None, "timezone": "UTC"})
+    'Sun 02:00 for 4h (UTC)'
+    """
+    start, end = (None if text is None else _clock(text) for text in (window["start"], window["end"]))
+    zone = "" if all(text is None or text.endswith("UTC") for text in (start, end)) else f" ({window['timezone']})"
+    if window["weekly"] is None:
+        return f"{start} to {end}{zone}"
+    bounds = (f", from {start}" if start else "") + (f", until {end}" if end else "")
+    return f"{window['weekly']} for {format_duration(window['duration_s'])} ({window['timezone']}){bounds}"
+
+
+def _clock(text: str) -> str:
+    """A date and a time of the configuration as people read it; with an offset it is told by UTC."""
+    at = datetime.fromisoformat(text)
+    return at.strftime("%Y-%m-%d %H:%M") if at.tzinfo is None else instant(at.timestamp())

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from daemon.clock import wall_ms
 from daemon.runtime.exclusion import WantedExclusion, exclude
 from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel, label, take_back
+from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow, add_window, end_window
 from daemon.runtime.recorded_trainer import StoppedError
 from daemon.service.pipeline import Pipeline
 from daemon.service.pipeline_call import in_pipeline
@@ -66,7 +67,23 @@ class OperatorCommands:
         """
         return await self._do(wanted.stream, lambda p: _excluded(p, wanted))
 
-    async def _do(self, stream: str, work: Callable[[Pipeline], T]) -> T | None:
+    async def add_window(self, wanted: WantedWindow) -> dict[str, Any] | None:
+        """Add a maintenance window; None while the pipeline is busy: it is done later.
+
+        Raises:
+            ValueError: It cannot be; nothing changed.
+        """
+        return await self._do(wanted.stream, lambda p: add_window(p.durable, wanted, wall_ms()))
+
+    async def end_window(self, unwanted: UnwantedWindow) -> dict[str, Any] | None:
+        """End a maintenance window that was added; None while the pipeline is busy: it is done later.
+
+        Raises:
+            ValueError: There is none; nothing changed.
+        """
+        return await self._do(None, lambda p: end_window(p.durable, unwanted, wall_ms()))
+
+    async def _do(self, stream: str | None, work: Callable[[Pipeline], T]) -> T | None:
         """The result of a command, None while the pipeline is busy; raises ValueError where it changed nothing."""
         task = asyncio.create_task(in_pipeline(self._pipeline, work, _is_fatal, stream))
         self._tasks.add(task)

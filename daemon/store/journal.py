@@ -110,9 +110,9 @@ def configurations(database: Database) -> list[dict[str, Any]]:
     return [json.loads(header)["config"] for *_, header, _ in rows]
 
 
-def excluded(database: Database) -> list[tuple[int, Input]]:
-    """`(number, input)` of the entries by which operators have taken out periods."""
-    rows = find(database, JOURNAL, "WHERE kind = 'excluded' ORDER BY seq")
+def of_kind(database: Database, kind: str, after: int = 0) -> list[tuple[int, Input]]:
+    """`(number, input)` of the entries of a kind after one."""
+    rows = find(database, JOURNAL, "WHERE kind = ? AND seq > ? ORDER BY seq", [kind, after])
     return [(row[0], decode(row[1], row[5], row[6])) for row in rows]
 
 

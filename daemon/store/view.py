@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from adapters.base import Position
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Excluded, Input, Labelled
+from daemon.engine.messages.inputs import Excluded, Input, Labelled, Maintained
 from daemon.store import check, event_table, journal, label_table, model_store, tables
 from daemon.store.access import refusal
 from daemon.store.checkpoints import DIRECTORY as CHECKPOINTS
@@ -62,8 +62,13 @@ class StoreView:
 
     def excluded(self, stream: str | None = None) -> list[tuple[int, Excluded]]:
         """`(number, input)` of the entries that take a period of a stream (of any) out of what is learned."""
-        found = journal.excluded(self._database)
+        found = journal.of_kind(self._database, "excluded")
         return [(seq, e) for seq, e in found if isinstance(e, Excluded) and stream in (None, e.stream)]
+
+    def maintained(self, after: int) -> list[Maintained]:
+        """The inputs after entry `after` that add or take away maintenance windows."""
+        found = journal.of_kind(self._database, "maintained", after)
+        return [each for _, each in found if isinstance(each, Maintained)]
 
     def checkpoints(self) -> Iterator[tuple[int, bytes]]:
         """`(seq, data)` of the sound checkpoints that the journal continues, the newest first.

@@ -45,6 +45,13 @@ def sources(picture: Picture) -> dict[str, Any]:
     }
 
 
+def windows(picture: Picture, stream: str | None) -> list[dict[str, Any]]:
+    """Maintenance windows of a stream, or of all."""
+    return [
+        dict(window) for name, each in picture.streams.items() if stream in (None, name) for window in each.maintenance
+    ]
+
+
 def label(given: Labelled) -> dict[str, Any]:
     """One label."""
     return {

@@ -273,6 +273,14 @@ READING = (
         "Models",
         (_STREAM, _limit()),
     ),
+    Operation(
+        "maintenance",
+        "/maintenance",
+        "Maintenance windows: those of the configuration, and those that were added.",
+        "Windows",
+        (_STREAM,),
+        missing=True,
+    ),
     Operation("sources", "/sources", "Sources: whether they are up, how far behind, what was refused.", "Sources"),
     Operation("openapi", "/openapi.json", "This document.", "Document"),
 )
@@ -288,6 +296,20 @@ WRITING = (
         "Take back the label of a series that begins at an instant; it is listed as `none` from then on.",
         "Given",
         body="UnlabelBody",
+    ),
+    Operation(
+        "add_window",
+        "/maintenance",
+        "Add a maintenance window to a stream, or to all.",
+        "Windows",
+        body="WindowBody",
+    ),
+    Operation(
+        "end_window",
+        "/maintenance/end",
+        "End a maintenance window that was added, or take it away before it begins.",
+        "Windows",
+        body="EndBody",
     ),
     Operation(
         "serve_model", "/models/serve", "Put a version into service, or the one before.", "Served", body="ServeBody"

@@ -113,6 +113,10 @@ class Api:
         """The newest versions."""
         return api_answers.models(self._records.models(stream), self._picture(), limit)
 
+    def maintenance(self, stream: str | None) -> dict[str, Any]:
+        """Windows of a stream, or of all."""
+        return {"windows": api_answers.windows(self._known(stream), stream)}
+
     def sources(self) -> dict[str, Any]:
         """All sources."""
         return api_answers.sources(self._picture())

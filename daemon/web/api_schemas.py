@@ -95,6 +95,7 @@ SCHEMAS: dict[str, Schema] = {
             "drift_detections": _WHOLE,
             "training": _YES,
             "next_training_at": _MAYBE_WHOLE,
+            "maintenance": _list(_ref("Window")),
         },
         "required": ["state", "interval_s", "variables", "series", "readings", "model"],
     },
@@ -235,6 +236,34 @@ SCHEMAS: dict[str, Schema] = {
         threshold_before=_NUMBER,
         threshold=_NUMBER,
     ),
+    "Windows": _object("Maintenance windows.", windows=_list(_ref("Window"))),
+    "Window": _object(
+        "One; `id` is null where the configuration has it, `state` is `running`, `ahead`, `over` or `weekly`.",
+        stream=_TEXT,
+        id=_MAYBE_TEXT,
+        series=_TEXT,
+        start=_MAYBE_TEXT,
+        end=_MAYBE_TEXT,
+        weekly=_MAYBE_TEXT,
+        duration_s=_MAYBE_WHOLE,
+        timezone=_TEXT,
+        learn=_YES,
+        note=_TEXT,
+        state=_TEXT,
+    ),
+    "WindowBody": _object(
+        "A window, by the keys of the configuration; times are local to the stream, `duration` is such as 2h.",
+        {
+            **{
+                name: _or_null({"type": "string", "maxLength": 64})
+                for name in ("stream", "start", "end", "weekly", "duration", "timezone")
+            },
+            "series": {"type": "string", "minLength": 1, "maxLength": 256},
+            "learn": _YES,
+            "note": {"type": "string", "maxLength": 500},
+        },
+    ),
+    "EndBody": _object("A window, by its id.", id={"type": "string", "minLength": 1, "maxLength": 8}),
     "ServeBody": _object(
         "A version; null: the promoted one before the one in service.",
         {"version": _or_null({"type": "integer", "minimum": 1, "maximum": 1 << 31})},

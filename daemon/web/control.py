@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from daemon.runtime.exclusion import WantedExclusion
 from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
+from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow
 from daemon.web.answers import json_response
 from daemon.web.control_client import SOCKET, reachable
 from daemon.web.operator_port import OperatorPort
@@ -46,9 +47,12 @@ class Control:
         app = web.Application(client_max_size=_BODY_BYTES)
         app.router.add_post("/models/serve", self._models_serve)
         labels, excluded = "tidegauge label list", "tidegauge exclude --list"
+        windows = "tidegauge maintenance list"
         for path, kind, work, shown_by, said in (
             ("/label", WantedLabel, operator.label, labels, "label given by command"),
             ("/label/undo", UnwantedLabel, operator.take_back, labels, "label taken back by command"),
+            ("/maintenance/add", WantedWindow, operator.add_window, windows, "maintenance window added by command"),
+            ("/maintenance/end", UnwantedWindow, operator.end_window, windows, "maintenance window ended by command"),
             ("/exclude", WantedExclusion, operator.exclude, excluded, "period excluded by command"),
         ):
             app.router.add_post(path, partial(_command, kind, work, shown_by, said))

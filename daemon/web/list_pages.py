@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from daemon.metrics.collector import Picture
-from daemon.presentation.words import instant, plural
+from daemon.presentation.words import instant, plural, window_words
 from daemon.store import ModelRecord
 from daemon.web import api_answers
 from daemon.web.api_document import REASON_LIST, STATES
@@ -99,6 +99,34 @@ def _gate(model: Mapping[str, Any]) -> str:
         ]
         parts += [before + ", ".join(numbers)] if numbers else []
     return "; ".join(parts) or "no gate: the first, or put in by hand"
+
+
+_WINDOWS = {"running": "warm", "ahead": "good", "weekly": "good", "over": ""}
+
+
+def maintenance_page(picture: Picture, writable: bool) -> str:
+    """Maintenance windows of all streams, those that run first, and a form for another."""
+    found = [window for stream in picture.streams.values() for window in stream.maintenance]
+    found.sort(key=lambda window: list(_WINDOWS).index(window["state"]))
+    windows = [
+        {
+            **window,
+            "when": window_words(window),
+            "pill": _WINDOWS[window["state"]] or "soft",
+            "can_end": window["id"] is not None and window["state"] != "over",
+            "verb": "Take away" if window["state"] == "ahead" else "End now",
+        }
+        for window in found
+    ]
+    zones = sorted({stream.timezone for stream in picture.streams.values()})
+    return filled(
+        "maintenance.html",
+        windows=windows,
+        streams=list(picture.streams),
+        zones=", ".join(zones) or "UTC",
+        can_end=any(window["can_end"] for window in windows),
+        writable=writable,
+    )
 
 
 def sources_page(picture: Picture) -> str:

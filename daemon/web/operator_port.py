@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from daemon.runtime.exclusion import WantedExclusion
 from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
+from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow
 from daemon.store import ModelRecord
 
 
@@ -23,3 +24,9 @@ class OperatorPort(Protocol):
 
     async def exclude(self, wanted: WantedExclusion) -> dict[str, Any] | None:
         """Take a period out of all that was learned."""
+
+    async def add_window(self, wanted: WantedWindow) -> dict[str, Any] | None:
+        """Add a maintenance window."""
+
+    async def end_window(self, unwanted: UnwantedWindow) -> dict[str, Any] | None:
+        """End a maintenance window that was added."""

@@ -50,6 +50,7 @@ class Pages:
             ("/search", self._search),
             ("/models", self._models),
             ("/sources", self._sources),
+            ("/maintenance", self._maintenance),
         ):
             app.router.add_get(path, partial(self._serve, page))
 
@@ -102,6 +103,9 @@ class Pages:
 
     def _models(self, _: Mapping[str, str]) -> str:
         return list_pages.models_page(self._picture(), self._records.models(None), self._writable())
+
+    def _maintenance(self, _: Mapping[str, str]) -> str:
+        return list_pages.maintenance_page(self._picture(), self._writable())
 
     def _sources(self, _: Mapping[str, str]) -> str:
         return list_pages.sources_page(self._picture())

@@ -73,6 +73,7 @@ def stream_status(stream: StreamSnapshot) -> dict[str, Any]:
         "drift_detections": stream.drift_detections,
         "training": stream.training,
         "next_training_at": stream.next_training_at,
+        "maintenance": [dict(each) for each in stream.maintenance],
     }
 
 

@@ -1,4 +1,4 @@
-"""What may be written by API and page: labels, and which model serves; by the commands that the control socket takes.
+"""What may be written by API and page, by the commands that the control socket takes: labels, maintenance, models.
 
 Whoever writes has the token that `http.token_file` holds, beside the password where there are users; without such a
 file nothing is written. A page of another site has neither, and `daemon.web.guard` refuses it before anything is read.
@@ -19,6 +19,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from daemon.runtime.label_evidence import YEAR_10000, UnwantedLabel, WantedLabel
+from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow
 from daemon.web.answers import json_response
 from daemon.web.api_document import PREFIX, WRITING
 from daemon.web.frame_values import filled
@@ -30,6 +31,14 @@ log = logging.getLogger(__name__)
 Work = Callable[[Any], Awaitable[Mapping[str, Any]]]
 
 HEADER = "X-Tidegauge-Token"
+FORMS = (
+    ("/label", "give_label"),
+    ("/unlabel", "take_back_label"),
+    ("/serve", "serve_model"),
+    ("/maintenance", "add_window"),
+    ("/maintenance/end", "end_window"),
+)
+"""Where forms of the page are sent, and the operation of the API that does the same."""
 LEAST_LETTERS = 16
 """Of a token: a shorter one could be guessed."""
 
@@ -75,6 +84,30 @@ class UnlabelBody(BaseModel):
     note: str = Field("", max_length=500)
 
 
+class WindowBody(BaseModel):
+    """What is posted to add a maintenance window; what of it makes sense, the daemon says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stream: str | None = Field(None, max_length=64)
+    series: str = Field("*", min_length=1, max_length=256)
+    start: str | None = Field(None, max_length=64)
+    end: str | None = Field(None, max_length=64)
+    weekly: str | None = Field(None, max_length=64)
+    duration: str | None = Field(None, max_length=64)
+    timezone: str | None = Field(None, max_length=64)
+    learn: bool = True
+    note: str = Field("", max_length=500)
+
+
+class EndBody(BaseModel):
+    """What is posted to end one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(min_length=1, max_length=8)
+
+
 class ServeBody(BaseModel):
     """What is posted to put a version into service; without one, the promoted one before."""
 
@@ -109,10 +142,12 @@ class Writes:
             "give_label": (LabelBody, self._label),
             "take_back_label": (UnlabelBody, self._unlabel),
             "serve_model": (ServeBody, self._serve),
+            "add_window": (WindowBody, self._add_window),
+            "end_window": (EndBody, self._end_window),
         }
         for operation in WRITING:
             app.router.add_post(PREFIX + operation.path, partial(self._by_json, *works[operation.name]))
-        for path, name in (("/label", "give_label"), ("/unlabel", "take_back_label"), ("/serve", "serve_model")):
+        for path, name in FORMS:
             app.router.add_post(path, partial(self._by_form, *works[name]))
 
     async def _by_json(self, body: type[BaseModel], work: Work, request: web.Request) -> web.Response:
@@ -137,7 +172,8 @@ class Writes:
             return web.Response(text=text, status=error.status, content_type="text/html", headers=PAGE_HEADERS)
         page, _, query = back.partition("?")
         known = page in ("event", "series") and query.isascii() and query.isprintable()
-        where = f"{page}?{query}" if known else "models"
+        where = f"{page}?{query}" if known else "maintenance" if page == "maintenance" else "models"
+        where = "../" * (request.path.count("/") - 1) + where
         return web.Response(status=303, headers={"Location": where, **PAGE_HEADERS})
 
     async def _check(self, token: str) -> None:
@@ -166,6 +202,16 @@ class Writes:
         unwanted = UnwantedLabel(body.stream, body.series, body.since, note=body.note)
         found: Mapping[str, Any] = await _done(self._commands.operator.take_back(unwanted))
         log.info("label taken back over HTTP", extra=dict(found))
+        return found
+
+    async def _add_window(self, body: WindowBody) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = await _done(self._commands.operator.add_window(WantedWindow(**body.model_dump())))
+        log.info("maintenance window added over HTTP", extra=dict(found))
+        return found
+
+    async def _end_window(self, body: EndBody) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = await _done(self._commands.operator.end_window(UnwantedWindow(body.id)))
+        log.info("maintenance window ended over HTTP", extra=dict(found))
         return found
 
     async def _serve(self, body: ServeBody) -> Mapping[str, Any]:

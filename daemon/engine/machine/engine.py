@@ -34,6 +34,7 @@ from daemon.engine.messages.inputs import (
     Excluded,
     Input,
     Labelled,
+    Maintained,
     Promoted,
     Tick,
 )
@@ -153,6 +154,8 @@ class Engine:
                 return stream.label(item), 0
             case Excluded():
                 stream.exclude(item)
+            case Maintained():
+                stream.maintain(item)
             case Command():
                 return (yield from stream.end_warm_up())
             case Promoted():

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from daemon.config.maintenance_settings import MaintenanceWindow
+from daemon.config.maintenance_settings import MaintenanceSettings, MaintenanceWindow
 from daemon.config.settings import StreamSettings
 from daemon.engine.kernel.slots import SlotClock
+from daemon.engine.machine.added_windows import AddedWindow, AddedWindows
 from daemon.engine.table.series import SeriesTable
 
 _KNOWN_MOST = 100_000  # slots whose windows are remembered
 _JOINED_MOST = 1000  # windows that follow one another without a slot between them
+_AT_ONCE = 60  # windows whose bits are one number
 
 Mask = npt.NDArray[np.bool_]
 
 
 class Maintenance:
-    """The windows of one stream. Nothing here is state: all follows from the configuration and names of series.
+    """The windows of one stream: those of the configuration, and those that are added, which alone are state.
 
     A slot is in a window when any part of it is.
 
     Args:
         table: The stream's series.
         slots: From slots to instants.
+
+    Attributes:
+        added: Windows that an operator has added.
     """
 
     def __init__(self, table: SeriesTable, slots: SlotClock) -> None:
         self.table, self.slots = table, slots
+        self.added = AddedWindows()
+        self._configured: list[MaintenanceSettings] = []
+        self._timezone = "UTC"
         self._windows: list[MaintenanceWindow] = []
         self._meant: dict[str, int] = {}
         self._known: dict[int, int] = {}
@@ -37,7 +47,23 @@ class Maintenance:
 
     def configure(self, settings: StreamSettings) -> None:
         """Take over new settings."""
-        self._windows = [MaintenanceWindow(each, settings.timezone) for each in settings.maintenance]
+        self._configured, self._timezone = settings.maintenance, settings.timezone
+        self._begin()
+
+    def put(self, window: AddedWindow, dropped: bool, at: int) -> None:
+        """Add a window, or drop it; the stream is at `at`, epoch seconds."""
+        self.added.put(window, dropped, at, self._timezone)
+        self._begin()
+
+    def restore(self, state: list[Any]) -> None:
+        """Continue from what `added.state` returned."""
+        self.added.restore(state)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Look at all windows anew."""
+        wanted = [*self._configured, *(each.settings for each in self.added.windows)]
+        self._windows = [MaintenanceWindow(each, self._timezone) for each in wanted]
         self._unlearned = sum(1 << i for i, each in enumerate(self._windows) if not each.settings.learn)
         self._meant, self._known, self._looked = {}, {}, range(0)
 
@@ -83,11 +109,14 @@ class Maintenance:
         if not self._windows or not which:
             return np.zeros(len(slots), np.bool_)
         found, inverse = np.unique(slots, return_inverse=True)
-        at = np.array([self._at(slot) & which for slot in found.tolist()], np.int64)[inverse]
-        if not at.any():
-            return np.zeros(len(slots), np.bool_)
+        at = [self._at(slot) & which for slot in found.tolist()]
+        found_in: Mask = np.zeros(len(slots), np.bool_)
+        if not any(at):
+            return found_in
         there, whose = np.unique(rows, return_inverse=True)
-        found_in: Mask = (np.array([self._of(row) for row in there.tolist()], np.int64)[whose] & at) != 0
+        meant = [self._of(row) for row in there.tolist()]
+        for first in range(0, len(self._windows), _AT_ONCE):
+            found_in |= (_bits(meant, first)[whose] & _bits(at, first)[inverse]) != 0
         return found_in
 
     def _of(self, row: int) -> int:
@@ -114,3 +143,8 @@ class Maintenance:
                 self._known.clear()
             self._known[slot] = known
         return known
+
+
+def _bits(of: list[int], first: int) -> npt.NDArray[np.int64]:
+    """The bits of `_AT_ONCE` windows from `first` on, shape (N,)."""
+    return np.array([each >> first & (1 << _AT_ONCE) - 1 for each in of], np.int64)

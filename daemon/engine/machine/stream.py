@@ -20,6 +20,7 @@ from daemon.engine.learning import admission, reservoir
 from daemon.engine.learning.learner import Learner
 from daemon.engine.learning.operator_labels import Labels
 from daemon.engine.learning.subject import Subject
+from daemon.engine.machine.added_windows import AddedWindow
 from daemon.engine.machine.allowance import Allowance
 from daemon.engine.machine.arrivals import Arrivals, Coded
 from daemon.engine.machine.assessment import Assessment
@@ -33,7 +34,7 @@ from daemon.engine.machine.reception import Reception
 from daemon.engine.machine.schedule import Schedule
 from daemon.engine.machine.silence import Silence
 from daemon.engine.messages.events import Event
-from daemon.engine.messages.inputs import Batch, Excluded, Labelled
+from daemon.engine.messages.inputs import Batch, Excluded, Labelled, Maintained
 from daemon.engine.messages.training_port import Awaiting, Trainer
 from daemon.engine.table import overdue
 from daemon.engine.table.exclusions import Exclusion
@@ -248,6 +249,11 @@ class Stream:
         """Learn nothing from a period from now on; what was learned of it before stays."""
         self.table.excluded.add(self.exclusion(item))
 
+    def maintain(self, item: Maintained) -> None:
+        """Have another maintenance window from the readings to come on, or one less."""
+        at = 0 if self.schedule.greatest == NEVER else self.slots.at(self.schedule.greatest)
+        self.maintenance.put(AddedWindow(item.window, item.note), item.dropped, at)
+
     def exclusion(self, item: Excluded) -> Exclusion:
         """The slots that are meant."""
         return Exclusion(item.series, self.slots.slot(item.since), self.slots.slot(item.until))
@@ -401,6 +407,8 @@ class Stream:
         }
         if excluded := self.table.excluded.state():
             meta["excluded"] = excluded
+        if added := self.maintenance.added.state():
+            meta["maintenance"] = added
         arrays = {f"series/{n}": array for n, array in series.items()}
         arrays |= {f"learner/{n}": array for n, array in learner.items()}
         arrays |= {f"held/{n}": array for n, array in held.items()}
@@ -431,3 +439,4 @@ class Stream:
         self.learner.restore(meta["learner"], part("learner"))
         self.held.restore(meta["held"], part("held"))
         self.table.excluded.restore(meta.get("excluded", []))
+        self.maintenance.restore(meta.get("maintenance", []))

@@ -179,7 +179,26 @@ class Excluded:
     received_at_ms: int = 0
 
 
-Input = Configured | Batch | Delivered | Tick | Command | Promoted | Labelled | Excluded
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """An operator adds a maintenance window to a stream, or takes one away, beside those of the configuration.
+
+    Attributes:
+        stream: Name of the stream.
+        window: What the configuration would say of it (`daemon.config.maintenance_settings`), `start` in any case. One
+            of the same series, start and days takes the place: so it is ended.
+        note: The operator's words.
+        dropped: Whether it is only taken away.
+    """
+
+    stream: str
+    window: dict[str, Any]
+    note: str = ""
+    dropped: bool = False
+    received_at_ms: int = 0
+
+
+Input = Configured | Batch | Delivered | Tick | Command | Promoted | Labelled | Excluded | Maintained
 
 
 def encode(item: Input) -> tuple[str, bytes, bytes]:
@@ -197,9 +216,9 @@ def encode(item: Input) -> tuple[str, bytes, bytes]:
         case Promoted():
             header = {"at": item.received_at_ms, "reason": item.reason, "stream": item.stream}
             return "promoted", orjson.dumps(header), item.content
-        case Labelled() | Excluded():
+        case Labelled() | Excluded() | Maintained():
             head = asdict(item)
-            kind = "labelled" if isinstance(item, Labelled) else "excluded"
+            kind = type(item).__name__.lower()
             return kind, orjson.dumps({"at": head.pop("received_at_ms")} | head), b""
         case Batch():
             folded = bool(item.fold_s.any())
@@ -246,6 +265,8 @@ def decode(kind: str, header: bytes, blob: bytes) -> Input:
             item = Labelled(received_at_ms=head.pop("at"), **head)
         case "excluded":
             item = Excluded(received_at_ms=head.pop("at"), **head)
+        case "maintained":
+            item = Maintained(received_at_ms=head.pop("at"), **head)
         case "batch":
             item = _decode_batch(head, blob)
         case _:

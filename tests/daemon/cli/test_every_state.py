@@ -27,13 +27,20 @@ LOOKING = {
     "series show pier": "ready",
     "label list": "",
     "exclude --list": "",
+    "maintenance list": "",
     "models list": "promoted",
     "state check": "sound",
     "status": "tide: watching 1 series",
 }
 """Commands that look, and what is in their words."""
 PERIOD = "--series p* --from 2026-03-11T{hour:02d}:00 --to 2026-03-11T{hour:02d}:30"
-CHANGING = ("label fault " + PERIOD, "label normal " + PERIOD, "exclude " + PERIOD, "models promote 1")
+CHANGING = (
+    "label fault " + PERIOD,
+    "label normal " + PERIOD,
+    "exclude " + PERIOD,
+    "models promote 1",
+    "maintenance add --for {hour}h",
+)
 """Commands that change something."""
 
 

@@ -98,6 +98,8 @@ def stream(name: str = "taxi", series: SeriesColumns | None = None, **changes: A
         training=False,
         next_training_at=NOW + 36_000,
         reservoir_windows=9_000,
+        maintenance=(),
+        timezone="UTC",
         series=series,
     )
     return replace(snapshot, **changes)

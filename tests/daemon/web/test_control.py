@@ -10,6 +10,7 @@ import pytest
 
 from daemon.runtime.exclusion import WantedExclusion
 from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
+from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow
 from daemon.store import ModelRecord
 from daemon.web.control import Control
 from daemon.web.control_client import CommandRefusedError, NoDaemonError, command, status
@@ -30,6 +31,12 @@ class _Operator:
     async def exclude(self, wanted: WantedExclusion) -> dict[str, Any] | None:
         return None if wanted.series == "busy" else {"series": wanted.series, "entry": 7}
 
+    async def add_window(self, wanted: WantedWindow) -> dict[str, Any] | None:
+        return {"series": wanted.series, "for": wanted.duration}
+
+    async def end_window(self, unwanted: UnwantedWindow) -> dict[str, Any] | None:
+        raise ValueError(f"no window is called {unwanted.id}")
+
 
 def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
     """Status comes back as it was said, a refusal with its reason; without a daemon there is a plain error."""
@@ -48,6 +55,10 @@ def test_status_and_commands_over_the_socket(tmp_path: Path) -> None:
                 await asyncio.to_thread(command, tmp_path, "/label", **given | {"series": "busy"})
             wrong = {"stream": "tide", "series": "a", "since": 7}
             assert (await asyncio.to_thread(command, tmp_path, "/label/undo", **wrong))["kind"] == "none"
+            window = await asyncio.to_thread(command, tmp_path, "/maintenance/add", duration="2h")
+            assert window == {"series": "*", "for": "2h"}
+            with pytest.raises(CommandRefusedError, match="no window is called 7"):
+                await asyncio.to_thread(command, tmp_path, "/maintenance/end", id="7")
             period = {"stream": "tide", "since": 7}
             assert await asyncio.to_thread(command, tmp_path, "/exclude", **period) == {"series": "*", "entry": 7}
             with pytest.raises(CommandRefusedError, match="tidegauge exclude --list"):

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import secrets
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ import pytest
 
 from daemon.runtime.exclusion import WantedExclusion
 from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
+from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow
 from daemon.store import ModelRecord
-from daemon.web.write_routes import HEADER, Commands
+from daemon.web.api_document import PREFIX, WRITING
+from daemon.web.write_routes import FORMS, HEADER, Commands
 from tests.daemon.web.http_server import Answer, ask, server
 from tests.daemon.web.live_daemon import LiveDaemon, asked
 
@@ -45,6 +48,14 @@ class Recorder:
     async def take_back(self, unwanted: UnwantedLabel) -> dict[str, Any] | None:
         """None any more."""
         return {"stream": unwanted.stream, "kind": "none"} if self._done(unwanted) else None
+
+    async def add_window(self, wanted: WantedWindow) -> dict[str, Any] | None:
+        """A window more."""
+        return {"windows": []} if self._done(wanted) else None
+
+    async def end_window(self, unwanted: UnwantedWindow) -> dict[str, Any] | None:
+        """One less."""
+        return {"windows": []} if self._done(unwanted) else None
 
     async def exclude(self, wanted: WantedExclusion) -> dict[str, Any] | None:
         """A period."""
@@ -83,6 +94,12 @@ def test_what_is_posted_is_done(token_file: Path) -> None:
     undo = {"stream": "taxi", "series": "nyc", "since": 1_785_000_000}
     assert json.loads(posted(recorder, "/api/v1/labels/undo", json=undo).body)["kind"] == "none"
     assert recorder.calls.pop() == UnwantedLabel("taxi", "nyc", 1_785_000_000)
+    assert posted(recorder, "/api/v1/maintenance", json={"duration": "2h", "learn": False}).status == 200
+    assert posted(recorder, "/api/v1/maintenance/end", json={"id": "0a1b"}).status == 200
+    assert [recorder.calls.pop(), recorder.calls.pop()] == [
+        UnwantedWindow("0a1b"),
+        WantedWindow(duration="2h", learn=False),
+    ]
     assert posted(recorder, "/api/v1/models/serve", json={"stream": "taxi", "version": 2}).status == 200
     assert json.loads(posted(recorder, "/api/v1/models/serve", json={"stream": "taxi"}).body)["version"] == 3
     assert recorder.calls == [WantedLabel("taxi", "nyc", "fault", 1_785_000_000), ("taxi", 2), ("taxi", None)]
@@ -101,9 +118,7 @@ def test_what_is_posted_is_done(token_file: Path) -> None:
         {HEADER: TOKEN, "Origin": "null"},
     ],
 )
-@pytest.mark.parametrize(
-    "path", ["/api/v1/labels", "/api/v1/labels/undo", "/api/v1/models/serve", "/label", "/unlabel", "/serve"]
-)
+@pytest.mark.parametrize("path", [*(PREFIX + each.path for each in WRITING), *(path for path, _ in FORMS)])
 def test_whoever_has_no_right_writes_nothing(token_file: Path, headers: dict[str, str], path: str) -> None:
     """Without the token, with another, and from a page of another site with the right one: 403."""
     recorder = Recorder(token_file)
@@ -221,6 +236,31 @@ def test_an_event_is_labelled_and_labelled_otherwise(writable: tuple[str, str]) 
     kinds = [each["kind"] for each in asked(address, "/labels", series="harbour")[1]["labels"]]
     assert kinds == ["none", "fault", "normal"]
     assert asked(address, f"/events/{event['id']}")[1]["labels"] == []
+
+
+def test_a_window_is_added_and_ended(writable: tuple[str, str]) -> None:
+    """On a daemon that runs, by the forms of the page; the list shows it, and what cannot be is said in words."""
+    address, token = writable
+
+    def send(path: str, **given: str) -> str:
+        data = urllib.parse.urlencode({"token": token, "back": "maintenance", **given}).encode()
+        with urllib.request.urlopen(f"{address}/{path}", data, timeout=60) as answer:
+            assert answer.url == f"{address}/maintenance"
+            text: str = answer.read().decode()
+            return text
+
+    page = send("maintenance", series="quay*", duration="2h", learn="false", note="painting", start="", stream="")
+    assert "painting" in page
+    assert "nothing is learned" in page
+    (window,) = asked(address, "/maintenance")[1]["windows"]
+    assert (window["series"], window["learn"], window["stream"]) == ("quay*", False, "tide")
+    send("maintenance/end", id=window["id"][:4])
+    left = asked(address, "/maintenance")[1]["windows"]
+    assert [each["state"] for each in left if each["id"] == window["id"]] in ([], ["over"])
+    with pytest.raises(urllib.error.HTTPError, match="409"):
+        send("maintenance", series="quay*", start="2001-01-01T00:00", end="2001-01-02T00:00")
+    with pytest.raises(urllib.error.HTTPError, match="409"):
+        send("maintenance", series="quay*", weekly="Sun 02:00")
 
 
 def test_a_model_is_rolled_back_and_promoted(writable: tuple[str, str]) -> None:

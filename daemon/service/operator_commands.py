@@ -13,7 +13,9 @@ from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow, add
 from daemon.runtime.recorded_trainer import StoppedError
 from daemon.service.pipeline import Pipeline
 from daemon.service.pipeline_call import in_pipeline
+from daemon.service.what_if_job import WhatIfJob
 from daemon.store import ModelChecksum, ModelRecord, ModelUnknown, StoreError
+from daemon.web.operator_port import WantedWhatIf
 from models.bundle_errors import BundleError
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ class OperatorCommands:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self._what_if = WhatIfJob(lambda: pipeline.settings)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def serve(self, stream: str, version: int | None) -> ModelRecord | None:
@@ -82,6 +85,18 @@ class OperatorCommands:
             ValueError: There is none; nothing changed.
         """
         return await self._do(None, lambda p: end_window(p.durable, unwanted, wall_ms()))
+
+    async def what_if(self, wanted: WantedWhatIf) -> dict[str, Any]:
+        """Begin to repeat the past under another policy, beside the pipeline; raises as `WhatIfJob.start`."""
+        return self._what_if.start(wanted)
+
+    def what_if_so_far(self) -> dict[str, Any]:
+        """The newest what-if."""
+        return self._what_if.so_far
+
+    async def close(self) -> None:
+        """End what runs beside the pipeline."""
+        await self._what_if.close()
 
     async def _do(self, stream: str | None, work: Callable[[Pipeline], T]) -> T | None:
         """The result of a command, None while the pipeline is busy; raises ValueError where it changed nothing."""

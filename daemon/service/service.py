@@ -93,7 +93,7 @@ class _Service:
         self._wanted = False
         self._by_signal: asyncio.Task[None] | None = None
         access = Access()
-        commanding = OperatorCommands(pipeline)
+        self._commanding = commanding = OperatorCommands(pipeline)
         app = routes.make_app(
             lambda: pipeline.picture,
             Records(pipeline.settings.state_dir),
@@ -159,6 +159,7 @@ class _Service:
     async def close(self) -> None:
         """Close the HTTP server and the control socket."""
         await self._control.close()
+        await self._commanding.close()
         await self._door.close()
 
     def hang_up(self) -> None:

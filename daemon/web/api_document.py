@@ -281,6 +281,7 @@ READING = (
         (_STREAM,),
         missing=True,
     ),
+    Operation("what_if", "/what-if", "The newest what-if that was asked for, and what came of it.", "WhatIf"),
     Operation("sources", "/sources", "Sources: whether they are up, how far behind, what was refused.", "Sources"),
     Operation("openapi", "/openapi.json", "This document.", "Document"),
 )
@@ -310,6 +311,13 @@ WRITING = (
         "End a maintenance window that was added, or take it away before it begins.",
         "Windows",
         body="EndBody",
+    ),
+    Operation(
+        "ask_what_if",
+        "/what-if",
+        "Begin to repeat the past under another budget, one at a time; GET shows what came of it.",
+        "WhatIf",
+        body="WhatIfBody",
     ),
     Operation(
         "serve_model", "/models/serve", "Put a version into service, or the one before.", "Served", body="ServeBody"

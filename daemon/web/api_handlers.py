@@ -38,11 +38,18 @@ class Api:
         records: Of the state directory.
         unready: Why the daemon is not ready, None when it is.
         off_loop: Has another thread work something out.
+        what_if: The newest what-if so far.
     """
 
     def __init__(
-        self, picture: Callable[[], Picture], records: Records, unready: Callable[[], str | None], off_loop: OffLoop
+        self,
+        picture: Callable[[], Picture],
+        records: Records,
+        unready: Callable[[], str | None],
+        off_loop: OffLoop,
+        what_if: Callable[[], dict[str, Any]],
     ) -> None:
+        self._what_if = what_if
         self._picture, self._records, self._unready, self._off_loop = picture, records, unready, off_loop
 
     def add_to(self, app: web.Application) -> None:
@@ -116,6 +123,10 @@ class Api:
     def maintenance(self, stream: str | None) -> dict[str, Any]:
         """Windows of a stream, or of all."""
         return {"windows": api_answers.windows(self._known(stream), stream)}
+
+    def what_if(self) -> dict[str, Any]:
+        """The newest what-if."""
+        return {"state": "none", "asked": None, "at": None, "error": None, "found": None} | self._what_if()
 
     def sources(self) -> dict[str, Any]:
         """All sources."""

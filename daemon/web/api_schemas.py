@@ -263,6 +263,23 @@ SCHEMAS: dict[str, Schema] = {
             "note": {"type": "string", "maxLength": 500},
         },
     ),
+    "WhatIfBody": _object(
+        "Another budget of a stream, one of the two at least, over its last days or all.",
+        {
+            "false_alarms_per_month": _or_null({"type": "number", "exclusiveMinimum": 0, "maximum": 1000}),
+            "alarms_per_day": _or_null({"type": "integer", "minimum": 1, "maximum": 1_000_000}),
+            "days": _or_null({"type": "integer", "minimum": 1, "maximum": 3660}),
+        },
+        stream={"type": "string", "maxLength": 64},
+    ),
+    "WhatIf": _object(
+        "`state` is `none`, `running`, `done` or `failed`; `found` is what `tidegauge what-if --json` prints.",
+        state=_TEXT,
+        asked=_or_null(_ANY),
+        at=_MAYBE_NUMBER,
+        error=_MAYBE_TEXT,
+        found=_or_null(_ANY),
+    ),
     "EndBody": _object("A window, by its id.", id={"type": "string", "minLength": 1, "maxLength": 8}),
     "ServeBody": _object(
         "A version; null: the promoted one before the one in service.",

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from daemon.runtime.exclusion import WantedExclusion
 from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
 from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow
 from daemon.store import ModelRecord
+
+
+@dataclass(frozen=True, slots=True)
+class WantedWhatIf:
+    """What is asked of the past.
+
+    Attributes:
+        stream: Of which stream.
+        alerts: Keys of its `alerts` that are to be others.
+        days: Days before the newest slot; None for all that is recorded.
+    """
+
+    stream: str
+    alerts: dict[str, Any]
+    days: int | None = None
 
 
 class OperatorPort(Protocol):
@@ -30,3 +46,9 @@ class OperatorPort(Protocol):
 
     async def end_window(self, unwanted: UnwantedWindow) -> dict[str, Any] | None:
         """End a maintenance window that was added."""
+
+    async def what_if(self, wanted: WantedWhatIf) -> dict[str, Any]:
+        """Begin to repeat the past under another policy."""
+
+    def what_if_so_far(self) -> dict[str, Any]:
+        """The newest what-if: `state` (`none`, `running`, `done`, `failed`), `asked`, `at`, `error`, `found`."""

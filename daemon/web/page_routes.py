@@ -10,7 +10,7 @@ from aiohttp import web
 
 from daemon.metrics.collector import Picture
 from daemon.store import StoreError
-from daemon.web import api_answers, detail_pages, list_pages
+from daemon.web import api_answers, detail_pages, list_pages, what_if_page
 from daemon.web.api_document import READING, ParameterError
 from daemon.web.detail_pages import SPAN_OF
 from daemon.web.frame_values import filled
@@ -35,11 +35,18 @@ class Pages:
         records: Of the state directory.
         off_loop: Has another thread work something out.
         writable: Whether labels and promotions are taken, so that there are buttons.
+        what_if: The newest what-if so far.
     """
 
     def __init__(
-        self, picture: Callable[[], Picture], records: Records, off_loop: OffLoop, writable: Callable[[], bool]
+        self,
+        picture: Callable[[], Picture],
+        records: Records,
+        off_loop: OffLoop,
+        writable: Callable[[], bool],
+        what_if: Callable[[], Mapping[str, Any]],
     ) -> None:
+        self._what_if = what_if
         self._picture, self._records, self._off_loop, self._writable = picture, records, off_loop, writable
 
     def add_to(self, app: web.Application) -> None:
@@ -51,6 +58,7 @@ class Pages:
             ("/models", self._models),
             ("/sources", self._sources),
             ("/maintenance", self._maintenance),
+            ("/what-if", self._asked),
         ):
             app.router.add_get(path, partial(self._serve, page))
 
@@ -106,6 +114,9 @@ class Pages:
 
     def _maintenance(self, _: Mapping[str, str]) -> str:
         return list_pages.maintenance_page(self._picture(), self._writable())
+
+    def _asked(self, _: Mapping[str, str]) -> str:
+        return what_if_page.what_if_page(self._picture(), self._what_if(), self._writable())
 
     def _sources(self, _: Mapping[str, str]) -> str:
         return list_pages.sources_page(self._picture())

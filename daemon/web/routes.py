@@ -75,8 +75,9 @@ def make_app(
     app.router.add_get("/-/healthy", pages.healthy)
     app.router.add_get("/-/ready", pages.ready)
     app.router.add_post("/-/reload", pages.reload)
-    Api(picture, records, pages.unready, pages.off_loop).add_to(app)
-    Pages(picture, records, pages.off_loop, lambda: commands is not None and commands.is_open()).add_to(app)
+    so_far = commands.what_if if commands is not None else dict
+    Api(picture, records, pages.unready, pages.off_loop, so_far).add_to(app)
+    Pages(picture, records, pages.off_loop, lambda: commands is not None and commands.is_open(), so_far).add_to(app)
     if commands is not None:
         Writes(commands, pages.off_loop).add_to(app)
     Uploads(inboxes or Inboxes(), pages.unready, pages.off_loop).add_to(app)

@@ -23,7 +23,7 @@ from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow
 from daemon.web.answers import json_response
 from daemon.web.api_document import PREFIX, WRITING
 from daemon.web.frame_values import filled
-from daemon.web.operator_port import OperatorPort
+from daemon.web.operator_port import OperatorPort, WantedWhatIf
 from daemon.web.page_assets import PAGE_HEADERS
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ FORMS = (
     ("/serve", "serve_model"),
     ("/maintenance", "add_window"),
     ("/maintenance/end", "end_window"),
+    ("/what-if", "ask_what_if"),
 )
 """Where forms of the page are sent, and the operation of the API that does the same."""
 LEAST_LETTERS = 16
@@ -54,6 +55,10 @@ class Commands:
 
     operator: OperatorPort
     token_file: Callable[[], Path | None]
+
+    def what_if(self) -> dict[str, Any]:
+        """The newest what-if."""
+        return self.operator.what_if_so_far()
 
     def is_open(self) -> bool:
         """Whether anything may be written."""
@@ -100,6 +105,17 @@ class WindowBody(BaseModel):
     note: str = Field("", max_length=500)
 
 
+class WhatIfBody(BaseModel):
+    """What is posted to ask what would have been."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stream: str = Field(max_length=64)
+    false_alarms_per_month: float | None = Field(None, gt=0, le=1000, allow_inf_nan=False)
+    alarms_per_day: int | None = Field(None, ge=1, le=1_000_000)
+    days: int | None = Field(None, ge=1, le=3660)
+
+
 class EndBody(BaseModel):
     """What is posted to end one."""
 
@@ -144,6 +160,7 @@ class Writes:
             "serve_model": (ServeBody, self._serve),
             "add_window": (WindowBody, self._add_window),
             "end_window": (EndBody, self._end_window),
+            "ask_what_if": (WhatIfBody, self._ask_what_if),
         }
         for operation in WRITING:
             app.router.add_post(PREFIX + operation.path, partial(self._by_json, *works[operation.name]))
@@ -172,7 +189,7 @@ class Writes:
             return web.Response(text=text, status=error.status, content_type="text/html", headers=PAGE_HEADERS)
         page, _, query = back.partition("?")
         known = page in ("event", "series") and query.isascii() and query.isprintable()
-        where = f"{page}?{query}" if known else "maintenance" if page == "maintenance" else "models"
+        where = f"{page}?{query}" if known else page if page in ("maintenance", "what-if") else "models"
         where = "../" * (request.path.count("/") - 1) + where
         return web.Response(status=303, headers={"Location": where, **PAGE_HEADERS})
 
@@ -212,6 +229,15 @@ class Writes:
     async def _end_window(self, body: EndBody) -> Mapping[str, Any]:
         found: Mapping[str, Any] = await _done(self._commands.operator.end_window(UnwantedWindow(body.id)))
         log.info("maintenance window ended over HTTP", extra=dict(found))
+        return found
+
+    async def _ask_what_if(self, body: WhatIfBody) -> Mapping[str, Any]:
+        alerts = body.model_dump(include={"false_alarms_per_month", "alarms_per_day"}, exclude_none=True)
+        if not alerts:
+            raise WriteRefusedError(400, "give another false_alarms_per_month, or alarms_per_day")
+        wanted = WantedWhatIf(body.stream, alerts, body.days)
+        found: Mapping[str, Any] = await _done(self._commands.operator.what_if(wanted))
+        log.info("what-if begun over HTTP", extra={"stream": body.stream, "alerts": alerts})
         return found
 
     async def _serve(self, body: ServeBody) -> Mapping[str, Any]:

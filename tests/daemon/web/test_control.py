@@ -14,6 +14,7 @@ from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow
 from daemon.store import ModelRecord
 from daemon.web.control import Control
 from daemon.web.control_client import CommandRefusedError, NoDaemonError, command, status
+from daemon.web.operator_port import WantedWhatIf
 
 
 class _Operator:
@@ -30,6 +31,12 @@ class _Operator:
 
     async def exclude(self, wanted: WantedExclusion) -> dict[str, Any] | None:
         return None if wanted.series == "busy" else {"series": wanted.series, "entry": 7}
+
+    async def what_if(self, wanted: WantedWhatIf) -> dict[str, Any]:
+        return {}
+
+    def what_if_so_far(self) -> dict[str, Any]:
+        return {}
 
     async def add_window(self, wanted: WantedWindow) -> dict[str, Any] | None:
         return {"series": wanted.series, "for": wanted.duration}

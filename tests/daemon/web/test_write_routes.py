@@ -20,9 +20,11 @@ from daemon.runtime.label_evidence import UnwantedLabel, WantedLabel
 from daemon.runtime.maintenance_windows import UnwantedWindow, WantedWindow
 from daemon.store import ModelRecord
 from daemon.web.api_document import PREFIX, WRITING
+from daemon.web.operator_port import WantedWhatIf
 from daemon.web.write_routes import FORMS, HEADER, Commands
 from tests.daemon.web.http_server import Answer, ask, server
 from tests.daemon.web.live_daemon import LiveDaemon, asked
+from tests.e2e.processes import until
 
 TOKEN = "a token of more than 16 letters"
 LABEL = {"stream": "taxi", "series": "nyc", "kind": "fault", "since": 1_785_000_000}
@@ -48,6 +50,15 @@ class Recorder:
     async def take_back(self, unwanted: UnwantedLabel) -> dict[str, Any] | None:
         """None any more."""
         return {"stream": unwanted.stream, "kind": "none"} if self._done(unwanted) else None
+
+    async def what_if(self, wanted: WantedWhatIf) -> dict[str, Any]:
+        """It begins."""
+        self._done(wanted)
+        return {"state": "running"}
+
+    def what_if_so_far(self) -> dict[str, Any]:
+        """None so far."""
+        return {"state": "none"}
 
     async def add_window(self, wanted: WantedWindow) -> dict[str, Any] | None:
         """A window more."""
@@ -261,6 +272,26 @@ def test_a_window_is_added_and_ended(writable: tuple[str, str]) -> None:
         send("maintenance", series="quay*", start="2001-01-01T00:00", end="2001-01-02T00:00")
     with pytest.raises(urllib.error.HTTPError, match="409"):
         send("maintenance", series="quay*", weekly="Sun 02:00")
+
+
+def test_the_past_is_asked_what_would_have_been(writable: tuple[str, str]) -> None:
+    """By the form of the page: it runs beside the daemon, one at a time, and page and API show what came of it."""
+    address, token = writable
+    given = {"token": token, "back": "what-if", "stream": "tide", "false_alarms_per_month": "30", "days": ""}
+    data = urllib.parse.urlencode(given).encode()
+    with urllib.request.urlopen(f"{address}/what-if", data, timeout=60) as answer:
+        assert answer.url == f"{address}/what-if"
+    with pytest.raises(urllib.error.HTTPError, match="409"):
+        urllib.request.urlopen(f"{address}/what-if", data, timeout=60)
+    found = until("an answer", lambda: (said := asked(address, "/what-if")[1])["state"] != "running" and said, 500)
+    assert (found["state"], found["error"]) == ("done", None)
+    assert found["asked"] == {"stream": "tide", "alerts": {"false_alarms_per_month": 30.0}, "days": None}
+    assert found["found"]["events"] > 0
+    with urllib.request.urlopen(f"{address}/what-if", timeout=60) as answer:
+        page = answer.read().decode()
+    assert "Gained: " in page
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(f"{address}/what-if", urllib.parse.urlencode(given | {"days": "0"}).encode(), timeout=60)
 
 
 def test_a_model_is_rolled_back_and_promoted(writable: tuple[str, str]) -> None:

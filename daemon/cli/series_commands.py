@@ -41,7 +41,8 @@ def series_list(
     from daemon.store import open_reader
 
     with errors():
-        with open_reader(directory_of(config, state)) as reader:
+        directory = directory_of(config, state)
+        with open_reader(directory) as reader:
             rows = _rows(reader, stream, pattern)
         if as_json:
             say_json(rows[:limit])
@@ -55,6 +56,7 @@ def series_list(
             values = ("" if row[name] is None else numbers(tuple(row[name])) for name in ("value", "expected"))
             table.add_row(row["stream"], row["series"], *words, *values, instant(row["last_reading_at"]))
         print_table(table)
+        _say_as_of(directory)
         if len(rows) > limit:
             say(f"and {len(rows) - limit:,} more; --limit shows them", err=True)
 
@@ -73,7 +75,8 @@ def series_show(
     from daemon.store import EventFilter, open_reader
 
     with errors():
-        with open_reader(directory_of(config, state)) as reader:
+        directory = directory_of(config, state)
+        with open_reader(directory) as reader:
             found = [row for row in _rows(reader, stream, "*") if row["series"] == name]
             if not found:
                 fail(f"there is no series {name!r}; tidegauge series list shows them")
@@ -88,6 +91,7 @@ def series_show(
             say_json(row | shown)
             return
         say(f"{row['stream']}/{row['series']}, {_status(row)}")
+        _say_as_of(directory)
         for title, text in _facts(row):
             say(f"  {title:12}  {text}")
         for label in labels:
@@ -97,6 +101,14 @@ def series_show(
         say(f"\n{plural(len(events), 'event')}, the newest first" if events else "\nno events")
         for event in events:
             say(fitted(f"{event.id[:8]}  {listed_line(event)}"))
+
+
+def _say_as_of(directory: Path) -> None:
+    """Say that there may be something newer, where a daemon runs."""
+    from daemon.web.control_client import SOCKET
+
+    if (directory / SOCKET).exists():
+        say("a daemon runs: this is what its newest checkpoint knows; its page has what came since", err=True)
 
 
 def names_of(directory: Path, stream: str, pattern: str) -> list[str]:

@@ -103,7 +103,9 @@ def test_every_command(running: tuple[Daemon, Path]) -> None:
     change(config, 5)
     config.write_text(sound)
     assert "ready" in get(f"{daemon.address()}/-/ready").lower()
+    assert "its page has what came since" in run(config, "series list")[2]
     assert daemon.end() == 0
+    assert run(config, "series list")[2] == ""
     down = ("status",)
     check(config, event, down)
     change(config, 10)

@@ -110,7 +110,8 @@ color:var(--soft)}
 .search label{display:grid;font-size:.85rem;color:var(--soft)}
 input,select,button{font:inherit;color:var(--ink);background:var(--card);border:1px solid var(--line);
 border-radius:.4rem;padding:.3rem .55rem;max-width:100%}
-button{cursor:pointer;color:var(--accent);font-weight:600}
+button{white-space:nowrap;cursor:pointer;color:var(--accent);font-weight:600}
+button:disabled{color:var(--soft);opacity:.6;cursor:default}
 .card dl.bars{grid-template-columns:auto minmax(0,1fr) auto}
 .bars dd.n{min-width:3rem}
 meter{width:100%;vertical-align:middle}

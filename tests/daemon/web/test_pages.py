@@ -157,7 +157,8 @@ def test_no_name_is_markup(tmp_path: Path) -> None:
 def test_a_browser_has_nothing_to_complain_of(address: str, tmp_path: Path, width: int, dark: bool) -> None:
     """Chromium shows each page, light and dark, wide and narrow: no console message, no request to another host."""
     chromium = need("chromium")
-    paths = ["", f"{HARBOUR}&span=1y", f"event?id={jump(address)}", "search", "models", "sources"]
+    lists = ["search", "models", "sources", "maintenance", "what-if"]
+    paths = ["", f"{HARBOUR}&span=1y", f"event?id={jump(address)}", *lists]
     for path in paths[: None if dark else 1]:
         done = subprocess.run(
             [

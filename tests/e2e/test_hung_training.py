@@ -28,9 +28,9 @@ WARM_UP, TRAINED, SENT = 60, 80, 200
 
 
 def make(directory: Path) -> tuple[Path, dict[str, socket.socket]]:
-    """A configuration of two streams, of which one will train, and a sender to each."""
+    """A configuration of three streams, of which one will never train, and a sender to each."""
     senders, streams = {}, ""
-    for name, warm_up in {"hung": "1h", "other": "1d"}.items():
+    for name, warm_up in {"hung": "1h", "other": "1d", "earlier": "1h"}.items():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -68,10 +68,11 @@ def test_a_hung_training_holds_back_its_stream_alone(tmp_path: Path) -> None:
     and metrics say what waits. Afterwards everything that was read is applied, once, and a repeated journal agrees.
     """
     config, senders = make(tmp_path)
-    with senders["hung"], senders["other"]:
+    with senders["hung"], senders["other"], senders["earlier"]:
         with Daemon(config) as daemon:
             daemon.loaded()
-            os.kill(until("a worker at rest", lambda: at_rest(daemon)), signal.SIGSTOP)
+            send(senders["earlier"], 0, TRAINED)
+            os.kill(until("a worker that has trained", lambda: at_rest(daemon)), signal.SIGSTOP)
             send(senders["hung"], 0, TRAINED)
             since = until("waiting", lambda: of_stream(daemon, "training_awaited_since_timestamp_seconds", "hung"))
             send(senders["other"], 0, TRAINED)

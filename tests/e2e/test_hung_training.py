@@ -11,7 +11,7 @@ from pathlib import Path
 from daemon.engine.messages.inputs import Batch
 from daemon.store import open_reader
 from tests.e2e.processes import Daemon, get, json_of, lines_of, until
-from tests.e2e.test_kill import at_rest, expect_repeatable
+from tests.e2e.test_kill import expect_repeatable
 
 STREAM = """\
   {name}:
@@ -72,7 +72,9 @@ def test_a_hung_training_holds_back_its_stream_alone(tmp_path: Path) -> None:
         with Daemon(config) as daemon:
             daemon.loaded()
             send(senders["earlier"], 0, TRAINED)
-            os.kill(until("a worker that has trained", lambda: at_rest(daemon)), signal.SIGSTOP)
+            promoted = '{outcome="promoted",stream="earlier"}'
+            until("a training", lambda: daemon.metric("tidegauge_fine_tunes_total").get(promoted))
+            os.kill(until("its worker, which has nothing to do", daemon.worker), signal.SIGSTOP)
             send(senders["hung"], 0, TRAINED)
             since = until("waiting", lambda: of_stream(daemon, "training_awaited_since_timestamp_seconds", "hung"))
             send(senders["other"], 0, TRAINED)

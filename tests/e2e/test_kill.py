@@ -152,27 +152,17 @@ def live_and_die(daemon: Daemon, writer: Writer, kind: str, rows: int, chance: r
 def at_work(daemon: Daemon) -> int | None:
     """The worker's process id when it trains.
 
-    It is nice once it has torch, and does nothing from then on but train.
+    It is nicer than the daemon once it has torch, and does nothing from then on but train.
     """
     worker = daemon.worker()
-    return worker if worker is not None and _niceness(worker) == 10 and busy(worker) else None
+    return worker if worker is not None and _has_started(worker, daemon) and busy(worker) else None
 
 
-def at_rest(daemon: Daemon) -> int | None:
-    """The worker's process id when it has trained and waits for something more."""
-    worker = daemon.worker()
-    if worker is None or _niceness(worker) != 10:
-        return None
-    before = cpu_ns(worker)
-    time.sleep(0.2)
-    return worker if cpu_ns(worker) == before else None
-
-
-def _niceness(pid: int) -> int | None:
+def _has_started(worker: int, daemon: Daemon) -> bool:
     try:
-        return os.getpriority(os.PRIO_PROCESS, pid)
+        return os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, daemon.pid)
     except ProcessLookupError:
-        return None
+        return False
 
 
 def busy(worker: int) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from models import own_model
+from models.architecture_names import ENSEMBLE
 from models.autoencoders import DENSE, DenseEnsemble, MaskedEnsemble
-from models.ensemble import ENSEMBLE, Ensemble
-from models.network import Network, NetworkConfig
+from models.ensemble import Ensemble
+from models.network import Network
+from models.network_config import NetworkConfig
 from models.recurrent import LstmEnsemble
 from models.tasks import TransformerClassifier, TransformerReconstructor
 
@@ -26,12 +27,6 @@ _BUILDERS: dict[str, Builder] = {
 _WITH_OPTIONS = {"lstm", "transformer", "transformer-classifier", ENSEMBLE}
 ARCHITECTURES = tuple(name for name in _BUILDERS if name != ENSEMBLE)
 """Those that stand by themselves; an ensemble is made of them."""
-
-LABELLED = frozenset({"transformer-classifier"})
-"""Those that learn from labels: a daemon serves their bundles but cannot train them."""
-
-UNTUNED = LABELLED | {own_model.ARCHITECTURE}
-"""Those whose bundles serve as they are."""
 
 
 def build(architecture: str, config: NetworkConfig, seed: int = 0) -> Network:

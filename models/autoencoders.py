@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.network import CALENDAR, Network, NetworkConfig, unused_outputs
+from models.network import Network, unused_outputs
+from models.network_config import CALENDAR, NetworkConfig
 
 _HIDDEN = (64, 32, 2, 32, 64)
 _BOTTLENECK = 2  # index of the layer that ends in the bottleneck

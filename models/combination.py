@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.architectures import UNTUNED
+from models.architecture_names import ENSEMBLE, UNTUNED
 from models.bundle import Bundle, Floats
-from models.ensemble import ENSEMBLE, Member, members_of, members_option
+from models.ensemble_members import Member, members_of, members_option
 from models.manifest import Manifest
 from models.scorer import Scorer
 

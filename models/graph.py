@@ -16,7 +16,8 @@ from torch.fx.passes.shape_prop import ShapeProp
 from models.autoencoders import StackedLinear
 from models.context import Context
 from models.ensemble import Ensemble
-from models.network import CALENDAR, Network, SlotCalendar
+from models.network import Network, SlotCalendar
+from models.network_config import CALENDAR
 from models.tasks import TransformerClassifier
 
 _LAYERS = (StackedLinear, nn.Linear, nn.LSTM, nn.Embedding, nn.LayerNorm)

@@ -10,12 +10,14 @@ import torch
 import torchinfo
 from torch import nn
 
-from models.architectures import ARCHITECTURES, LABELLED, build
-from models.bundle import read_bundle
+from models.architecture_names import LABELLED
+from models.architectures import ARCHITECTURES, build
+from models.bundle_file import read_bundle
 from models.ensemble import Ensemble
 from models.graph import layer_words
-from models.network import CALENDAR, Network, NetworkConfig
-from models.own_model import is_of, sha256_of
+from models.network import Network
+from models.network_config import CALENDAR, NetworkConfig
+from models.own_manifest import is_of, sha256_of
 
 _WIDTH = {"manufacturing": 1000}  # of the reference; one variable elsewhere
 _WINDOW = 32

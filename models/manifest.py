@@ -10,7 +10,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from models.bundle_errors import BundleError
-from models.network import NetworkConfig, Option, options
+from models.network_config import NetworkConfig, Option, options
 
 
 @dataclass(frozen=True)

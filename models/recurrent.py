@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.network import CALENDAR, Network, NetworkConfig, SlotCalendar, read_options
+from models.network import Network, SlotCalendar, read_options
+from models.network_config import CALENDAR, NetworkConfig
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,24 @@
-"""A trained network at work: windows in, scores out, with bits that do not depend on the batch."""
+"""A trained network at work: windows in, scores out, with bits that do not depend on the batch.
+
+torch, most of a daemon's memory, is imported by the first network that is put to work, and not by whoever names one.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from models.bundle import Bundle, Floats, serving_network
+from models import own_manifest
+from models.bundle import Bundle, Floats
 from models.bundle_errors import BundleError
-from models.network import CALENDAR
-from models.own_model import OwnModel
+from models.network_config import CALENDAR
+
+if TYPE_CHECKING:
+    import torch
 
 _SIZES = (512, 128, 32)  # rows of a padded batch; larger ones take more than twice as long per row (page faults)
 _LARGE_SIZES = (32, 8)  # where intermediate results are large, padding costs more; below 8 rows bits differ
@@ -38,11 +43,13 @@ class Scorer:
     """
 
     def __init__(self, bundle: Bundle) -> None:
+        from models.scripted_network import serving_network
+
         one_thread()
         self.manifest = bundle.manifest
         self._module = serving_network(bundle)
         self._sizes: tuple[int, ...] = _LARGE_SIZES if int(self._module.numbers) > _LARGE else _SIZES
-        if isinstance(self._module, OwnModel):
+        if own_manifest.is_of(bundle.manifest):
             self._find_sizes()
         else:
             self.self_test()
@@ -122,6 +129,8 @@ class Scorer:
 
     def _run(self, size: int, x: Floats, observed: npt.NDArray[np.bool_], calendar: Floats) -> tuple[torch.Tensor, ...]:
         """One padded batch. torch's own buffers, because a product's bits may depend on how memory is aligned."""
+        import torch
+
         count = len(x)
         buffers = (
             torch.zeros(size, self.manifest.window, self.manifest.width),
@@ -137,6 +146,8 @@ class Scorer:
 
 def one_thread() -> None:
     """Fixes torch to one intra-op thread: with two, a row's bits depend on the batch."""
+    import torch
+
     if torch.get_num_threads() != 1:
         torch.set_num_threads(1)
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from models.attention import hide
 from models.context import COLUMNS, Context, Usual
-from models.network import Network, NetworkConfig, read_options
+from models.network import Network, read_options
+from models.network_config import NetworkConfig
 from models.transformer import Transformer, TransformerConfig
 
 NORMAL, ANOMALOUS = 0, 1  # the classes (N = 2)

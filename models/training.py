@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from models.architectures import build
-from models.archive import pack, unpack
-from models.bundle import Bundle, Manifest
-from models.network import CALENDAR, Network, NetworkConfig, Option, options
+from models.bundle import Bundle
+from models.manifest import Manifest
+from models.network import Network
 from models.scorer import one_thread
+from models.training_request import ARRAYS, TrainingRequest
 
 MAX_STEPS = 4000  # optimiser steps of a fresh training, whatever the number of windows
 _EPOCHS = 40
@@ -26,7 +26,6 @@ _RATE, _LATE_RATE = 2e-3, 6e-4
 _TUNE_STEPS = 20
 _TUNE_RATE = 1e-3
 _TUNE_HALF = 32  # windows from the recent rows in a tuning batch, and as many from all rows
-_ARRAYS = ("x", "observed", "calendar")
 
 Progress = Callable[[float], None]
 Batches = Iterator[tuple[npt.NDArray[np.int64], float]]  # rows of each copy (K, B), and the rate of this step
@@ -34,92 +33,6 @@ Batches = Iterator[tuple[npt.NDArray[np.int64], float]]  # rows of each copy (K,
 
 class TrainingDiverged(ValueError):  # noqa: N818 - an outcome's name
     """The loss or a weight is no longer finite; there is no network to serve."""
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingRequest:
-    """All that a training depends on.
-
-    Attributes:
-        slot: Slot of the stream at which the snapshot was taken.
-        kind: `fresh` from random weights, `tune` continuing `parent`.
-        interval_s: Seconds between two slots.
-        daily, weekly: Passed on to the manifest.
-        options: What the architecture has beyond the shapes, see `NetworkConfig.options`.
-        trained_from, trained_to: Epoch seconds of the first and last slot of the rows; None when unknown.
-        x: Scaled windows, gaps filled with the last value, shape (N, W, F), float32.
-        observed: False where a slot is a gap, shape (N, W), bool.
-        calendar: `features.calendar` of each window's last slot, shape (N, 4), float32.
-        recent: How many of the last rows are recent; half of a tuning batch comes from them.
-        again: How often what was learned by this slot has been learned anew, each time without a period more.
-
-    Raises:
-        ValueError: The arrays do not fit the shapes stated, there are no rows, or a tuning has no parent.
-    """
-
-    stream: str
-    slot: int
-    seed: int
-    kind: Literal["fresh", "tune"]
-    architecture: str
-    window: int
-    width: int
-    masked: int
-    copies: int
-    interval_s: int
-    daily: bool
-    weekly: bool
-    trained_from: int | None
-    trained_to: int | None
-    parent: Bundle | None
-    x: npt.NDArray[np.float32]
-    observed: npt.NDArray[np.bool_]
-    calendar: npt.NDArray[np.float32]
-    recent: int
-    options: dict[str, Option] = field(default_factory=dict)
-    again: int = 0
-
-    def __post_init__(self) -> None:
-        count = len(self.x)
-        expected = ((count, self.window, self.width), (count, self.window), (count, CALENDAR))
-        found = (self.x.shape, self.observed.shape, self.calendar.shape)
-        if not count or found != expected:
-            raise ValueError(f"{self.id} has arrays of {found}; at least one row and {expected} are needed")
-        if self.kind == "tune" and self.parent is None:
-            raise ValueError(f"{self.id} has no parent to continue from")
-
-    @property
-    def id(self) -> str:
-        """Name of this training, the same in every run over the same readings."""
-        return f"{self.stream}@{self.slot}-{self.kind}" + (f"-{self.again}" if self.again else "")
-
-    @property
-    def network(self) -> NetworkConfig:
-        """The shapes of the network to train."""
-        return NetworkConfig(self.window, self.width, self.masked, self.copies, self.interval_s, options(self.options))
-
-    def to_bytes(self) -> bytes:
-        """Canonical content."""
-        arrays: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
-        if self.parent is not None:
-            arrays["parent"] = np.frombuffer(self.parent.to_bytes(), np.uint8)
-        skipped = (*_ARRAYS, "parent", *(() if self.again else ("again",)))
-        return pack({f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}, arrays)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> TrainingRequest:
-        """The request of its canonical content.
-
-        Raises:
-            ValueError: The bytes are not those of a request.
-        """
-        meta, arrays = unpack(data)
-        parent = arrays.pop("parent", None)
-        values: dict[str, Any] = {**meta, **arrays}
-        try:
-            return cls(**values, parent=None if parent is None else Bundle.from_bytes(parent.tobytes()))
-        except TypeError as error:
-            raise ValueError(f"the archive holds no training request: {error}") from error
 
 
 class _Adam:
@@ -197,7 +110,7 @@ def train(request: TrainingRequest, progress: Progress | None = None) -> Bundle:
         if parent is not None:
             _load(model, parent)
         adam = _Adam(model, parent.optimiser if parent is not None else {})
-        arrays = [torch.tensor(getattr(request, name)) for name in _ARRAYS]
+        arrays = [torch.tensor(getattr(request, name)) for name in ARRAYS]
         losses = []
         for done, (rows, rate) in enumerate(batches, 1):
             index = torch.from_numpy(rows)

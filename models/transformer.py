@@ -21,13 +21,8 @@ from torch import Tensor, nn
 from models.attention import Attention, AttentionConfig, causal
 from models.context import Inputs
 from models.embedding import BinEmbedding, ConvolutionEmbedding, PatchEmbedding, Positions
-from models.network import (
-    CALENDAR,
-    NetworkConfig,
-    SlotCalendar,
-    WidenedLinear,
-    options,
-)
+from models.network import SlotCalendar, WidenedLinear
+from models.network_config import CALENDAR, NetworkConfig, options
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from daemon.replay.replay import replay
 from daemon.replay.trace import ReadingTrace, Tracer
 from daemon.store import EventFilter, open_reader
 from daemon.trainer.trainer import InlineTrainer
-from models.bundle import write_bundle
+from models.bundle_file import write_bundle
 from models.gate_windows import separation
 from models.generator import DRIVEN, FAULTS, Fault, break_vector, driven
 from models.offline.history import History

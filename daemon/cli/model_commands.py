@@ -137,7 +137,7 @@ def models_combine(
     as_json: Json = False,
 ) -> None:
     """Make one bundle of several, whose networks score together: an ensemble, served by `model.bundle`."""
-    from models.bundle import read_bundle, write_bundle
+    from models.bundle_file import read_bundle, write_bundle
     from models.combination import combine, distinct_names, split
 
     with errors():
@@ -166,7 +166,7 @@ def models_convert(
     out: Annotated[Path, typer.Option(help="File to write: .safetensors for Tidegauge, .pt for others (TorchScript).")],
 ) -> None:
     """Write a bundle as the other kind of file; what the file holds is read as data and never run."""
-    from models.bundle import read_bundle, write_bundle
+    from models.bundle_file import read_bundle, write_bundle
 
     with errors():
         _check_suffix(out)

@@ -149,7 +149,7 @@ def _scorer(job: Job, histories: Sequence[History], labelled: Labelled, say: Any
 
 def _write_both(path: Path, bundle: Bundle) -> str:
     """Write the bundle, and beside it the `.pt` file for others; SHA-256 of the first."""
-    from models.bundle import write_bundle
+    from models.bundle_file import write_bundle
 
     write_bundle(path.with_suffix(".pt"), bundle)
     return write_bundle(path, bundle)

@@ -14,7 +14,7 @@ from daemon.runtime.past import Past
 from daemon.runtime.repetition import Progress, repeat
 from daemon.store import EventFilter, JournalGap, StoreView, open_reader
 from daemon.trainer.trainer import InlineTrainer
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 
 
 @dataclass(frozen=True)

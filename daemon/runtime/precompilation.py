@@ -1,11 +1,15 @@
 """Compiles all compiled code before the first reading needs it, by driving a small engine that is thrown away.
 
 After an install or an upgrade this takes about half a minute of one core; the cache
-(`daemon.engine.kernel.compiled`) remembers it.
+(`daemon.engine.kernel.compiled`) remembers it. It is done by a process of its own, for a compiler does not give back
+the 450 MB it takes.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,16 +32,43 @@ def warm(progress: Callable[[], None] = lambda: None) -> bool:
     Args:
         progress: Called every now and then, as long as it goes on.
     """
-    mark = Path(numba.config.CACHE_DIR) / _MARK  # type: ignore[attr-defined]
-    if mark.exists():
+    cache = Path(numba.config.CACHE_DIR)  # type: ignore[attr-defined]
+    if (cache / _MARK).exists():
         return False
-    _drive(progress)
-    mark.touch()
+    if not _fill_elsewhere(cache, progress):  # such as where no process may be started
+        fill(progress)
+    (cache / _MARK).touch()
     return True
 
 
-def _drive(progress: Callable[[], None]) -> None:
-    """Take two series through warm-up, training, scoring, an anomaly, aggregation, a gap and their end."""
+def _fill_elsewhere(cache: Path, progress: Callable[[], None]) -> bool:
+    """Have another process fill the cache; returns whether it did. What `progress` raises ends it."""
+    program = f"from {__name__} import fill; fill(lambda: print(flush=True))"
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache.parent)}
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-c", program],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            process_group=0,  # what a terminal sends to the daemon's group is the daemon's business
+        )
+    except OSError:
+        return False
+    with child:
+        assert child.stdout is not None
+        try:
+            for _ in child.stdout:
+                progress()
+        except BaseException:
+            child.kill()
+            raise
+    return child.returncode == 0
+
+
+def fill(progress: Callable[[], None]) -> None:
+    """Compile in this process: two series go through warm-up, training, scoring, an anomaly, a gap and their end."""
     engine = Engine(InlineTrainer())
     engine.step(Configured(_config()))
     for start in range(0, _SLOTS, _AT_ONCE):

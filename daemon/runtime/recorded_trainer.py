@@ -10,7 +10,7 @@ from dataclasses import asdict
 from daemon.engine.messages.training_port import AskableTrainer, Outcome, TrainingFailed, failed_as_recorded
 from daemon.store import ModelChecksum, ModelUnknown, Store
 from models.bundle import Bundle, BundleError
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 
 log = logging.getLogger(__name__)
 

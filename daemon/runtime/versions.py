@@ -15,7 +15,7 @@ from daemon.engine.learning.promotion import check_fit
 from daemon.engine.machine.engine import Engine, StepResult
 from daemon.engine.messages.inputs import Input, Promoted, PromotionReason
 from daemon.store import ModelUnknown, Store
-from models.bundle import Bundle, BundleError, own_bundle, read_bundle
+from models.bundle import Bundle, BundleError, own_bundle
 from models.scorer import Scorer
 
 log = logging.getLogger(__name__)
@@ -176,6 +176,8 @@ def promotion(name: str, stream: StreamSettings, now_ms: int = 0) -> Promoted | 
 
 
 def _configured_bundle(name: str, path: Path, stream: StreamSettings) -> Bundle:
+    from models.bundle_file import read_bundle  # and with it torch
+
     try:
         bundle = read_bundle(path)
         check_fit(bundle, name, stream)

@@ -19,11 +19,9 @@ from prometheus_client import Metric
 
 from adapters.sinks.http_post import HttpPost, headers_of
 from adapters.sinks.sink_registry import address
-from adapters.uploads.write_request import packed
 from daemon.clock import EARLIEST_MS, wall_ms
 from daemon.config.metric_settings import MetricsSettings, RemoteWriteSettings
 from daemon.metrics.collector import Picture, make_registry
-from daemon.metrics.written_samples import WrittenSamples
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +71,8 @@ class MetricWriter:
         self.settings, self._metrics, self._clock = settings, metrics, clock
         self._post = HttpPost(settings.url or "", headers_of(settings.headers), settings.timeout, settings.ca)
         labels = {"job": "tidegauge", "instance": socket.gethostname()}
+        from daemon.metrics.written_samples import WrittenSamples  # and with it protobuf, which few daemons need
+
         self._samples = WrittenSamples(labels | dict(pair.split("=", 1) for pair in settings.labels))
         self._waiting: deque[Request] = deque()
         self._waiting_bytes = 0
@@ -119,6 +119,8 @@ class MetricWriter:
         at_ms = self._clock()
         if at_ms < EARLIEST_MS:  # the clock is not set yet, and what is written once cannot be older later
             return
+        from adapters.uploads.write_request import packed
+
         samples = self._samples.next(self._metrics())
         while part := list(islice(samples, AT_ONCE)):
             self._waiting.append(Request(packed(part, at_ms), len(part)))

@@ -1,9 +1,10 @@
 """Where trainings run: in this process, or in a niced worker process that may hang, die or be killed.
 
-The worker is started once, because importing torch takes two seconds. A thread of its own starts it, feeds it one
-request at a time and kills it when a request passes its time limit; it must be one thread for the worker's whole life,
-because the kernel's death signal follows the parent *thread*. While a training keeps others waiting for long there are
-spare workers. The worker's own code is in `daemon.trainer.worker`.
+The worker is started by the first request and ends when it has had none for a minute: it takes two seconds to start,
+and hundreds of megabytes as long as it is there. A thread of its own starts it, feeds it one request at a time and
+kills it when a request passes its time limit; it must be one thread for the worker's whole life, because the kernel's
+death signal follows the parent *thread*. While a training keeps others waiting for long there are spare workers. The
+worker's own code is in `daemon.trainer.worker`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from daemon.trainer.worker import (
     work,
 )
 from models.bundle import Bundle
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 
 
 class InlineTrainer:
@@ -72,12 +73,12 @@ WORKERS = 4
 """Most workers at a time; more than one are there only while a training keeps others waiting."""
 SPARE_AFTER_S = 5.0
 """Seconds that a training waits for others before a spare worker is started for it."""
-SPARE_IDLE_S = 60.0
-"""Seconds without a training after which a spare worker ends."""
+IDLE_S = 60.0
+"""Seconds without a training after which a worker ends."""
 
 
 class WorkerTrainer:
-    """Trains in a worker process, started and warmed at construction, restarted when it dies or is killed.
+    """Trains in a worker process, started when first needed, and anew when it has died, was killed or was idle.
 
     A training that hangs must not hold back those of other streams: where one has waited for long, a spare worker
     takes it.
@@ -99,7 +100,7 @@ class WorkerTrainer:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing, self._lock = threading.Event(), threading.Lock()
         self._lane = partial(_Lane, self._jobs, self._closing, start_limit_s, observe)
-        self._lanes = [self._lane(idle_s=None)]
+        self._lanes = [self._lane(spare=False)]
         # before multiprocessing's own exit handler, which waits for workers that ignore its SIGTERM
         atexit.register(self.close)
 
@@ -126,16 +127,23 @@ class WorkerTrainer:
         self._outcomes[request.id] = job.outcome
         self._jobs.put(job)
         if waits:
-            timer = threading.Timer(self._spare_after_s, self._help, [job])
-            timer.daemon = True
-            timer.start()
+            self._help_later(job)
+
+    def _help_later(self, job: _Job) -> None:
+        timer = threading.Timer(self._spare_after_s, self._help, [job])
+        timer.daemon = True
+        timer.start()
 
     def _help(self, job: _Job) -> None:
-        """Start a spare worker if a job still waits."""
+        """Start a spare worker if a job still waits, and not for a worker that starts: so would a spare."""
         with self._lock:
             self._lanes[1:] = [lane for lane in self._lanes[1:] if lane.thread.is_alive()]
-            if not job.begun.is_set() and not self._closing.is_set() and len(self._lanes) < WORKERS:
-                self._lanes.append(self._lane(idle_s=SPARE_IDLE_S))
+            if job.begun.is_set() or self._closing.is_set() or len(self._lanes) >= WORKERS:
+                return
+            if any(lane.starting for lane in self._lanes):
+                self._help_later(job)
+            else:
+                self._lanes.append(self._lane(spare=True))
 
     def result(self, request_id: str) -> Outcome:
         """See Trainer.result."""
@@ -173,7 +181,7 @@ class _Lane:
         jobs: What is to be done, for all lanes.
         closing: Set when the trainer is closed.
         start_limit_s, observe: As the trainer's.
-        idle_s: Seconds without a job after which it ends; None: never.
+        spare: Whether it ends with its worker when there is nothing to do.
     """
 
     def __init__(
@@ -183,32 +191,35 @@ class _Lane:
         start_limit_s: float,
         observe: Callable[[str, float], None],
         *,
-        idle_s: float | None,
+        spare: bool,
     ) -> None:
         self._jobs, self._closing, self._start_limit_s, self._observe = jobs, closing, start_limit_s, observe
-        self._idle_s = idle_s
+        self._spare = spare
         self.running: str | None = None
         self.worker: _Worker | None = None
+        self.starting = False
         self._start_error = ""
         self.thread = threading.Thread(target=self._serve, name="trainer", daemon=True)
         self.thread.start()
 
     def _serve(self) -> None:
-        """The thread: keeps a worker ready and gives it one job at a time."""
-        # Started first, because starting it would unblock the signals again. What is blocked here is blocked in the
-        # worker from its first instruction, so that Ctrl-C on the daemon's terminal cannot hit it while it starts.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
-        self._restart()
-        with contextlib.suppress(queue.Empty):
-            while (job := self._jobs.get(timeout=self._idle_s)) is not None:
-                job.begun.set()
-                began = time.monotonic()
-                outcome = self._run(job)
-                self._observe(job.request.stream, time.monotonic() - began)
-                self.running = None
-                job.outcome.set_result(outcome)
-        self._discard()
+        """The thread: gives its worker one job at a time, and ends it when there has been none for long."""
+        while True:
+            try:
+                job = self._jobs.get(timeout=IDLE_S if self._spare or self.worker is not None else None)
+            except queue.Empty:
+                self._discard()
+                if self._spare:
+                    return None
+                continue
+            if job is None:
+                return self._discard()
+            job.begun.set()
+            began = time.monotonic()
+            outcome = self._run(job)
+            self._observe(job.request.stream, time.monotonic() - began)
+            self.running = None
+            job.outcome.set_result(outcome)
 
     def _run(self, job: _Job) -> Outcome:
         """One job's outcome; whatever goes wrong becomes a TrainingFailed, so that nobody waits for ever."""
@@ -229,7 +240,7 @@ class _Lane:
             if self._closing.is_set():
                 return _CLOSED
             if outcome.reason in ("killed", "timeout"):
-                self._restart()
+                self._discard()
         return outcome
 
     def _begin(self, request: bytes) -> _Worker | None:
@@ -249,9 +260,13 @@ class _Lane:
                     raise
             else:
                 return self.worker
-        self._restart()
-        if self.worker is not None:
-            self.worker.assign(request, self._start_limit_s)
+        self.starting = True
+        try:
+            self._restart()
+            if self.worker is not None:
+                self.worker.assign(request, self._start_limit_s)
+        finally:
+            self.starting = False
         return self.worker
 
     def _death(self, error: BaseException) -> TrainingFailed:
@@ -265,6 +280,10 @@ class _Lane:
     def _restart(self) -> None:
         self._discard()
         try:
+            # Before the worker, because starting it would unblock the signals again. What is blocked here is blocked in
+            # the worker from its first instruction, so that Ctrl-C on the daemon's terminal cannot hit it at its start.
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
             self.worker = _Worker()
         except Exception as error:  # the next job tries again and reports it
             self._start_error = f"no worker process could be started: {one_line(error)}"

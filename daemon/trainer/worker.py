@@ -18,7 +18,7 @@ from typing import get_args
 from daemon.engine.messages.training_port import FailureReason, Outcome, TrainingFailed
 from models.bundle import Bundle
 from models.scorer import one_thread
-from models.training import TrainingDiverged, TrainingRequest, train
+from models.training_request import TrainingRequest
 
 READY, STARTED, BUNDLE, FAILED = b"R", b"S", b"B", b"F"
 GROUP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # meant for the daemon, sent to its whole group
@@ -40,6 +40,9 @@ def work(pipe: Connection) -> None:
     _die_with_parent()
     if parent is None or parent.pid != os.getppid():
         return  # it died before the death signal was asked for
+    # torch is imported by who trains, and not by the daemon, which has this module too
+    import models.training  # noqa: F401
+
     os.nice(10)
     one_thread()
     # a broken pipe means that the parent is gone, and this process with it
@@ -65,6 +68,8 @@ def _outcome_of_bytes(data: bytes) -> Outcome:
 
 def outcome_of(request: TrainingRequest) -> Outcome:
     """Trains; what goes wrong in training is an outcome, not an exception."""
+    from models.training import TrainingDiverged, train
+
     try:
         return train(request)
     except TrainingDiverged as error:

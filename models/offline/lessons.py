@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from models.network import CALENDAR, Network
+from models.network import Network
+from models.network_config import CALENDAR
 from models.offline.epochs import Part, Rows
 from models.offline.windows import Windows
 from models.tasks import TransformerClassifier

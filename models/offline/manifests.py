@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from models.manifest import Manifest
-from models.network import NetworkConfig
+from models.network_config import NetworkConfig
 
 
 class Taught(NamedTuple):

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.architectures import ARCHITECTURES, LABELLED
+from models.architecture_names import LABELLED
+from models.architectures import ARCHITECTURES
 from models.context import Inputs, past_slots
-from models.network import NetworkConfig, Option, options
+from models.network_config import NetworkConfig, Option, options
 
 Share = Annotated[float, Field(gt=0)]
 Task = Literal["reconstruct", "classify"]

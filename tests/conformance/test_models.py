@@ -13,15 +13,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.architectures import ARCHITECTURES, LABELLED, build
-from models.bundle import Bundle, read_bundle, scripted, write_bundle
-from models.ensemble import ENSEMBLE, Member, members_option
+from models.architecture_names import ENSEMBLE, LABELLED
+from models.architectures import ARCHITECTURES, build
+from models.bundle import Bundle
+from models.bundle_file import read_bundle, write_bundle
+from models.ensemble_members import Member, members_option
 from models.features import calendar
 from models.manifest import Manifest
-from models.network import Network, NetworkConfig, Option, options
+from models.network import Network
+from models.network_config import NetworkConfig, Option, options
 from models.scorer import Scorer
+from models.scripted_network import scripted
 from models.tasks import TransformerClassifier
-from models.training import TrainingRequest, train
+from models.training import train
+from models.training_request import TrainingRequest
 
 WINDOW, ROWS, INTERVAL_S = 16, 256, 3600
 WIDTH = {"manufacturing": 12}

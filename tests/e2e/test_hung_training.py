@@ -11,7 +11,7 @@ from pathlib import Path
 from daemon.engine.messages.inputs import Batch
 from daemon.store import open_reader
 from tests.e2e.processes import Daemon, get, json_of, lines_of, until
-from tests.e2e.test_kill import at_rest, expect_repeatable
+from tests.e2e.test_kill import expect_repeatable
 
 STREAM = """\
   {name}:
@@ -28,9 +28,9 @@ WARM_UP, TRAINED, SENT = 60, 80, 200
 
 
 def make(directory: Path) -> tuple[Path, dict[str, socket.socket]]:
-    """A configuration of two streams, of which one will train, and a sender to each."""
+    """A configuration of three streams, of which one will never train, and a sender to each."""
     senders, streams = {}, ""
-    for name, warm_up in {"hung": "1h", "other": "1d"}.items():
+    for name, warm_up in {"hung": "1h", "other": "1d", "earlier": "1h"}.items():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -68,10 +68,13 @@ def test_a_hung_training_holds_back_its_stream_alone(tmp_path: Path) -> None:
     and metrics say what waits. Afterwards everything that was read is applied, once, and a repeated journal agrees.
     """
     config, senders = make(tmp_path)
-    with senders["hung"], senders["other"]:
+    with senders["hung"], senders["other"], senders["earlier"]:
         with Daemon(config) as daemon:
             daemon.loaded()
-            os.kill(until("a worker at rest", lambda: at_rest(daemon)), signal.SIGSTOP)
+            send(senders["earlier"], 0, TRAINED)
+            promoted = '{outcome="promoted",stream="earlier"}'
+            until("a training", lambda: daemon.metric("tidegauge_fine_tunes_total").get(promoted))
+            os.kill(until("its worker, which has nothing to do", daemon.worker), signal.SIGSTOP)
             send(senders["hung"], 0, TRAINED)
             since = until("waiting", lambda: of_stream(daemon, "training_awaited_since_timestamp_seconds", "hung"))
             send(senders["other"], 0, TRAINED)

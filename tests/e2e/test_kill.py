@@ -137,11 +137,10 @@ def live_and_die(daemon: Daemon, writer: Writer, kind: str, rows: int, chance: r
         time.sleep(chance.uniform(0, 1.5))
     else:
         daemon.loaded()
-        worker = until("a worker at rest", lambda: at_rest(daemon))
         writer.allow(rows)
-        until("a training", lambda: busy(worker), every_s=0)
+        until("a training", lambda: at_work(daemon), every_s=0)
         time.sleep(chance.uniform(0, 0.05))
-        training = busy(worker)
+        training = at_work(daemon) is not None
     worker_now = daemon.worker()
     daemon.process.kill()
     daemon.process.wait()
@@ -150,14 +149,20 @@ def live_and_die(daemon: Daemon, writer: Writer, kind: str, rows: int, chance: r
     return training
 
 
-def at_rest(daemon: Daemon) -> int | None:
-    """The worker's process id when it has torch loaded and waits for something to train."""
+def at_work(daemon: Daemon) -> int | None:
+    """The worker's process id when it trains.
+
+    It is nicer than the daemon once it has torch, and does nothing from then on but train.
+    """
     worker = daemon.worker()
-    if worker is None or "libtorch" not in Path(f"/proc/{worker}/maps").read_text():
-        return None
-    before = cpu_ns(worker)
-    time.sleep(0.2)
-    return worker if cpu_ns(worker) == before else None
+    return worker if worker is not None and _has_started(worker, daemon) and busy(worker) else None
+
+
+def _has_started(worker: int, daemon: Daemon) -> bool:
+    try:
+        return os.getpriority(os.PRIO_PROCESS, worker) > os.getpriority(os.PRIO_PROCESS, daemon.pid)
+    except ProcessLookupError:
+        return False
 
 
 def busy(worker: int) -> bool:
@@ -173,9 +178,8 @@ def test_stop_in_a_training(tmp_path: Path, reference: Reference) -> None:
     with Writer(tmp_path / "nyc_taxi.csv", reference.lines, 3, pause_s=0) as writer:
         with Daemon(config) as daemon:
             daemon.loaded()
-            worker = until("a worker at rest", lambda: at_rest(daemon))
             writer.allow(ROWS)
-            until("a training", lambda: busy(worker), every_s=0)
+            worker = until("a training", lambda: at_work(daemon), every_s=0)
             os.kill(worker, signal.SIGSTOP)  # it shall take longer than the test
             time.sleep(0.3)
             assert daemon.end() == 0, daemon.said()
@@ -196,9 +200,8 @@ def test_worker_killed_in_a_training(tmp_path: Path, reference: Reference) -> No
     with Writer(tmp_path / "nyc_taxi.csv", reference.lines, 4, pause_s=0) as writer:
         with Daemon(config) as daemon:
             daemon.loaded()
-            worker = until("a worker at rest", lambda: at_rest(daemon))
             writer.allow(1 + ROWS // 2)
-            until("a training", lambda: busy(worker), every_s=0)
+            worker = until("a training", lambda: at_work(daemon), every_s=0)
             os.kill(worker, signal.SIGKILL)
             until("half read", lambda: daemon.has_read(ROWS // 2))
             assert daemon.worker() not in (None, worker)

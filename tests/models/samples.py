@@ -9,7 +9,8 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.features import calendar
-from models.training import TrainingRequest, train
+from models.training import train
+from models.training_request import TrainingRequest
 
 
 def request(rows: int = 96, width: int = 1, window: int = 16, copies: int = 3, slot: int = 96) -> TrainingRequest:

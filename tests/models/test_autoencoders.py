@@ -7,7 +7,8 @@ import torch
 
 from models.architectures import build
 from models.autoencoders import hidden_variables
-from models.network import GAP_ROUNDS, Network, NetworkConfig
+from models.network import GAP_ROUNDS, Network
+from models.network_config import NetworkConfig
 
 CONFIG = NetworkConfig(window=12, width=2, masked=3, copies=3)
 ONE = NetworkConfig(window=12, width=1, masked=3, copies=3)

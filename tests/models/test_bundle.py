@@ -14,10 +14,12 @@ import safetensors.numpy
 import torch
 
 from models.archive import pack, unpack
-from models.bundle import Bundle, BundleError, read_bundle, write_bundle
+from models.bundle import Bundle, BundleError
 from models.bundle_content import BundleContent
+from models.bundle_file import read_bundle, write_bundle
 from models.safetensors_archive import write
 from models.scorer import Scorer
+from models.scripted_network import torchscript_bytes
 from tests.models.samples import bundle
 
 KINDS = ["a.safetensors", "a.pt"]
@@ -118,7 +120,7 @@ def saved() -> bytes:
         zipped({"a/data.pkl": b"x"}),
         saved(),
         bundle().to_file_bytes()[:-100],
-        bundle().to_torchscript_bytes()[:-100],
+        torchscript_bytes(bundle())[:-100],
         safetensors.numpy.save({"a": np.zeros(3)}),
         safetensors.numpy.save({"a": np.zeros(3)}, {"tidegauge": "[]"}),
         (1 << 40).to_bytes(8, "little") + b"{}",
@@ -143,7 +145,7 @@ def test_a_foreign_module_is_refused() -> None:
 def test_content_that_is_not_what_was_written_is_refused() -> None:
     """Weights changed inside a file that is otherwise whole do not match the digest in it."""
     other = replace(bundle(), weights={name: array + 1 for name, array in bundle().weights.items()})
-    mine, theirs = (unzipped(which.to_torchscript_bytes()) for which in (bundle(), other))
+    mine, theirs = (unzipped(torchscript_bytes(which)) for which in (bundle(), other))
     with pytest.raises(BundleError, match="digest"):
         Bundle.from_file_bytes(zipped({n: theirs[n] if "/extra/" not in n else mine[n] for n in mine}))
     content = BundleContent(other.manifest.to_json(), other.weights, other.optimiser, bundle().digest)
@@ -154,7 +156,7 @@ def test_content_that_is_not_what_was_written_is_refused() -> None:
 def test_a_bundle_whose_numbers_are_compressed_is_refused() -> None:
     """A small file cannot stand for a large one: nothing in it that is read may be compressed."""
     with pytest.raises(BundleError, match="compressed"):
-        Bundle.from_file_bytes(zipped(unzipped(bundle().to_torchscript_bytes()), zipfile.ZIP_DEFLATED))
+        Bundle.from_file_bytes(zipped(unzipped(torchscript_bytes(bundle())), zipfile.ZIP_DEFLATED))
 
 
 def test_a_format_to_come_is_named() -> None:

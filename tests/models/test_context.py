@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from models.architectures import build
 from models.context import COLUMNS, DAYS, Context, Usual, columns, past_slots
-from models.network import NetworkConfig, options
+from models.network_config import NetworkConfig, options
 
 LEVEL, BESIDE_YESTERDAY, BESIDE_USUAL, ROW, KNOWN, BESIDE_LAST_WEEK, WEEK_KNOWN = 2, 4, 5, 7, 10, 11, 12  # columns
 SHRINK = 3.0

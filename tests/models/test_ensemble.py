@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from daemon.cli.main import app
 from daemon.engine.messages.inputs import Promoted
-from models.bundle import Bundle, read_bundle, write_bundle
+from models.bundle import Bundle
+from models.bundle_file import read_bundle, write_bundle
 from models.combination import Contributions, combine, distinct_names, split
 from models.scorer import Scorer
 from models.training import train

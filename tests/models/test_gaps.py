@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.architectures import build
-from models.network import NetworkConfig
+from models.network_config import NetworkConfig
 
 
 def test_what_is_held_in_a_gap_hardly_matters() -> None:

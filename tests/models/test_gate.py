@@ -14,7 +14,8 @@ from models.gate import GateRule, held_back, judge
 from models.gate_windows import GateSample, injected, separation
 from models.injection import KINDS
 from models.scorer import Scorer
-from models.training import TrainingRequest, train
+from models.training import train
+from models.training_request import TrainingRequest
 
 RULE = GateRule(worse_error=0.10, worse_detection=0.03)
 WINDOW, SLOTS = 16, 700

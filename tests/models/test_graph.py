@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from daemon.cli.main import app
 from models.architectures import ARCHITECTURES, build
-from models.bundle import write_bundle
-from models.ensemble import Member, members_option
+from models.bundle_file import write_bundle
+from models.ensemble_members import Member, members_option
 from models.graph import graph, graphs
 from models.graph_svg import draw
-from models.network import NetworkConfig, options
+from models.network_config import NetworkConfig, options
 from tests.models.samples import bundle
 
 COUNTS = {"manufacturing": 1_058_824, "dense-3": 5_063, "dense-4": 6_055, "lstm": 252}

@@ -19,12 +19,13 @@ from models.archive import pack, unpack
 from models.bundle import Bundle, BundleError
 from models.bundle_content import BundleContent
 from models.safetensors_archive import write
+from models.scripted_network import check, torchscript_bytes
 from models.torchscript_objects import parameters
 from tests.models.attacks import attack, loaded_as_torchscript
 from tests.models.samples import bundle
 from tests.models.test_bundle import unzipped, zipped
 
-FILES = {"safetensors": bundle().to_file_bytes(), "pt": bundle().to_torchscript_bytes()}
+FILES = {"safetensors": bundle().to_file_bytes(), "pt": torchscript_bytes(bundle())}
 kinds = st.sampled_from(sorted(FILES))
 SLOW = [HealthCheck.too_slow]  # a busy machine is no fault
 
@@ -149,7 +150,7 @@ def test_an_ensemble_of_nonsense_is_refused(members: str) -> None:
     """What an ensemble's members say is of the file, too."""
     manifest = replace(bundle().manifest, architecture="ensemble", options={"members": members})
     with pytest.raises(BundleError, match="no network has this manifest"):
-        replace(bundle(), manifest=manifest).check()
+        check(replace(bundle(), manifest=manifest))
 
 
 def test_a_manifest_nested_deep_is_refused() -> None:

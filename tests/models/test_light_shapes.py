@@ -9,9 +9,9 @@ import pytest
 
 _PROBE = """
 import sys
-from models.network import NetworkConfig
-import models.bundle
-models.bundle._shapes({architecture!r}, NetworkConfig(width={width}))
+from models.network_config import NetworkConfig
+import models.scripted_network
+models.scripted_network._shapes({architecture!r}, NetworkConfig(width={width}))
 print({{"torch._dynamo", "sympy"}} & sys.modules.keys() or "neither")
 """
 

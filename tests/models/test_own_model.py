@@ -11,10 +11,12 @@ import pytest
 from torch import Tensor, nn
 
 from models import own_files
-from models.bundle import Bundle, BundleError, own_bundle, read_bundle, write_bundle
+from models.bundle import Bundle, BundleError, own_bundle
 from models.bundle_errors import OwnModelError
-from models.network import Option
+from models.bundle_file import read_bundle, write_bundle
+from models.network_config import Option
 from models.scorer import Scorer, Scores
+from models.scripted_network import check, torchscript_bytes
 from tests.models.attacks import attack
 from tests.models.own_models import own, saved, write
 from tests.models.samples import bundle
@@ -58,7 +60,7 @@ def test_an_own_model_scores(tmp_path: Path) -> None:
 
 def test_a_bundle_as_an_own_model_scores_the_same(tmp_path: Path) -> None:
     """The `.pt` that Tidegauge writes for others has the signature, and gives the bits that the bundle gives."""
-    sha256 = write(tmp_path / "a.pt", bundle().to_torchscript_bytes())
+    sha256 = write(tmp_path / "a.pt", torchscript_bytes(bundle()))
     own_files.allow({sha256: tmp_path / "a.pt"})
     rng = np.random.default_rng(0)
     x, seen, at = rng.random((40, 16, 1), np.float32), np.ones((40, 16), bool), rng.random((40, 4), np.float32)
@@ -141,8 +143,8 @@ def test_an_own_models_bundle_holds_no_more(tmp_path: Path) -> None:
     """It is written as no TorchScript file, and one that names no checksum, or more beside it, is refused."""
     made = allowed(tmp_path / "own.pt", own())
     with pytest.raises(BundleError, match="its file is yours"):
-        made.to_torchscript_bytes()
+        torchscript_bytes(made)
     wrong: list[dict[str, Option]] = [{}, {"sha256": "0" * 63}, {"sha256": "0" * 64, "path": "/tmp/x"}]
     for options in wrong:
         with pytest.raises(BundleError, match="names one SHA-256"):
-            replace(made, manifest=replace(made.manifest, options=options)).check()
+            check(replace(made, manifest=replace(made.manifest, options=options)))

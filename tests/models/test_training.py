@@ -16,7 +16,8 @@ import torch
 import models.training
 from models.architectures import build
 from models.scorer import Scorer
-from models.training import TrainingDiverged, TrainingRequest, train
+from models.training import TrainingDiverged, train
+from models.training_request import TrainingRequest
 from tests.models.samples import bundle, request, tuning
 
 ROOT = Path(__file__).parents[2]

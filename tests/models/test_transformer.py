@@ -12,7 +12,8 @@ from models.architectures import build
 from models.bundle import Bundle
 from models.embedding import BinEmbedding, sines
 from models.features import calendar
-from models.network import NetworkConfig, calendar_of_slots, options, read_options
+from models.network import calendar_of_slots, read_options
+from models.network_config import NetworkConfig, options
 from models.scorer import Scorer
 from models.tasks import ANOMALOUS, TransformerClassifier, own_scale
 from models.transformer import DecoderLayer, EncoderLayer, Transformer, TransformerConfig

@@ -46,11 +46,11 @@ def test_every_package_directory_is_in_the_distribution() -> None:
 
 
 def test_torch_jit_is_named_in_one_file_only() -> None:
-    """Only models/bundle.py names torch.jit, deprecated upstream, so that leaving it is a change of one file."""
+    """Only models/scripted_network.py names torch.jit, deprecated upstream: leaving it changes one file."""
     pattern = re.compile(r"torch\.jit|from torch import .*\bjit\b")
     files = [file for name in NAMES for file in (ROOT / name).rglob("*.py")]
     naming = {str(file.relative_to(ROOT)) for file in files if pattern.search(file.read_text(encoding="utf-8"))}
-    assert naming <= {"models/bundle.py"}
+    assert naming <= {"models/scripted_network.py"}
 
 
 RUNS_WHAT_IT_READS = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
@@ -71,7 +71,7 @@ def test_nothing_that_is_read_is_run() -> None:
             found += [f"{file.name}: {name}" for name in names if name in RUNS_WHAT_IT_READS]
             if isinstance(node, ast.Call) and ast.unparse(node.func) in LOADERS and not _reads_data_only(node):
                 found.append(f"{file.name}: {ast.unparse(node.func)}")
-    assert found == ["bundle.py: torch.jit.load"]
+    assert found == ["scripted_network.py: torch.jit.load"]
 
 
 def _reads_data_only(call: ast.Call) -> bool:

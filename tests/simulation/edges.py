@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from daemon.engine.messages.training_port import Outcome, TrainingFailed
 from daemon.trainer.worker import outcome_of
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 from tests.simulation.clock import CLOCK
 from tests.simulation.disk import KilledError
 

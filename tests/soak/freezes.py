@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.processes import Daemon, cpu_ns, freeze
+from tests.e2e.processes import Daemon, freeze
+from tests.e2e.test_kill import at_work
 
 KINDS = {"in a commit": 6, "in a checkpoint": 4, "in a training": 4, "while it starts": 2, "idle": 2}
 """What kills are aimed at, and in what proportion."""
@@ -49,13 +50,7 @@ def _locked(pid: int, index: Path) -> bool:
 
 
 def _trains(daemon: Daemon, _state: Path) -> bool:
-    """Whether the worker, which does nothing but train once it has started, uses the processor."""
-    worker = daemon.worker()
-    if worker is None or "libtorch" not in Path(f"/proc/{worker}/maps").read_text():
-        return False
-    before = cpu_ns(worker)
-    time.sleep(0.004)
-    return cpu_ns(worker) > before
+    return at_work(daemon) is not None
 
 
 _SIGNS: dict[str, Callable[[Daemon, Path], bool]] = {

@@ -32,16 +32,19 @@ def cache_directory() -> Path:
         if b"@compiled" in source:
             digest.update(source)
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegauge"
+    version = f"compiled-{digest.hexdigest()[:16]}"
     bases = [Path(os.environ["NUMBA_CACHE_DIR"])] if "NUMBA_CACHE_DIR" in os.environ else [here / "__pycache__", user]
     for base in bases:
-        directory = base / f"compiled-{digest.hexdigest()[:16]}"
+        directory = base / version
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
         if os.access(directory, os.W_OK) and _is_ours(directory):
             return directory
-    return Path(tempfile.mkdtemp(prefix="tidegauge-compiled-"))
+    directory = Path(tempfile.mkdtemp(prefix="tidegauge-compiled-")) / version
+    directory.mkdir(mode=0o700)
+    return directory
 
 
 def _is_ours(directory: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from river.drift import ADWIN
+from river._river_rust.drift import AdaptiveWindowing
 
 from daemon.engine.kernel.compiled import compiled
 from daemon.engine.kernel.slots import NEVER
@@ -45,6 +45,41 @@ def collect(errors: Errors, row: int, slot: int, error: float) -> None:
         errors.single[at, row] = bounded
 
 
+class Adwin:
+    """One detector: river's compiled window, and around it what `river.drift.ADWIN` has, at its defaults.
+
+    That class cannot be imported without all of `river.drift`, and so scipy: two seconds and 66 MB of a daemon's start.
+
+    Attributes:
+        window: The errors since the last detection, as river keeps them.
+        detected: Whether the last error made it find a change.
+    """
+
+    def __init__(self) -> None:
+        self.window, self.detected = _empty(), False
+
+    @property
+    def estimation(self) -> float:
+        """Mean of the window; 0 where it is empty."""
+        width = self.window.get_width()
+        return float(self.window.get_total() / width) if width else 0.0
+
+    def update(self, error: float) -> None:
+        """Advance by one error; after a detection the window begins anew."""
+        if self.detected:
+            self.window = _empty()
+        self.detected = bool(self.window.update(error))
+
+    def state(self) -> npt.NDArray[np.uint8]:
+        """Whether it has just detected, then the bytes of its window, which river lays out."""
+        return np.frombuffer(bytes([self.detected]) + self.window.__getstate__(), np.uint8)
+
+    def restore(self, state: npt.NDArray[np.uint8]) -> None:
+        """Continue from what `state` returned; numbers are read from the bytes, and nothing is unpickled."""
+        self.window.__setstate__(state[1:].tobytes())
+        self.detected = bool(state[0])
+
+
 class Drift:
     """The drift detectors of one stream.
 
@@ -66,8 +101,8 @@ class Drift:
             np.array([NEVER, every], np.int64),
         )
         self.detections = 0
-        self._stream = _detector()
-        self._series: dict[int, ADWIN] = {}
+        self._stream = Adwin()
+        self._series: dict[int, Adwin] = {}
 
     @property
     def due(self) -> int | None:
@@ -82,7 +117,7 @@ class Drift:
 
     def restart(self) -> None:
         """The errors from now on are another network's: no detector compares them with those before."""
-        self._stream, self._series = _detector(), {}
+        self._stream, self._series = Adwin(), {}
         self.errors.total[:] = self.errors.number[:] = 0
         self.errors.single[:] = np.nan
 
@@ -120,16 +155,16 @@ class Drift:
         found = 0
         for row in np.flatnonzero(~np.isnan(errors)).tolist():
             if row not in self._series:
-                self._series[row] = _detector()
+                self._series[row] = Adwin()
             found += _rose(self._series[row], float(errors[row]))
         return found
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """JSON and arrays that `restore` continues from."""
         arrays: dict[str, npt.NDArray[Any]] = dict(self.errors._asdict())
-        arrays["stream"] = _packed(self._stream)
+        arrays["stream"] = self._stream.state()
         for row, detector in sorted(self._series.items()):
-            arrays[f"series/{row}"] = _packed(detector)
+            arrays[f"series/{row}"] = detector.state()
         return {"detections": self.detections}, arrays
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
@@ -137,30 +172,23 @@ class Drift:
         self.detections = meta["detections"]
         for name, own in self.errors._asdict().items():
             own[...] = arrays[name]
-        self._stream = _unpacked(arrays["stream"])
+        self._stream = _restored(arrays["stream"])
         names = [name for name in arrays if name.startswith("series/")]
-        self._series = {int(name.removeprefix("series/")): _unpacked(arrays[name]) for name in names}
+        self._series = {int(name.removeprefix("series/")): _restored(arrays[name]) for name in names}
 
 
-def _detector() -> ADWIN:
-    return ADWIN()  # type: ignore[no-untyped-call]
+def _empty() -> AdaptiveWindowing:
+    return AdaptiveWindowing(delta=0.002, clock=32, max_buckets=5, min_window_length=5, grace_period=10)
 
 
-def _rose(detector: ADWIN, error: float) -> int:
+def _rose(detector: Adwin, error: float) -> int:
     """Advance a detector by one error: 1 when it finds that the mean has risen, else 0."""
     before = detector.estimation
-    detector.update(error)  # type: ignore[no-untyped-call]
-    return int(detector.drift_detected and detector.estimation > before)
+    detector.update(error)
+    return int(detector.detected and detector.estimation > before)
 
 
-def _packed(detector: ADWIN) -> npt.NDArray[np.uint8]:
-    """A detector's state: whether it has just detected, then the bytes of its window, which river lays out."""
-    return np.frombuffer(bytes([detector.drift_detected]) + detector._helper.__getstate__(), np.uint8)
-
-
-def _unpacked(state: npt.NDArray[np.uint8]) -> ADWIN:
-    """The detector of `_packed`; numbers are read from the bytes and nothing else, so nothing is unpickled."""
-    detector = _detector()
-    detector._helper.__setstate__(state[1:].tobytes())
-    detector._drift_detected = bool(state[0])
+def _restored(state: npt.NDArray[np.uint8]) -> Adwin:
+    detector = Adwin()
+    detector.restore(state)
     return detector

@@ -18,9 +18,9 @@ from daemon.engine.learning.requests import Requests
 from daemon.engine.learning.subject import Subject
 from daemon.engine.messages.training_port import Awaiting, FailureReason, Trainer
 from daemon.engine.table.series import QUEUED, READY
-from models.architectures import UNTUNED
+from models.architecture_names import UNTUNED
 from models.bundle import Bundle
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 
 Asked = Literal["drift", "regime", "label"]
 OUTCOMES = ("promoted", "rejected", "failed", "skipped")

@@ -19,7 +19,7 @@ from daemon.engine.table.series import READY
 from models import gate
 from models.bundle import Bundle, BundleError
 from models.scorer import Scorer
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 
 
 def check_fit(bundle: Bundle, stream: str, settings: StreamSettings) -> None:

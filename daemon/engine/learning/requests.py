@@ -14,7 +14,7 @@ from daemon.engine.table.series import QUEUED, READY
 from models import gate
 from models.bundle import Bundle
 from models.features import calendar
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 
 FRESH_SERIES = 256  # series that a first training sees
 FRESH_WINDOWS = 16_384  # windows that it sees

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, cast
 
 from models.bundle import Bundle
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 
 FailureReason = Literal["timeout", "killed", "memory", "diverged", "error"]
 

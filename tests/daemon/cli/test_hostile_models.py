@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 from daemon.cli.main import app
 from daemon.runtime.recorded_trainer import RecordedTrainer
 from daemon.store import Store
-from models.bundle import Bundle, read_bundle, write_bundle
+from models.bundle import Bundle
+from models.bundle_file import read_bundle, write_bundle
 from tests.daemon.cli.small_inputs import readings
 from tests.daemon.engine.small_engines import PureTrainer
 from tests.models.attacks import attack

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from daemon.cli.main import app
-from models.bundle import read_bundle
+from models.bundle_file import read_bundle
 from tests.daemon.cli.small_inputs import readings
 
 STREAM = """

@@ -26,7 +26,7 @@ from daemon.config.file import from_effective
 from daemon.offline import recipes
 from daemon.offline.histories import of_file
 from daemon.offline.trainings import BUNDLE, CHECKPOINT
-from models.bundle import read_bundle
+from models.bundle_file import read_bundle
 
 ROWS = 400
 SMALL = """

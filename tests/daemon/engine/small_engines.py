@@ -16,7 +16,7 @@ from daemon.engine.messages.inputs import Batch, Configured
 from daemon.engine.messages.training_port import Outcome, Trainer, TrainingFailed
 from daemon.trainer.trainer import InlineTrainer
 from models.bundle import Bundle
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 
 STREAM = "s"
 INTERVAL = 1800

@@ -20,7 +20,7 @@ from daemon.replay.rerun import rerun
 from daemon.runtime.backlog import AHEAD_BYTES, AHEAD_BYTES_S, Behind, Work
 from daemon.runtime.durable import DurableEngine
 from daemon.store import EventFilter, Store
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 from tests.daemon.engine.small_engines import FIRST, INTERVAL, PureTrainer, batch, bundle, config, noise
 
 ROWS = 80

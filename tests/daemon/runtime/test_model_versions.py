@@ -21,9 +21,10 @@ from daemon.engine.machine.stream import Stream
 from daemon.engine.messages.inputs import Configured, Promoted, decode, encode
 from daemon.runtime.durable import DurableEngine
 from daemon.store import ModelUnknown, Store
-from models.bundle import Bundle, BundleError, write_bundle
+from models.bundle import Bundle, BundleError
+from models.bundle_file import write_bundle
 from models.gate import held_back
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 from tests.daemon.engine.small_engines import (
     FIRST,
     STREAM,

@@ -25,7 +25,7 @@ from daemon.metrics.snapshot import snapshots
 from daemon.runtime.durable import DurableEngine
 from daemon.store import Store
 from daemon.trainer.trainer import WorkerTrainer
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 from tests.daemon.engine.small_engines import FIRST, STREAM, PureTrainer, batch, config, noise
 
 SMALL = {"warm_up": 96 * 1800, "model": {"retrain_every": 40, "apply_after": 4, "time_limit": 1}}

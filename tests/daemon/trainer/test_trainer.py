@@ -14,17 +14,36 @@ import numpy as np
 import pytest
 
 from daemon.engine.messages.training_port import TrainingFailed
+from daemon.trainer import trainer as trainer_module
 from daemon.trainer.trainer import InlineTrainer, WorkerTrainer
 from models.bundle import Bundle
-from models.training import TrainingRequest
+from models.training_request import TrainingRequest
 from tests.models.samples import bundle, request, tuning
 
 ROOT = Path(__file__).parents[3]
 
 
+def test_a_worker_is_there_while_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none before the first training, none some time after the last, and the next has one again."""
+    monkeypatch.setattr("daemon.trainer.trainer.IDLE_S", 0.1)
+    trainer = WorkerTrainer()
+    try:
+        assert trainer.pid is None
+        for _ in range(2):
+            trainer.submit(request(), 60)
+            until(lambda: trainer.pid)
+            pid = trainer.pid
+            assert pid is not None
+            assert trainer.result(request().id) == bundle()
+            until(lambda: trainer.pid is None)
+            assert not alive(pid)
+    finally:
+        trainer.close()
+
+
 @pytest.fixture(scope="module")
 def worker() -> Iterator[WorkerTrainer]:
-    trainer = WorkerTrainer()
+    trainer = WorkerTrainer(spare_after_s=600)
     yield trainer
     trainer.close()
 
@@ -105,7 +124,7 @@ def test_a_stopped_worker_is_killed(worker: WorkerTrainer) -> None:
 
 def test_a_hung_training_holds_back_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one training has kept another waiting for long a spare worker takes that, and ends when it is idle."""
-    monkeypatch.setattr("daemon.trainer.trainer.SPARE_IDLE_S", 0.1)
+    monkeypatch.setattr("daemon.trainer.trainer.IDLE_S", 0.1)
     before = set(threading.enumerate())
     trainer = WorkerTrainer(spare_after_s=0.1)
     try:
@@ -124,6 +143,31 @@ def test_a_hung_training_holds_back_no_other(monkeypatch: pytest.MonkeyPatch) ->
         trainer.close()
 
 
+def test_a_worker_that_starts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No spare worker is started for what waits for one that is starting, however long that takes."""
+    begin, asked = threading.Event(), []
+    assign = trainer_module._Worker.assign
+
+    def slow(worker: trainer_module._Worker, asking: bytes, limit_s: float) -> None:
+        asked.append(worker)
+        begin.wait(60)
+        assign(worker, asking, limit_s)
+
+    monkeypatch.setattr(trainer_module._Worker, "assign", slow)
+    trainer = WorkerTrainer(spare_after_s=0.01)
+    try:
+        trainer.submit(request(), 60)
+        trainer.submit(tuning(), 60)
+        until(lambda: asked)
+        time.sleep(0.3)
+        assert len(asked) == 1
+        begin.set()
+        assert trainer.result(request().id) == bundle()
+    finally:
+        begin.set()
+        trainer.close()
+
+
 def test_a_killed_worker_is_replaced(worker: WorkerTrainer) -> None:
     """kill -9 in mid-training fails that training only; kill -9 of an idle worker fails none."""
     worker.submit(request(), 60)
@@ -134,9 +178,9 @@ def test_a_killed_worker_is_replaced(worker: WorkerTrainer) -> None:
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
     assert worker.result(long().id) == TrainingFailed("killed", "the worker process died with exit code -9")
-    until(lambda: worker.pid)
     worker.submit(request(), 60)
     assert worker.result(request().id) == bundle()
+    assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)  # and nothing waits for its end: it may look alive for a while
     worker.submit(request(), 60)
     assert worker.result(request().id) == bundle()
@@ -172,14 +216,14 @@ def test_a_failure_is_an_outcome(worker: WorkerTrainer, kind: str) -> None:
 
 def test_a_failed_allocation_is_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """Too little memory, numpy's or torch's way of saying so, is `memory`."""
-    import daemon.trainer.worker
+    import models.training
 
     for error in (MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")):
 
         def fail(_: TrainingRequest, error: Exception = error) -> Bundle:
             raise error
 
-        monkeypatch.setattr(daemon.trainer.worker, "train", fail)
+        monkeypatch.setattr(models.training, "train", fail)
         trainer = InlineTrainer()
         trainer.submit(request(), 1)
         outcome = trainer.result(request().id)

@@ -14,7 +14,7 @@ from torch import nn
 
 from models.architectures import build
 from models.injection import KINDS
-from models.network import NetworkConfig
+from models.network_config import NetworkConfig
 from models.offline import simple_classifiers
 from models.offline.alarms import meet, static_threshold
 from models.offline.classifiers import baselines, bundles, material, train_classifier

@@ -11,7 +11,8 @@ import pytest
 from daemon.config.model_settings import ModelSettings
 from daemon.engine.machine.engine import Engine
 from daemon.engine.messages.inputs import Promoted
-from models.architectures import ARCHITECTURES, LABELLED, build
+from models.architecture_names import LABELLED
+from models.architectures import ARCHITECTURES, build
 from models.bundle import Bundle
 from models.training import train
 from tests.daemon.engine.small_engines import STREAM, PureTrainer, bundle, engine, feed, noise, row_of, the

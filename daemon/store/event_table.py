@@ -77,6 +77,13 @@ def select(
     return [(row[0], Event.from_json(json.loads(row[-1]))) for row in rows]
 
 
+def begun_by_day(database: Database, most: int) -> dict[int, int]:
+    """How many of the newest so many rows are first revisions, by the day of their beginning, its number since 1970."""
+    newest = "SELECT CAST(started_at AS INTEGER) / 86400 AS day, revision FROM events ORDER BY row DESC LIMIT ?"
+    sql = f"SELECT day, count(*) FROM ({newest}) WHERE revision = 0 GROUP BY day"
+    return {int(day): int(count) for day, count in database.rows(sql, [most])}
+
+
 def row_before_newest(database: Database, wanted: EventFilter, count: int) -> int:
     """Row after which only the newest `count` of the wanted events come."""
     where, args = _where(wanted)

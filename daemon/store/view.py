@@ -70,6 +70,10 @@ class StoreView:
         found = journal.of_kind(self._database, "maintained", after)
         return [each for _, each in found if isinstance(each, Maintained)]
 
+    def begun_by_day(self, most: int) -> dict[int, int]:
+        """Events by the day of their beginning, its number since 1970, among the newest so many recorded revisions."""
+        return event_table.begun_by_day(self._database, most)
+
     def checkpoints(self) -> Iterator[tuple[int, bytes]]:
         """`(seq, data)` of the sound checkpoints that the journal continues, the newest first.
 

@@ -15,16 +15,22 @@ from daemon.engine.messages.events import RULE_SCORE
 from daemon.metrics.collector import Picture, version
 from daemon.metrics.snapshot import StreamSnapshot
 from daemon.presentation.words import REASON_WORDS, instant, listed, plural, version_words
+from daemon.web.day_chart import draw_days
 from daemon.web.page_assets import ICON, SCRIPT, STYLE
 from daemon.web.summary import state_words
 from models.markup import render as fill
 
 SERIES_SHOWN = 25
+MONTH_DAYS = 30.44  # as budgets are counted
 EVENTS_SHOWN = 10
 
 
 def render(
-    picture: Picture, series: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], unready: str | None
+    picture: Picture,
+    series: Sequence[Mapping[str, Any]],
+    events: Sequence[Mapping[str, Any]],
+    days: Mapping[int, int],
+    unready: str | None,
 ) -> str:
     """The whole page.
 
@@ -32,6 +38,7 @@ def render(
         picture: The newest.
         series: Rows of `summary.series_rows`.
         events: Events as JSON objects, newest first.
+        days: How many events began on a day, by its number since 1970.
         unready: Why the daemon is not ready, None when it is.
     """
     total = sum(len(stream.series) for stream in picture.streams.values())
@@ -50,6 +57,7 @@ def render(
         taken=instant(picture.taken_at),
         streams=[_stream(stream) for stream in picture.streams.values()],
         events=[event_item(event) for event in events],
+        days=_days(picture, days),
         series=[series_item(row) for row in series],
         several=any(row["value"] is not None and len(row["value"]) > 1 for row in series),
         more=f"{len(series):,} of {plural(total, 'series')}" if total > len(series) else "",
@@ -61,6 +69,16 @@ def render(
             _state(picture.store),
         ],
     )
+
+
+def _days(picture: Picture, days: Mapping[int, int]) -> dict[str, Any] | None:
+    """Alarms a day up to where the streams are, and what their budgets allow; None where nothing was told yet."""
+    streams = picture.streams.values()
+    reached = [stream.greatest_at for stream in streams if stream.greatest_at is not None]
+    if not days or not reached:
+        return None
+    allowed = sum(stream.false_alarm_budget * len(stream.series) for stream in streams) / MONTH_DAYS
+    return {"chart": draw_days(days, max(reached), allowed), "allowed": f"{allowed:.2g}"}
 
 
 def _stream(stream: StreamSnapshot) -> dict[str, Any]:

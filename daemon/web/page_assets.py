@@ -87,6 +87,7 @@ polyline{fill:none;stroke-linejoin:round}
 .reading-dot{fill:var(--read)}
 .expected-dot{fill:var(--want)}
 .score-dot{fill:var(--warm)}
+.day{fill:var(--odd)}
 .threshold{stroke:var(--odd);stroke-width:1;stroke-dasharray:2 3}
 .odd{fill:var(--odd)}
 .episode{fill:var(--epi)}

@@ -22,6 +22,8 @@ SIMILAR = 5
 """Events of the past that are shown beside one."""
 LOOKED_AT = 200
 """Events of a series among which similar ones are looked for."""
+COUNTED = 20_000
+"""Revisions of events that are counted by day, the newest."""
 IN_RANGE = 500
 """Events of a series that are shown in a range, the newest."""
 
@@ -56,6 +58,10 @@ class Records:
     def events(self, wanted: EventFilter, limit: int) -> list[tuple[int, Event]]:
         """The newest so many, the newest first, each with its row number."""
         return self._read(lambda view: view.events(wanted, newest_first=True, limit=limit), [])
+
+    def begun_by_day(self) -> dict[int, int]:
+        """How many events began on a day, by its number since 1970; of the newest `COUNTED` revisions."""
+        return self._read(lambda view: view.begun_by_day(COUNTED), {})
 
     def event(self, event: str) -> Told | None:
         """One event by its id; None where there is none."""

@@ -170,12 +170,14 @@ class _Server:
 
     def _page(self, unready: str | None) -> str:
         picture = self._picture()
+        days: dict[int, int] = {}
         try:
             events = [event.to_json() for _, event in self._records.events(EventFilter(), page.EVENTS_SHOWN)]
+            days = self._records.begun_by_day()
         except StoreError as error:
             _limited.log(logging.ERROR, "page", "events cannot be read", error=str(error))
             events, unready = [], unready or f"events cannot be read: {error}"
-        return page.render(picture, summary.series_rows(picture, limit=page.SERIES_SHOWN), events, unready)
+        return page.render(picture, summary.series_rows(picture, limit=page.SERIES_SHOWN), events, days, unready)
 
 
 def _answer(reason: str | None, good: str) -> web.Response:

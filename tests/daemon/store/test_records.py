@@ -185,3 +185,13 @@ def test_no_search_reads_all_events(condition: str, tmp_path: Path) -> None:
         order = "" if condition.startswith("id") else " ORDER BY row DESC"
         (plan,) = [row[-1] for row in store._database.rows(f"{sql}{order} LIMIT 5")]
     assert plan.startswith("SEARCH events USING")
+
+
+def test_events_are_counted_by_the_day_of_their_beginning(tmp_path: Path) -> None:
+    """Each event once, however many revisions it has; only among the newest so many revisions."""
+    with Store.open(tmp_path) as store:
+        for number, at in enumerate((0, 10, 86_399, 86_400, 5 * 86_400)):
+            store.record_events([event(f"e{number}", revision, at) for revision in (0, 1)])
+    with open_reader(tmp_path) as view:
+        assert view.begun_by_day(1000) == {0: 3, 1: 1, 5: 1}
+        assert view.begun_by_day(4) == {1: 1, 5: 1}

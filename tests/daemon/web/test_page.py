@@ -23,8 +23,14 @@ from tests.daemon.web.pictures import NOW, columns, event, picture, stream
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&amp;"
 
 
-def rendered(shown: Picture, events: list[dict[str, Any]] | None = None, unready: str | None = None) -> str:
-    return page.render(shown, summary.series_rows(shown, limit=page.SERIES_SHOWN), events or [], unready)
+def rendered(
+    shown: Picture,
+    events: list[dict[str, Any]] | None = None,
+    unready: str | None = None,
+    days: dict[int, int] | None = None,
+) -> str:
+    rows = summary.series_rows(shown, limit=page.SERIES_SHOWN)
+    return page.render(shown, rows, events or [], days or {}, unready)
 
 
 def words(html: str) -> str:
@@ -49,6 +55,21 @@ class Strict(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def test_alarms_a_day_stand_against_the_budget() -> None:
+    """A bar for each of thirty days that has any, up to where the stream is, and a line for what is allowed."""
+    shown = picture()
+    (one,) = shown.streams.values()
+    assert one.greatest_at is not None
+    newest = one.greatest_at // 86400
+    allowed = one.false_alarm_budget * len(one.series) / page.MONTH_DAYS
+    html = rendered(shown, days={newest: 3, newest - 29: 1, newest - 30: 7})
+    assert re.findall(r"<title>[^<]*: (\d+)</title>", html) == ["1", "3"]
+    assert f"budgets allow, {allowed:.2g} a day" in words(html)
+    assert html.count('class="threshold"') == 1
+    assert "alarms of each of 30 days, at most 3" in html
+    assert 'class="day"' not in rendered(shown)
 
 
 def test_it_says_which_part_of_the_series_this_is() -> None:

@@ -15,7 +15,7 @@ from daemon.engine.messages.events import RULE_SCORE
 from daemon.metrics.collector import Picture, version
 from daemon.metrics.snapshot import StreamSnapshot
 from daemon.presentation.words import REASON_WORDS, instant, listed, plural, version_words
-from daemon.web.day_chart import draw_days
+from daemon.web.day_chart import NARROW, WIDE, draw_days
 from daemon.web.page_assets import ICON, SCRIPT, STYLE
 from daemon.web.summary import state_words
 from models.markup import render as fill
@@ -78,7 +78,8 @@ def _days(picture: Picture, days: Mapping[int, int]) -> dict[str, Any] | None:
     if not days or not reached:
         return None
     allowed = sum(stream.false_alarm_budget * len(stream.series) for stream in streams) / MONTH_DAYS
-    return {"chart": draw_days(days, max(reached), allowed), "allowed": f"{allowed:.2g}"}
+    wide, narrow = (draw_days(days, max(reached), allowed, width) for width in (WIDE, NARROW))
+    return {"wide": wide, "narrow": narrow, "allowed": f"{allowed:.2g}"}
 
 
 def _stream(stream: StreamSnapshot) -> dict[str, Any]:

@@ -140,12 +140,15 @@ def _points(points: Iterable[tuple[float, float]]) -> str:
 
 
 def _periods(frame: Frame, course: Mapping[str, Any]) -> Iterable[str]:
-    """Episodes behind everything, labels as a strip below, promotions as marks above; each says what it is."""
+    """Episodes behind everything, new levels as lines, labels as a strip below, promotions as marks above, in words."""
     bottom = TOP + READINGS + BETWEEN + SCORES
     for event in course["events"]:
         reasons = "; ".join(REASON_WORDS.get(reason, reason) for reason in event["reasons"])
         end = frame.until if event["state"] == "open" else event["ended_at"] + course["step_s"]
         said = f"{instant(event['started_at'])}: {reasons}"
+        if "drift" in event["reasons"]:
+            x = frame.x(event["ended_at"])
+            yield f'<path class="drift" d="M{x:.1f} {TOP}V{bottom}"><title>{escape(said)}</title></path>'
         box = _box(frame, event["started_at"], end, TOP, bottom - TOP, "episode", said)
         yield f'<a href="event?id={escape(event["id"])}">{box}</a>'
     for label in course["labels"]:

@@ -93,6 +93,7 @@ polyline{fill:none;stroke-linejoin:round}
 .episode{fill:var(--epi)}
 a:hover .episode,a:focus .episode{stroke:var(--odd)}
 .promotion{fill:var(--new)}
+.drift{stroke:var(--new);stroke-width:1.5;stroke-dasharray:6 3}
 .label-fault{fill:var(--odd)}
 .label-normal{fill:var(--good)}
 .legend{display:flex;flex-wrap:wrap;gap:.1rem 1rem;list-style:none;margin:.5rem 0 0;padding:0;font-size:.85rem;
@@ -105,6 +106,7 @@ color:var(--soft)}
 .key.band{background:var(--band)}
 .key.episode{background:var(--epi)}
 .key.promotion{background:var(--new);width:.6rem;clip-path:polygon(0 0,100% 0,50% 100%)}
+.key.drift{border-bottom:2px dashed var(--new)}
 .key.label-fault{background:var(--odd)}
 .key.label-normal{background:var(--good)}
 .search{display:flex;flex-wrap:wrap;gap:.6rem 1rem;align-items:end;margin:.6rem 0}

@@ -130,3 +130,14 @@ def test_events_lead_to_their_pages() -> None:
     (link,) = [each for each in elements if each.tag.endswith("a")]
     assert link.get("href") == "event?id=0123456789abcdef"
     assert "the model did not expect it" in "".join(link.itertext())
+
+
+def test_a_new_level_is_a_line_where_it_was_adopted() -> None:
+    """At the end of the event that says so, within the panels; other events have none."""
+    adopted = event(started_at=NOW - 90_000, ended_at=NOW - 45_000, reasons=("drift",))
+    elements = drawn(events=[adopted, event(started_at=NOW - 7200, ended_at=NOW - 3600)])
+    (line,) = named(elements, "drift")
+    found = re.fullmatch(r"M([\d.]+) [\d.]+V[\d.]+", line.get("d", ""))
+    boxes = sorted(float(box.get("x", 0)) for box in named(elements, "episode"))
+    assert found is not None
+    assert boxes[0] < float(found[1]) < boxes[1]

@@ -123,11 +123,12 @@ def _rows(source: sqlite3.Connection, table: str, columns: Sequence[str]) -> Ite
                     found = source.execute(f"SELECT rowid, {listed} FROM {table} WHERE rowid = ?", [at]).fetchone()
             if found is None:
                 return
-            page = [found]
+            yield found[0], tuple(found[1:])
+            continue
         if not page:
             return
         for rowid, *row in page:
-            if rowid <= at and len(page) > 1:  # a page of the file that leads in circles
+            if rowid <= at:  # a page of the file that leads in circles
                 return
             at = rowid
             yield rowid, tuple(row)

@@ -109,14 +109,20 @@ def find(database: Database, table: SealedTable, where: str = "", args: Sequence
 def walk(
     database: Database, table: SealedTable, after: int | None = None, through: int | None = None
 ) -> Iterator[tuple[int, Row]]:
-    """Every row with its rowid, `crc` last, from one rowid on; no cursor stays open between two pages."""
+    """Every row with its rowid, `crc` last, from one rowid on; no cursor stays open between two pages.
+
+    Raises:
+        StoreDamaged: They are not in order, as where a page of the file is another's: going on would go in circles.
+    """
     page = _JOURNAL_PAGE if table.name == "journal" else _PAGE
     sql = f"SELECT rowid, {table.listed} FROM {table.name} WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT {page}"
     at, last = _LEAST if after is None else after, _GREATEST if through is None else through
     while rows := database.rows(sql, [at, last]):
         for rowid, *row in rows:
+            if rowid <= at:
+                raise database.damaged(f"rows of {table.name} are not in order")
+            at = rowid
             yield rowid, tuple(row)
-        at = rows[-1][0]
 
 
 def unsound(database: Database, table: SealedTable, after: int | None = None) -> Iterator[Unsound]:

@@ -298,3 +298,31 @@ def test_check_finds_what_start_up_does_not_read(tmp_path: Path) -> None:
     assert "row 1 of labels does not have the checksum" in label
     assert "checkpoint-000000000002.tgc: does not have the SHA-256" in second
     assert "taxi-0001.safetensors: cannot be read" in third
+
+
+@pytest.mark.parametrize("table", ["journal", "events"])
+def test_a_page_that_is_another_leads_in_no_circles(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier page of a table in the place of a later one, and no look at all pages: told, not read for ever."""
+    with Store.open(tmp_path) as store:
+        for number in range(1, 60):
+            store.append([batch(number, 60)], {"f": {"p": {"offset": number}}}, number)
+            store.record_events([event(f"e{number}-{each}", started_at=number) for each in range(9)])
+    path = tmp_path / "tidegauge.db"
+    with closing(sqlite3.connect(path)) as connection:
+        leaves = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path"
+        pages = [page for (page,) in connection.execute(leaves, [table])]
+    assert len(pages) > 8
+    content, earlier, later = path.read_bytes(), pages[1], pages[-2]
+    edit(path, (later - 1) * 4096, content[(earlier - 1) * 4096 : earlier * 4096])
+    monkeypatch.setattr(tables, "LOOKED_AT", 0)
+    with open_reader(tmp_path) as reader:
+        assert any("order" in line for line in reader.check())
+    if table == "journal":  # of which a start looks at the newest entries only
+        with pytest.raises(StoreDamaged, match="rows of journal are not in order"):
+            Store.open(tmp_path)
+    with Store.open(tmp_path) as store:
+        assert store.quarantined == 1
+        assert store.last_seq == 59
+        assert store.check() == []

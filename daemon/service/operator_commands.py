@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from daemon.clock import wall_ms
@@ -100,7 +101,7 @@ class OperatorCommands:
 
     async def _do(self, stream: str | None, work: Callable[[Pipeline], T]) -> T | None:
         """The result of a command, None while the pipeline is busy; raises ValueError where it changed nothing."""
-        task = asyncio.create_task(in_pipeline(self._pipeline, work, _is_fatal, stream))
+        task = asyncio.create_task(in_pipeline(self._pipeline, partial(_shown, work), _is_fatal, stream))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
@@ -111,6 +112,13 @@ class OperatorCommands:
             return await task
         except _HARMLESS as error:
             raise ValueError(str(error)) from None
+
+
+def _shown(work: Callable[[Pipeline], T], pipeline: Pipeline) -> T:
+    """Do it, and take a picture, so that the page that is asked for next shows what was done."""
+    result = work(pipeline)
+    pipeline.publish()
+    return result
 
 
 def _excluded(pipeline: Pipeline, wanted: WantedExclusion) -> dict[str, Any]:

@@ -184,7 +184,7 @@ class Pipeline:
         self.readiness.note_room("")
         self._note_clock(wall_ms())
         self.readiness.phase = ""
-        self._publish()
+        self.publish()
 
     def _resume_deliveries(self) -> None:
         """Have intakes that are new go on with deliveries of which the engine holds readings."""
@@ -225,7 +225,7 @@ class Pipeline:
         self.beat = time.monotonic()
         if not worked or self.beat - self._published > PUBLISH_S:
             self.durable.courses.flush()
-            self._publish()
+            self.publish()
         return worked
 
     def _census(self, name: str) -> Census:
@@ -339,7 +339,7 @@ class Pipeline:
         self._writers.take_over(writers)
         self.durable.courses.most_bytes = settings.history.courses
         self.settings = settings
-        self._publish()
+        self.publish()
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -353,7 +353,8 @@ class Pipeline:
     def _store(self) -> Store:
         return self.durable.store
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
+        """Take a picture now; in the pipeline's thread, between two turns."""
         self.picture, self._published = self._picture(), time.monotonic()
 
     def _picture(self) -> Picture:

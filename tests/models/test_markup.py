@@ -44,5 +44,9 @@ def test_every_template_ships() -> None:
     }
     assert there == shipped
     code = [path for top in ("daemon", "models", "adapters") for path in (ROOT / top).rglob("*.py")]
-    drawn = ("page_assets.py", "chart.py")  # a script and styles, and an SVG of escaped texts and numbers
+    drawn = (
+        "page_assets.py",
+        "chart.py",
+        "day_chart.py",
+    )  # a script and styles, and an SVG of escaped texts and numbers
     assert [path for path in code if "</" in path.read_text(encoding="utf-8") and path.name not in drawn] == []

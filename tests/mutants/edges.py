@@ -210,8 +210,8 @@ EDGES: tuple[Mutant, ...] = (
     ),
     Mutant(
         "daemon/trainer/trainer.py",
-        "if not job.begun.is_set() and not self._closing.is_set() and len(self._lanes) < WORKERS:",
-        "if not job.begun.is_set() and not self._closing.is_set():",
+        "if job.begun.is_set() or self._closing.is_set() or len(self._lanes) >= WORKERS:",
+        "if job.begun.is_set() or self._closing.is_set():",
         "tests/daemon/trainer/test_trainer.py",
     ),
     Mutant(

@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.base import Chunk, DocumentError, DocumentFormat, Notice, Position, Readings, unnoticed
 from adapters.files.names import Names
-from adapters.formats.rows import compact, empty
+from adapters.formats.rows import chosen, empty
 
 _MOST_KNOWN = 10_000
 
@@ -243,18 +243,9 @@ def _from(piece: Readings, first: int) -> Readings:
     if not first:
         return piece
     kept, bad = piece.ends > first, piece.bad_ends > first
-    series, codes = compact(piece.series, piece.codes[kept])
+    left = chosen(piece, kept)
     return replace(
-        piece,
-        series=series,
-        codes=codes,
-        at_ms=piece.at_ms[kept],
-        fold_s=piece.fold_s[kept],
-        values=piece.values[kept],
-        quality=piece.quality[kept],
-        ends=piece.ends[kept] - first,
-        bad_reasons=piece.bad_reasons[bad],
-        bad_ends=piece.bad_ends[bad] - first,
+        left, ends=left.ends - first, bad_reasons=piece.bad_reasons[bad], bad_ends=piece.bad_ends[bad] - first
     )
 
 

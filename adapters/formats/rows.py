@@ -10,7 +10,7 @@ values in the order of their columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -201,6 +201,21 @@ def compact(series: Sequence[str], codes: npt.NDArray[np.int32]) -> tuple[list[s
     renamed = np.zeros(len(series), np.int32)
     renamed[order] = np.arange(len(order), dtype=np.int32)
     return [series[i] for i in order], renamed[codes]
+
+
+def chosen(readings: Readings, kept: npt.NDArray[np.bool_]) -> Readings:
+    """Some of the readings, shape (N,), and every rejected line."""
+    series, codes = compact(readings.series, readings.codes[kept])
+    return replace(
+        readings,
+        series=series,
+        codes=codes,
+        at_ms=readings.at_ms[kept],
+        fold_s=readings.fold_s[kept],
+        values=readings.values[kept],
+        quality=readings.quality[kept],
+        ends=readings.ends[kept],
+    )
 
 
 @dataclass(frozen=True, slots=True)

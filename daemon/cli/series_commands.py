@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -105,9 +106,10 @@ def series_show(
 
 def _say_as_of(directory: Path) -> None:
     """Say that there may be something newer, where a daemon runs."""
-    from daemon.web.control_client import SOCKET
+    from daemon.web.control_client import CommandRefusedError, NoDaemonError, status
 
-    if (directory / SOCKET).exists():
+    with contextlib.suppress(NoDaemonError, CommandRefusedError):
+        status(directory)
         say("a daemon runs: this is what its newest checkpoint knows; its page has what came since", err=True)
 
 

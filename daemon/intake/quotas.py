@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from adapters.base import REJECTIONS, Notice, Readings
-from adapters.formats.rows import compact
+from adapters.formats.rows import chosen
 
 REASON = "source_series_limit"
 
@@ -98,16 +98,4 @@ def _without(readings: Readings, codes: list[int]) -> Readings:
         [readings.bad_reasons, np.full(int(refused.sum()), REJECTIONS.index(REASON), readings.bad_reasons.dtype)]
     )
     order, kept = np.argsort(ends, kind="stable"), ~refused
-    series, renamed = compact(readings.series, readings.codes[kept])
-    return replace(
-        readings,
-        series=series,
-        codes=renamed,
-        at_ms=readings.at_ms[kept],
-        fold_s=readings.fold_s[kept],
-        values=readings.values[kept],
-        quality=readings.quality[kept],
-        ends=readings.ends[kept],
-        bad_reasons=reasons[order],
-        bad_ends=ends[order],
-    )
+    return replace(chosen(readings, kept), bad_reasons=reasons[order], bad_ends=ends[order])

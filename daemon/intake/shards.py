@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 
 from adapters.base import Readings
-from adapters.formats.rows import compact
+from adapters.formats.rows import chosen
 from daemon.config.shard_settings import ShardSettings
 
 
@@ -48,17 +47,7 @@ class Shard:
         if kept.all():
             return readings
         self.passed_over[source] += int(np.count_nonzero(~kept))
-        series, codes = compact(readings.series, readings.codes[kept])
-        return replace(
-            readings,
-            series=series,
-            codes=codes,
-            at_ms=readings.at_ms[kept],
-            fold_s=readings.fold_s[kept],
-            values=readings.values[kept],
-            quality=readings.quality[kept],
-            ends=readings.ends[kept],
-        )
+        return chosen(readings, kept)
 
     def status(self, source: str) -> dict[str, float]:
         """Gauges of a source, none where all series are in this part."""

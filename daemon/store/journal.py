@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -192,10 +191,11 @@ def _newest_through(database: Database, seq: int) -> int | None:
 def _sound_one(database: Database, where: str, *args: int) -> Row | None:
     """The first sound entry that `where` finds in its order; recovery does not look at those before its checkpoint."""
     sql = f"SELECT {JOURNAL.listed} FROM journal WHERE {where} LIMIT 1 OFFSET ?"
-    for offset in itertools.count():
-        rows = database.rows(sql, [*args, offset])
-        if not rows or is_sound(JOURNAL, rows[0]):
-            return rows[0] if rows else None
+    offset = 0
+    while rows := database.rows(sql, [*args, offset]):
+        if is_sound(JOURNAL, rows[0]):
+            return rows[0]
+        offset += 1
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from daemon.cli.main import app
 from daemon.presentation import console
 from daemon.store import Store
+from daemon.web.control_client import reachable
 from tests.daemon.cli.small_inputs import READINGS, configuration, readings
 from tests.e2e.processes import Daemon, commanded, get, tidegauge, until
 
@@ -105,7 +107,9 @@ def test_every_command(running: tuple[Daemon, Path]) -> None:
     assert "ready" in get(f"{daemon.address()}/-/ready").lower()
     assert "its page has what came since" in run(config, "series list")[2]
     assert daemon.end() == 0
-    assert run(config, "series list")[2] == ""
+    with socket.socket(socket.AF_UNIX) as stale, reachable(config.parent / "state") as path:
+        stale.bind(path)
+    assert run(config, "series list")[2] == "", "one that was killed leaves its socket"
     down = ("status",)
     check(config, event, down)
     change(config, 10)

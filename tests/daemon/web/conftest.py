@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -20,3 +21,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDaemon]:
 def address(live: LiveDaemon) -> str:
     """Where it answers."""
     return live.address
+
+
+@pytest.fixture(scope="module")
+def writable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Address and token of a daemon that takes what is written, which only one module writes to."""
+    directory = tmp_path_factory.mktemp("writable")
+    token = secrets.token_urlsafe()
+    (directory / "token").write_text(token)
+    with LiveDaemon(directory, token_file="token") as daemon:
+        yield daemon.address, token

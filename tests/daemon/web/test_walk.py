@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.web.browser import Browser, browser
-from tests.daemon.web.live_daemon import LiveDaemon, asked
+from tests.daemon.web.live_daemon import asked
 
 TOKEN = "input[name=token]"
-
-
-@pytest.fixture(scope="module")
-def writable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Address and token of a daemon that takes what is written."""
-    directory = tmp_path_factory.mktemp("walk")
-    token = secrets.token_urlsafe()
-    (directory / "token").write_text(token)
-    with LiveDaemon(directory, token_file="token") as daemon:
-        yield daemon.address, token
 
 
 async def find_a_series(tab: Browser, address: str) -> None:

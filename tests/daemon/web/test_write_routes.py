@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from daemon.web.api_document import PREFIX, WRITING
 from daemon.web.operator_port import WantedWhatIf
 from daemon.web.write_routes import FORMS, HEADER, Commands
 from tests.daemon.web.http_server import Answer, ask, server
-from tests.daemon.web.live_daemon import LiveDaemon, asked
+from tests.daemon.web.live_daemon import asked
 from tests.e2e.processes import until
 
 TOKEN = "a token of more than 16 letters"
@@ -206,16 +204,6 @@ def test_a_form_leads_back_to_its_page(token_file: Path, back: str, where: str) 
     answer = posted(recorder, "/label", headers={}, data=data)
     assert (answer.status, answer.headers["Location"]) == (303, where)
     assert recorder.calls == [WantedLabel("taxi", "nyc", "fault", 1_785_000_000)]
-
-
-@pytest.fixture(scope="module")
-def writable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Address and token of a daemon that takes what is written."""
-    directory = tmp_path_factory.mktemp("writable")
-    token = secrets.token_urlsafe()
-    (directory / "token").write_text(token)
-    with LiveDaemon(directory, token_file="token") as daemon:
-        yield daemon.address, token
 
 
 def test_an_event_is_labelled_and_labelled_otherwise(writable: tuple[str, str]) -> None:

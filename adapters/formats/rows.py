@@ -191,7 +191,7 @@ class Rows:
 
 
 def compact(series: Sequence[str], codes: npt.NDArray[np.int32]) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """Labels in the order of their first use, without unused ones, and the codes that go with them."""
+    """Series in the order of their first use, without unused ones, and the codes that go with them."""
     rows = len(codes)
     first = np.full(len(series), rows, np.int64)
     first[codes[::-1]] = np.arange(rows - 1, -1, -1)

@@ -199,7 +199,7 @@ def _classifier(job: Job, histories: Sequence[History], labelled: Labelled, say:
     score, label = found.probability["test"], test.label > 0
     right = (score > 0.5) == label
     by_kind = {kind or "normal": float(right[test.kind == kind].mean()) for kind in sorted(set(test.kind.tolist()))}
-    series = {part: sorted({stuff.labels[i] for i in e.series}) for part, e in stuff.parts.items()}
+    series = {part: sorted({stuff.names[i] for i in e.series}) for part, e in stuff.parts.items()}
     data = {
         "generator": GENERATOR,
         "windows": {part: len(e.label) for part, e in stuff.parts.items()},

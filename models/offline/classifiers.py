@@ -39,7 +39,7 @@ class Material:
         parts: Of training, validation and test; no series is in two.
         learned: The series of the training part.
         labelled: Of each of these, stretches that are left out.
-        labels: Names of all series; `Examples.series` are indices into them.
+        names: Of all series; `Examples.series` are indices into them.
         intervals: Seconds between two slots, of all series, each once, the shortest first.
         without: Series that have no clean stretch.
         moved: Series that are in another part than was drawn, because most of those nearly the same are there.
@@ -48,7 +48,7 @@ class Material:
     parts: Mapping[Part, Examples]
     learned: list[History]
     labelled: Labelled
-    labels: list[str]
+    names: list[str]
     intervals: list[int]
     without: list[str]
     moved: list[str]
@@ -89,27 +89,29 @@ def material(
     Raises:
         HistoryError: There are too few series, or two of one name, or a part has none that is unlike all others.
     """
-    labels = [h.series for h in histories]
-    if len(set(labels)) != len(labels):
-        name = max(labels, key=labels.count)
+    names = [h.series for h in histories]
+    if len(set(names)) != len(names):
+        name = max(names, key=names.count)
         raise HistoryError(f"two series are named {name}, so they cannot be kept apart; rename a file")
     made, without = examples(histories, labelled, recipe.examples, recipe.network.window)
     present = sorted(set(made.series.tolist()))
-    names = [labels[i] for i in present]
+    drawable = [names[i] for i in present]
     family = families([histories[i] for i in present])
     number, of = fold or (0, 0)
-    drawn = fold_series(names, of, recipe.split_seed) if of else split_series(names, recipe.split, recipe.split_seed)
+    drawn = (
+        fold_series(drawable, of, recipe.split_seed) if of else split_series(drawable, recipe.split, recipe.split_seed)
+    )
     part = together(drawn, family)
-    moved = [name for name, was, now in zip(names, drawn, part, strict=True) if was != now]
+    moved = [name for name, was, now in zip(drawable, drawn, part, strict=True) if was != now]
     if of:
         part = np.where(part == number, 2, np.where(part == (number + 1) % of, 1, 0))
-    part_of = np.zeros(len(labels), np.int64)
+    part_of = np.zeros(len(names), np.int64)
     part_of[present] = part
     parts = {name: made.rows(part_of[made.series] == i) for i, name in enumerate(PARTS)}
     learned = sorted(set(parts["train"].series.tolist()))
     intervals = sorted({h.interval_s for h in histories})
     return Material(
-        parts, [histories[i] for i in learned], [labelled[i] for i in learned], labels, intervals, without, moved
+        parts, [histories[i] for i in learned], [labelled[i] for i in learned], names, intervals, without, moved
     )
 
 

@@ -49,7 +49,7 @@ class ScoredTraining:
     """One series' readings and errors, for the figures of a scorer.
 
     Attributes:
-        label: The series.
+        series: Its name.
         at: Epoch seconds of each reading, shape (N,).
         values: First variable, shape (N,).
         part_at, part_error: Instants and errors of each part's windows, by part.
@@ -57,7 +57,7 @@ class ScoredTraining:
         labelled: First and last instant of its labelled windows, epoch seconds.
     """
 
-    label: str
+    series: str
     at: npt.NDArray[np.int64]
     values: Floats
     part_at: dict[str, npt.NDArray[np.int64]]
@@ -105,7 +105,7 @@ def report(
     judged = [d for d in decisions if d.label.any() and not d.label.all()]
     if judged:
         sections.append(ReportSection("Decisions on the test part", decision_figures(judged)))
-    sections += [ReportSection(f"Errors of {s.label}", error_figures(s, i)) for i, s in enumerate(scored)]
+    sections += [ReportSection(f"Errors of {s.series}", error_figures(s, i)) for i, s in enumerate(scored)]
     data = {"variants": [variant_data(v) for v in variants]}
     return Report(title, summary, sections, data)
 

@@ -98,7 +98,7 @@ def test_fresh_windows_are_for_learning_only() -> None:
     fixed = recipe.model_copy(update={"examples": recipe.examples.model_copy(update={"fresh": "no"})})
     stuff, same = material(series, [[]] * 4, recipe, None), material(series, [[]] * 4, fixed, None)
     assert all((stuff.parts[part].x == same.parts[part].x).all() for part in stuff.parts)
-    assert [h.series for h in stuff.learned] == [stuff.labels[i] for i in sorted(set(stuff.parts["train"].series))]
+    assert [h.series for h in stuff.learned] == [stuff.names[i] for i in sorted(set(stuff.parts["train"].series))]
     drawn, repeated = train_classifier(stuff, series, recipe, 5, CPU), train_classifier(same, series, fixed, 5, CPU)
     assert any((weight != repeated.weights[name]).any() for name, weight in drawn.weights.items())
     assert all(torch.isfinite(torch.from_numpy(weight)).all() for weight in drawn.weights.values())
